@@ -1,0 +1,39 @@
+# make run     build what is needed and start a channel on this machine, with a built-in clip
+# make test    everything that must hold; installs the Debian packages it needs when it may
+# make bench   measure beside nginx, nginx-rtmp and pingora, and write docs/performance.md (an hour)
+# make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
+# make soak    100,000 connections to six edges (ten minutes)
+SHELL := /bin/bash
+.DEFAULT_GOAL := run
+.PHONY: run test bench fuzz soak site e2e
+
+run: site
+	cargo run --locked --release --bin freshet -- dev --demo
+
+test:
+	scripts/test
+
+bench: site
+	scripts/bench
+
+fuzz:
+	scripts/fuzz 600
+
+soak: site
+	scripts/soak
+
+# The page, built into web/build, from where the binary takes it.
+site: web/build/index.html
+
+web/build/index.html: web/node_modules/.package-lock.json $(shell find web/src web/static -type f 2>/dev/null) $(wildcard web/*.ts web/*.js)
+	cd web && npm run build
+	@touch $@
+
+# The binary (target/debug/freshet, which must be there) with real encoders, players and a browser.
+e2e: e2e/node_modules/.package-lock.json
+	npm --prefix e2e test --silent
+
+%/node_modules/.package-lock.json: %/package-lock.json %/package.json
+	scripts/check-node
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,268 @@
+//! The platform's own certificate authority: one key that says which nodes belong together.
+//!
+//! ECDSA P-256 for the authority, Ed25519 for nodes (their signatures are deterministic). A node's certificate names it
+//! (the first DNS name) and may name addresses; it serves for both sides of a connection. Keys are files with mode 0600.
+
+use std::{
+    fs, io,
+    io::Write,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use freshet_proto::{
+    clock::WallClock,
+    quic::{Identity, QuicError},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+};
+
+/// Why a certificate could not be had. All ours: the operator's doing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is an authority already. The remedy: use it, or choose another directory; nodes of two authorities don't
+    /// talk to each other.
+    #[error("{0} exists already; an authority is never overwritten")]
+    Exists(PathBuf),
+    /// The name can't be a node's.
+    #[error("{0:?} can't be a node's name: use letters, digits and hyphens, with dots between labels")]
+    Name(String),
+    /// The authority's files are damaged.
+    #[error("the authority in {dir} is unusable ({why}); restore it from a backup, or make a new one and issue again")]
+    Damaged {
+        /// Where.
+        dir: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The certificate could not be made.
+    #[error("the certificate could not be made: {0}")]
+    Make(#[from] rcgen::Error),
+    /// What was issued is unusable.
+    #[error(transparent)]
+    Identity(#[from] QuicError),
+}
+
+/// The authority's certificate, in its directory.
+pub const CERTIFICATE: &str = "ca.pem";
+/// The authority's key, in its directory.
+pub const KEY: &str = "ca.key";
+/// For how many days an authority is valid.
+pub const CA_DAYS: u64 = 3650;
+/// For how many days a node's certificate is valid unless told otherwise.
+pub const NODE_DAYS: u64 = 365;
+/// Certificates are valid from an hour ago, for clocks that are behind.
+const BACKDATED: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A certificate authority.
+pub struct Ca {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Ca {
+    /// Makes an authority and writes it to `dir`, which is made too.
+    ///
+    /// # Errors
+    /// [`CaError::Exists`] rather than overwriting one.
+    pub fn create(dir: &Path, clock: &WallClock) -> Result<Self, CaError> {
+        let (certificate, key) = (dir.join(CERTIFICATE), dir.join(KEY));
+        if let Some(there) = [&certificate, &key].into_iter().find(|path| path.exists()) {
+            return Err(CaError::Exists(there.clone()));
+        }
+        fs::create_dir_all(dir).map_err(|source| CaError::File { path: dir.to_owned(), source })?;
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let params = authority(clock);
+        let pem = params.self_signed(&pair)?.pem();
+        write_secret(&key, &pair.serialize_pem())?;
+        write_public(&certificate, &pem)?;
+        Ok(Self { issuer: Issuer::new(params, pair), pem })
+    }
+
+    /// Reads the authority in `dir`.
+    ///
+    /// # Errors
+    /// [`CaError::File`], [`CaError::Damaged`].
+    pub fn load(dir: &Path) -> Result<Self, CaError> {
+        let damaged = |error: rcgen::Error| CaError::Damaged { dir: dir.to_owned(), why: error.to_string() };
+        let pem = read(&dir.join(CERTIFICATE))?;
+        let pair = KeyPair::from_pem(&read(&dir.join(KEY))?).map_err(damaged)?;
+        Ok(Self { issuer: Issuer::from_ca_cert_pem(&pem, pair).map_err(damaged)?, pem })
+    }
+
+    /// Reads the authority in `dir`, or makes one where there is none.
+    ///
+    /// # Errors
+    /// See [`CaError`].
+    pub fn load_or_create(dir: &Path, clock: &WallClock) -> Result<Self, CaError> {
+        if dir.join(CERTIFICATE).exists() { Self::load(dir) } else { Self::create(dir, clock) }
+    }
+
+    /// The authority's certificate, PEM. Not a secret: every node needs it.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Issues a certificate and a new key for the node `name`, valid for `days`, which may also be reached at `addrs`.
+    ///
+    /// # Errors
+    /// [`CaError::Name`], [`CaError::Make`].
+    pub fn issue(&self, name: &str, addrs: &[IpAddr], days: u64, clock: &WallClock) -> Result<Issued, CaError> {
+        if !is_host_name(name) {
+            return Err(CaError::Name(name.to_owned()));
+        }
+        let names = std::iter::once(name.to_owned()).chain(addrs.iter().map(IpAddr::to_string));
+        let mut params = CertificateParams::new(names.collect::<Vec<_>>())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        validity(&mut params, days, clock);
+        let pair = KeyPair::generate_for(&PKCS_ED25519)?;
+        let certificate = params.signed_by(&pair, &self.issuer)?.pem();
+        Ok(Issued { certificate, key: pair.serialize_pem(), authority: self.pem.clone() })
+    }
+}
+
+/// A node's certificate, all PEM.
+#[derive(Clone)]
+pub struct Issued {
+    /// Its certificate.
+    pub certificate: String,
+    /// Its key: a secret.
+    pub key: String,
+    /// The authority's certificate.
+    pub authority: String,
+}
+
+impl Issued {
+    /// As an endpoint needs it.
+    ///
+    /// # Errors
+    /// [`CaError::Identity`].
+    pub fn identity(&self) -> Result<Identity, CaError> {
+        Ok(Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes(), self.authority.as_bytes())?)
+    }
+
+    /// Writes `STEM.pem`, `STEM.key` (mode 0600) and `ca.pem` to `dir`, replacing what was there.
+    ///
+    /// # Errors
+    /// [`CaError::File`].
+    pub fn write(&self, dir: &Path, stem: &str) -> Result<(), CaError> {
+        fs::create_dir_all(dir).map_err(|source| CaError::File { path: dir.to_owned(), source })?;
+        write_secret(&dir.join(format!("{stem}.key")), &self.key)?;
+        write_public(&dir.join(format!("{stem}.pem")), &self.certificate)?;
+        write_public(&dir.join(CERTIFICATE), &self.authority)
+    }
+}
+
+fn authority(clock: &WallClock) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Freshet nodes");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    validity(&mut params, CA_DAYS, clock);
+    params
+}
+
+fn validity(params: &mut CertificateParams, days: u64, clock: &WallClock) {
+    let now = Duration::from_millis(clock.now_ms());
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = epoch + now.saturating_sub(BACKDATED);
+    params.not_after = epoch + now + DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX).min(36_500));
+}
+
+/// RFC 1123 §2.1: labels of letters, digits and inner hyphens.
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(legal) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+fn read(path: &Path) -> Result<String, CaError> {
+    fs::read_to_string(path).map_err(|source| CaError::File { path: path.to_owned(), source })
+}
+
+fn write_public(path: &Path, text: &str) -> Result<(), CaError> {
+    fs::write(path, text).map_err(|source| CaError::File { path: path.to_owned(), source })
+}
+
+/// Never readable by others, not even for a moment: the file is made with its mode, beside the old one, then renamed.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), CaError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let fresh = path.with_extension("new");
+    let write = || {
+        let _ = fs::remove_file(&fresh);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().map_err(|source| CaError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn an_authority_is_made_once_and_read_again() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), WallClock::system());
+        let made = Ca::create(dir.path(), &clock).unwrap();
+        assert!(matches!(Ca::create(dir.path(), &clock), Err(CaError::Exists(_))));
+        let read = Ca::load(dir.path()).unwrap();
+        assert_eq!(read.pem(), made.pem());
+        let issued = read.issue("edge-1", &["127.0.0.1".parse().unwrap()], NODE_DAYS, &clock).unwrap();
+        assert_eq!(issued.identity().unwrap().name(), "edge-1");
+        assert_eq!(issued.authority, made.pem());
+    }
+
+    #[test]
+    fn keys_are_readable_by_their_owner_alone() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), WallClock::system());
+        let issued = Ca::load_or_create(dir.path(), &clock).unwrap().issue("origin", &[], 1, &clock).unwrap();
+        issued.write(dir.path(), "origin").unwrap();
+        issued.write(dir.path(), "origin").unwrap();
+        for (name, mode) in [("ca.key", 0o600), ("origin.key", 0o600)] {
+            let metadata = fs::metadata(dir.path().join(name)).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
+        }
+        let [chain, key, ca] = ["origin.pem", "origin.key", "ca.pem"].map(|name| dir.path().join(name));
+        assert_eq!(Identity::load(&chain, &key, &ca).unwrap().name(), "origin");
+    }
+
+    #[test]
+    fn a_name_that_no_certificate_can_carry_is_refused() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), WallClock::system());
+        let ca = Ca::create(dir.path(), &clock).unwrap();
+        for bad in ["", "a b", "-a", "a..b", "ä", "a_b", &"x".repeat(64)] {
+            assert!(matches!(ca.issue(bad, &[], 1, &clock), Err(CaError::Name(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_authority_says_where_it_is() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), WallClock::system());
+        Ca::create(dir.path(), &clock).unwrap();
+        fs::write(dir.path().join(KEY), "no key").unwrap();
+        let error = Ca::load(dir.path()).err().unwrap();
+        assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Carries the view to other nodes: a snapshot where need be, then changes, and a bookmark every [`BOOKMARK`] so that
+//! silence means loss.
+//!
+//! A follower keeps its last view whatever happens to the registry, on disk too, and never goes back: within one
+//! registry's history revisions only rise; a view of another registry replaces it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use freshet_proto::{
+    message::{MAX_FRAME, Request, WatchEvent},
+    quic::{Pool, QuicError, Reader, Responder, within},
+    random::Random,
+    view::{Delta, Position, View},
+};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracing::{debug, info, warn};
+
+use crate::feed::{Feed, Since};
+
+/// How often a watcher hears something.
+pub const BOOKMARK: Duration = Duration::from_secs(5);
+
+/// After how long without a word the registry counts as lost: two bookmarks and a half.
+pub const SILENCE: Duration = Duration::from_millis(12_500);
+
+/// How long a follower waits before it asks again, drawn between half and whole; a peer's own pause may be longer.
+pub const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the view is written to disk at most.
+pub const KEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Answers [`Request::Watch`] until the watcher leaves or the registry goes.
+///
+/// # Errors
+/// See [`QuicError`].
+pub async fn serve(feed: &Feed, after: Option<Position>, mut reply: Responder) -> Result<(), QuicError> {
+    let mut at = after;
+    let mut bookmark = interval(BOOKMARK);
+    bookmark.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    bookmark.reset();
+    let left = reply.left();
+    tokio::pin!(left);
+    loop {
+        let moved = feed.moved();
+        at = Some(catch_up(feed, at, &mut reply).await?);
+        if feed.is_closed() {
+            return reply.finish().await;
+        }
+        tokio::select! {
+            biased;
+            () = &mut left => return Ok(()),
+            () = moved => {}
+            _ = bookmark.tick() => {
+                let revision = at.map_or(0, |at| at.revision);
+                reply.write_frame(&WatchEvent::Bookmark(revision)).await?;
+            }
+        }
+    }
+}
+
+async fn catch_up(feed: &Feed, at: Option<Position>, reply: &mut Responder) -> Result<Position, QuicError> {
+    match (feed.since(at), at) {
+        (Since::Deltas(deltas), Some(mut at)) => {
+            for delta in deltas {
+                at.revision = delta.revision;
+                reply.write_frame(&WatchEvent::Delta(delta)).await?;
+            }
+            Ok(at)
+        }
+        (Since::Snapshot(view), _) => {
+            reply.write_frame(&WatchEvent::Snapshot(View::clone(&view))).await?;
+            Ok(view.position())
+        }
+        (Since::Deltas(_), None) => Err(QuicError::ShuttingDown),
+    }
+}
+
+/// Follows the view of the registry at `addr` until every receiver is dropped. Starts with the view kept in `dir` if
+/// there is one, else with an empty one, whose `cluster` is 0.
+pub fn follow(
+    pool: Pool,
+    addr: std::net::SocketAddr,
+    server_name: String,
+    dir: Option<&Path>,
+    random: Random,
+) -> watch::Receiver<Arc<View>> {
+    let path = dir.map(|dir| dir.join(KEPT));
+    let kept = path.as_deref().and_then(read_kept).unwrap_or_default();
+    let (sender, receiver) = watch::channel(Arc::new(kept));
+    if let Some(path) = path {
+        tokio::spawn(keep(path, receiver.clone()));
+    }
+    let follower = Follower { pool, addr, server_name, random, view: sender };
+    tokio::spawn(follower.run());
+    receiver
+}
+
+struct Follower {
+    pool: Pool,
+    addr: std::net::SocketAddr,
+    server_name: String,
+    random: Random,
+    view: watch::Sender<Arc<View>>,
+}
+
+impl Follower {
+    async fn run(self) {
+        let mut was_up = true;
+        loop {
+            let mut heard = false;
+            let error = tokio::select! {
+                biased;
+                () = self.view.closed() => return,
+                error = self.attend(&mut heard) => error,
+            };
+            if heard || was_up {
+                warn!(registry = %self.addr, %error, "lost the registry; going on with what is known");
+                was_up = false;
+            } else {
+                debug!(registry = %self.addr, %error, "the registry is still lost");
+            }
+            sleep(self.pause(&error)).await;
+        }
+    }
+
+    fn pause(&self, error: &QuicError) -> Duration {
+        let half = PAUSE / 2;
+        let drawn = half + Duration::from_micros(self.random.below(half.as_micros() as u64));
+        match error {
+            QuicError::Unreachable { retry_in, .. } => drawn.max(*retry_in),
+            _ => drawn,
+        }
+    }
+
+    /// Watches until something goes wrong.
+    async fn attend(&self, heard: &mut bool) -> QuicError {
+        let mut events = match self.watch().await {
+            Ok(events) => events,
+            Err(error) => return error,
+        };
+        loop {
+            match within(SILENCE, next(&mut events)).await {
+                Ok(event) => self.take(event),
+                Err(error) => return error,
+            }
+            if !*heard {
+                info!(registry = %self.addr, "following the registry");
+            }
+            *heard = true;
+        }
+    }
+
+    async fn watch(&self) -> Result<Reader, QuicError> {
+        let after = Some(self.view.borrow().position()).filter(|at| at.cluster != 0);
+        self.pool.request(self.addr, &self.server_name, &Request::Watch { after }).await
+    }
+
+    fn take(&self, event: WatchEvent) {
+        match event {
+            WatchEvent::Snapshot(view) => self.replace(view),
+            WatchEvent::Delta(delta) => self.apply(delta),
+            _ => {}
+        }
+    }
+
+    fn replace(&self, view: View) {
+        self.view.send_if_modified(|current| {
+            let newer = view.cluster != current.cluster || view.revision > current.revision;
+            if newer {
+                *current = Arc::new(view);
+            }
+            newer
+        });
+    }
+
+    fn apply(&self, delta: Delta) {
+        self.view.send_if_modified(|current| {
+            let newer = delta.revision > current.revision;
+            if newer {
+                Arc::make_mut(current).apply(delta);
+            }
+            newer
+        });
+    }
+}
+
+async fn next(events: &mut Reader) -> Result<WatchEvent, QuicError> {
+    events.read_frame(MAX_FRAME).await
+}
+
+/// The kept view's file: crc32, then postcard.
+const KEPT: &str = "view";
+
+fn read_kept(path: &Path) -> Option<View> {
+    let bytes = std::fs::read(path).ok()?;
+    let (check, payload) = bytes.split_at_checked(4)?;
+    let sound = crc32fast::hash(payload).to_be_bytes() == check;
+    let view = sound.then(|| postcard::from_bytes(payload).ok()).flatten();
+    if view.is_none() {
+        warn!(path = %path.display(), "the kept view can't be read; starting without one");
+    }
+    view
+}
+
+async fn keep(path: PathBuf, mut views: watch::Receiver<Arc<View>>) {
+    while views.changed().await.is_ok() {
+        let view = views.borrow_and_update().clone();
+        let path = path.clone();
+        let written = tokio::task::spawn_blocking(move || write_kept(&path, &view)).await;
+        if let Ok(Err(error)) = written {
+            warn!(%error, "the view can't be kept on disk");
+        }
+        sleep(KEEP_EVERY).await;
+    }
+}
+
+fn write_kept(path: &Path, view: &View) -> std::io::Result<()> {
+    let payload = postcard::to_stdvec(view).map_err(std::io::Error::other)?;
+    let mut bytes = crc32fast::hash(&payload).to_be_bytes().to_vec();
+    bytes.extend(payload);
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, bytes)?;
+    std::fs::rename(fresh, path)
+}

@@ -1,0 +1,73 @@
+// `freshet dev`, the real binary, on ports of its own in a directory of its own.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Program, until } from "./process.mjs";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
+/** The binary under test; FRESHET_BIN names another. */
+export const BINARY = process.env.FRESHET_BIN ?? join(TARGET, "debug/freshet");
+
+const LISTENERS = ["http", "https", "rtmp", "rtmps", "quic", "admin"];
+
+export class Freshet {
+  /** Starts it on free ports; gives it when it serves. `extra` are further flags of `freshet dev`. */
+  static async start(...extra) {
+    const freshet = new Freshet();
+    freshet.dir = await mkdtemp(join(tmpdir(), "freshet-e2e-"));
+    freshet.extra = extra;
+    freshet.ports = Object.fromEntries(LISTENERS.map((name) => [name, 0]));
+    await freshet.begin();
+    return freshet;
+  }
+
+  /** Starts it (again) with its data, on its ports; waits until everything listens. */
+  async begin() {
+    const file = join(this.dir, "dev.json");
+    await rm(file, { force: true });
+    const flags = LISTENERS.flatMap((name) => [`--${name}`, `127.0.0.1:${this.ports[name]}`]);
+    this.program = new Program(BINARY, ["dev", "--data", this.dir, ...flags, ...this.extra], { name: "freshet" });
+    const text = await until("dev.json", 20_000, () => {
+      if (this.program.ended) throw new Error(`freshet ended (${JSON.stringify(this.program.ended)}):\n${this.program.output}`);
+      return readFile(file, "utf8").catch(() => null);
+    });
+    this.info = JSON.parse(text);
+    for (const name of ["http", "https", "rtmp", "rtmps"]) this.ports[name] = Number(new URL(this.info[`${name}_url`].replace(/^rtmp/, "http")).port);
+  }
+
+  /** As a power cut ends it. */
+  async kill() {
+    await this.program.stop("SIGKILL");
+  }
+
+  async stop() {
+    await this.program.stop();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  get http() {
+    return this.info.http_url.replace(/\/$/, "");
+  }
+
+  /** Where encoders publish, with the key or with another. */
+  publishUrl(key = this.info.stream_key) {
+    return `${this.info.rtmp_url.replace(/\/$/, "")}/${key}`;
+  }
+
+  async get(path) {
+    const reply = await fetch(new URL(path, `${this.http}/`), { signal: AbortSignal.timeout(20_000) });
+    return { status: reply.status, url: reply.url, text: await reply.text() };
+  }
+
+  /** Waits until the channel's playlist names media; gives the multivariant playlist. */
+  async live(ms = 30_000) {
+    const index = new URL(this.info.hls_url).pathname;
+    return until("live playlist", ms, async () => {
+      const { status, text, url } = await this.get(index).catch(() => ({ status: 0 }));
+      return status === 200 && text.includes("#EXT-X-STREAM-INF") ? { text, url } : null;
+    }).catch((error) => {
+      throw new Error(`${error.message}\n${this.program.output}`);
+    });
+  }
+}

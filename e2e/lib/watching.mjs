@@ -1,0 +1,49 @@
+// What a viewer of Freshet's page sees, as questions that tests ask.
+import { median, pictureAge } from "./clock.mjs";
+import { until } from "./process.mjs";
+
+/** The page's word for the state: "live", "offline", … */
+export const status = (page) => page.getByTestId("status").getAttribute("data-status", { timeout: 10_000 });
+
+/** Waits until the page says one of these states. */
+export async function says(page, states, ms) {
+  const seen = [];
+  await until(`page that says ${states}`, ms, async () => {
+    const now = await status(page);
+    if (seen.at(-1) !== now) seen.push(now);
+    return [states].flat().includes(now);
+  }).catch((error) => {
+    throw new Error(`${error.message}; it said ${seen.join(", ")}; errors: ${page.faults.slice(-5).join(" | ")}`);
+  });
+  return seen;
+}
+
+/** Waits until the picture moves and is younger than 5 s. */
+export async function showsNow(page, ms) {
+  let before = null;
+  const ages = [];
+  await until("moving picture younger than 5 s", ms, async () => {
+    const at = await page.evaluate(() => document.querySelector("video")?.currentTime ?? 0);
+    const moves = before !== null && at > before;
+    before = at;
+    const age = await pictureAge(page);
+    ages.push(age);
+    return moves && age !== null && age < 5_000;
+  }).catch((error) => {
+    throw new Error(`${error.message}; ages seen: ${ages.slice(-8).join(", ")} ms`);
+  });
+}
+
+/** The age of the picture, read `count` times from its pixels, each from another frame; the median, ms. */
+export async function glassToGlass(page, count) {
+  const ages = [];
+  let last = -1;
+  await until(`${count} different pictures`, 60_000, async () => {
+    const frame = await page.evaluate(() => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames);
+    const age = frame === last ? null : await pictureAge(page);
+    last = frame;
+    if (age !== null) ages.push(age);
+    return ages.length >= count;
+  });
+  return { median: median(ages), most: Math.max(...ages), least: Math.min(...ages) };
+}

@@ -1,0 +1,38 @@
+// Ten thousand viewers of one stream, each on a connection of its own.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { join } from "node:path";
+import { BINARY, Freshet } from "../lib/freshet.mjs";
+import { Program } from "../lib/process.mjs";
+
+const LOADTEST = join(BINARY, "../loadtest");
+
+let freshet;
+
+before(async () => {
+  freshet = await Freshet.start("--demo", ...["http.connections_per_address", "reload.held_per_address"].flatMap((key) => ["--set", `edge.${key}=12000`]));
+});
+after(() => freshet?.stop());
+
+/** Runs a program to its end; gives what it said. */
+async function run(command, args) {
+  const program = new Program(command, args);
+  const { code } = await program.exit;
+  assert.equal(code, 0, program.output);
+  return program.output;
+}
+
+test("10,000 viewers follow the sound, and what they get is what the origin has", async () => {
+  await freshet.live();
+  await run(BINARY, ["ca", "issue", "loadtest", "--dir", join(freshet.dir, "ca"), "--out", freshet.dir]);
+  const identity = ["loadtest.pem", "loadtest.key", "ca.pem"].map((file) => join(freshet.dir, file)).join(",");
+  const json = join(freshet.dir, "report.json");
+  const said = await run(LOADTEST, [
+    ...["view", freshet.info.hls_url, "--viewers", "10000", "--tracks", "audio", "--ramp", "10", "--duration", "40"],
+    ...["--origin", freshet.info.quic_address, "--origin-name", "localhost", "--identity", identity],
+    ...["--server-pids", String(freshet.info.pid), "--json", json],
+  ]);
+  assert.match(said, /10000 playing/);
+  assert.match(said, /hashed and compared with the origin's/);
+  console.log(said.replace(/^/gm, "# "));
+});

@@ -1,0 +1,135 @@
+// The page in a real browser, from a real encoder through the real binary.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { launch, newPage } from "../lib/browser.mjs";
+import { ffmpeg } from "../lib/encoders.mjs";
+import { Freshet } from "../lib/freshet.mjs";
+import { until } from "../lib/process.mjs";
+import { glassToGlass, says, showsNow } from "../lib/watching.mjs";
+import { picture } from "../lib/pictures.mjs";
+
+let browser;
+let freshet;
+let encoder;
+let page;
+
+before(async () => {
+  browser = await launch();
+  freshet = await Freshet.start();
+});
+after(async () => {
+  await browser?.close();
+  await encoder?.stop();
+  await freshet?.stop();
+});
+afterEach(async () => {
+  await page?.context().close();
+});
+
+async function publish() {
+  await encoder?.stop();
+  encoder = ffmpeg(freshet.publishUrl());
+}
+
+async function open(options) {
+  page = await newPage(browser, options);
+  await page.goto(`${freshet.http}/`);
+  return page;
+}
+
+test("a page opened before the stream says offline, and goes live by itself", async () => {
+  await open();
+  await says(page, "offline", 15_000);
+  await publish();
+  await says(page, "live", 40_000);
+  await showsNow(page, 20_000);
+});
+
+test("the picture is less than five seconds old, by its pixels, and the page says so truly", async (t) => {
+  await open();
+  await showsNow(page, 40_000);
+  const { median, most, least } = await glassToGlass(page, 60);
+  t.diagnostic(`glass to glass, from pixels: median ${Math.round(median)} ms, ${Math.round(least)} to ${Math.round(most)} ms`);
+  assert.ok(median < 5_000, `median ${median} ms`);
+  const shown = Number.parseFloat(await page.getByTestId("latency").textContent()) * 1000;
+  assert.ok(Math.abs(shown - median) < 1_500, `the page says ${shown} ms, the pixels ${median} ms`);
+});
+
+test("the page asks nobody but its own server, and logs no error", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  assert.deepEqual([...page.hosts], [new URL(freshet.http).host]);
+  assert.deepEqual(page.faults, []);
+});
+
+test("a viewer who pauses is offered the way back to live, and takes it", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  await page.keyboard.press(" ");
+  const paused = await page.evaluate(() => document.querySelector("video").paused);
+  assert.equal(paused, true);
+  const held = await page.evaluate(() => performance.now());
+  await until("5 s of pause", 10_000, () => page.evaluate((since) => performance.now() - since > 5_000, held));
+  await page.keyboard.press(" ");
+  const goLive = page.getByTestId("go-live");
+  await goLive.waitFor({ timeout: 10_000 });
+  await goLive.click();
+  await showsNow(page, 10_000);
+  await goLive.waitFor({ state: "detached", timeout: 10_000 });
+});
+
+test("sound starts off, comes with a tap, and is remembered", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  const muted = () => page.evaluate(() => document.querySelector("video").muted);
+  assert.equal(await muted(), true);
+  await page.getByTestId("tap-for-sound").click();
+  assert.equal(await muted(), false);
+  await page.reload();
+  await showsNow(page, 40_000);
+  assert.equal(await muted(), false);
+  await page.keyboard.press("m");
+  assert.equal(await muted(), true);
+});
+
+test("on a phone everything fits and can be named", async () => {
+  await open({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
+  await showsNow(page, 40_000);
+  await picture(page, "phone");
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+  for (const name of ["Pause", "Turn the sound on", "Full screen"]) {
+    const box = await page.getByRole("button", { name, exact: true }).boundingBox();
+    assert.ok(box && box.width >= 44 && box.height >= 44, `${name} is ${JSON.stringify(box)}`);
+  }
+});
+
+test("an encoder that is killed and comes back is waited for, and plays on", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  await encoder.stop("SIGKILL");
+  await says(page, "reconnecting", 20_000);
+  await publish();
+  await says(page, "live", 40_000);
+  await showsNow(page, 20_000);
+});
+
+test("a server that is killed and comes back is found again, and plays on", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  await freshet.kill();
+  await says(page, "unreachable", 30_000);
+  await freshet.begin();
+  await publish();
+  await says(page, "live", 60_000);
+  await showsNow(page, 20_000);
+});
+
+test("a broadcast that the encoder ends is said to have ended, and the next one plays", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  await encoder.stop("SIGINT");
+  await says(page, ["ended", "offline"], 60_000);
+  await publish();
+  await says(page, "live", 60_000);
+  await showsNow(page, 20_000);
+});

@@ -1,0 +1,197 @@
+//! How many connections and held requests there may be: in all, per connection and per client address.
+//!
+//! ```text
+//! accept ──admit(address)──▶ Guest ──hold()──▶ Hold          both give back what they took when they are dropped
+//! ```
+//! The map of addresses holds only those with an open connection, so it is bounded by the budget of connections.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use crate::stats::{Cut, Stats};
+
+/// The limits, from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub connections: usize,
+    pub connections_per_address: usize,
+    pub held: usize,
+    pub held_per_connection: usize,
+    pub held_per_address: usize,
+}
+
+pub(crate) struct Budget {
+    limits: Limits,
+    stats: Arc<Stats>,
+    connections: AtomicUsize,
+    held: AtomicUsize,
+    addresses: Mutex<BTreeMap<IpAddr, Arc<Address>>>,
+}
+
+#[derive(Default)]
+struct Address {
+    connections: AtomicUsize,
+    held: AtomicUsize,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: Limits, stats: Arc<Stats>) -> Arc<Self> {
+        let (connections, held) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { limits, stats, connections, held, addresses: Mutex::default() })
+    }
+
+    /// Lets a connection in, or says which budget is spent.
+    pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Arc<Guest>, Cut> {
+        take(&self.connections, self.limits.connections).ok_or(Cut::Full)?;
+        let key = prefix(peer.ip());
+        let address = {
+            let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let address = addresses.entry(key).or_default();
+            if take(&address.connections, self.limits.connections_per_address).is_none() {
+                self.connections.fetch_sub(1, Relaxed);
+                return Err(Cut::Address);
+            }
+            Arc::clone(address)
+        };
+        Ok(Arc::new(Guest { budget: Arc::clone(self), key, address, held: AtomicUsize::new(0) }))
+    }
+
+    fn leave(&self, key: IpAddr, address: &Address) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if address.connections.fetch_sub(1, Relaxed) == 1 {
+            addresses.remove(&key);
+        }
+        self.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A connection that was let in.
+pub(crate) struct Guest {
+    budget: Arc<Budget>,
+    key: IpAddr,
+    address: Arc<Address>,
+    held: AtomicUsize,
+}
+
+impl Guest {
+    /// A place for one held request; `None` when a budget is spent.
+    pub(crate) fn hold(self: &Arc<Self>) -> Option<Hold> {
+        let limits = &self.budget.limits;
+        let taken = take_all([
+            (&self.held, limits.held_per_connection),
+            (&self.address.held, limits.held_per_address),
+            (&self.budget.held, limits.held),
+        ]);
+        if !taken {
+            self.budget.stats.shed.add(1);
+            return None;
+        }
+        self.budget.stats.held.up();
+        self.budget.stats.held_total.add(1);
+        Some(Hold(Arc::clone(self)))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.budget.leave(self.key, &self.address);
+    }
+}
+
+/// A place for one held request, given back when it is dropped.
+pub(crate) struct Hold(Arc<Guest>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Relaxed);
+        self.0.address.held.fetch_sub(1, Relaxed);
+        self.0.budget.held.fetch_sub(1, Relaxed);
+        self.0.budget.stats.held.down();
+    }
+}
+
+fn take(used: &AtomicUsize, limit: usize) -> Option<usize> {
+    used.fetch_update(Relaxed, Relaxed, |used| (used < limit).then_some(used + 1)).ok()
+}
+
+fn take_all<const N: usize>(places: [(&AtomicUsize, usize); N]) -> bool {
+    for (at, (used, limit)) in places.iter().enumerate() {
+        if take(used, *limit).is_none() {
+            for (used, _) in &places[..at] {
+                used.fetch_sub(1, Relaxed);
+            }
+            return false;
+        }
+    }
+    true
+}
+
+/// One household: an IPv4 address, or an IPv6 /64.
+fn prefix(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { connections: 3, connections_per_address: 2, held: 3, held_per_connection: 2, held_per_address: 2 };
+
+    fn at(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().expect("an address"), 1)
+    }
+
+    fn admitted(budget: &Arc<Budget>, address: &str) -> Arc<Guest> {
+        budget.admit(at(address)).unwrap_or_else(|cut| panic!("no place: {cut:?}"))
+    }
+
+    #[test]
+    fn connections_are_limited_per_address_and_in_all() {
+        let budget = Budget::new(LIMITS, Arc::new(Stats::new()));
+        let first = admitted(&budget, "10.0.0.1");
+        let _second = admitted(&budget, "::ffff:10.0.0.1");
+        assert_eq!(budget.admit(at("10.0.0.1")).err(), Some(Cut::Address));
+        let _third = admitted(&budget, "10.0.0.2");
+        assert_eq!(budget.admit(at("10.0.0.3")).err(), Some(Cut::Full));
+        drop(first);
+        assert!(budget.admit(at("10.0.0.1")).is_ok());
+    }
+
+    #[test]
+    fn neighbours_in_a_64_share_a_budget_and_nothing_is_left_of_who_left() {
+        let budget = Budget::new(LIMITS, Arc::new(Stats::new()));
+        let guests = [budget.admit(at("2001:db8::1")), budget.admit(at("2001:db8::2"))];
+        assert_eq!(budget.admit(at("2001:db8::3")).err(), Some(Cut::Address));
+        drop(guests);
+        assert!(budget.addresses.lock().expect("unpoisoned").is_empty());
+    }
+
+    #[test]
+    fn held_requests_are_limited_per_connection_per_address_and_in_all() {
+        let stats = Arc::new(Stats::new());
+        let budget = Budget::new(LIMITS, Arc::clone(&stats));
+        let [a, b, c] = ["10.0.0.1", "10.0.0.2", "10.0.0.1"].map(|ip| admitted(&budget, ip));
+        let holds = [a.hold().expect("a place"), a.hold().expect("a place")];
+        assert!(a.hold().is_none(), "per connection");
+        assert!(c.hold().is_none(), "per address");
+        let other = b.hold().expect("a place");
+        assert!(b.hold().is_none(), "in all");
+        assert_eq!((stats.held.get(), stats.shed.get()), (3, 3));
+        drop((holds, other));
+        assert_eq!((stats.held.get(), budget.held.load(Relaxed)), (0, 0));
+        assert!(c.hold().is_some());
+    }
+}

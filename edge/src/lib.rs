@@ -1,0 +1,131 @@
+//! Serves viewers: moves named objects and knows no codec, and parses no playlist.
+//!
+//! ```text
+//! viewers ──HTTP──▶ http ──▶ live ──▶ cache ──fetch──▶ upstream (an origin, over QUIC)
+//!                             │  ▲                        ▲
+//!                      parked │  │ versions, parts        │
+//!                             ▼  └── follow ◀─────────────┘
+//!                           reload
+//! ```
+//! Who a viewer is never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
+//! object, it is transferred once.
+
+mod budget;
+mod cache;
+pub mod config;
+mod http;
+mod live;
+mod site;
+pub mod stats;
+pub mod tls;
+pub mod upstream;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use freshet_proto::{clock::WallClock, random::Random, view::View};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{budget::Budget, http::date::Dates, live::Live, stats::Stats, upstream::Upstream};
+pub use crate::{config::Config, http::Socket, site::Site};
+
+/// An edge. Cheap to clone; clones are one edge.
+#[derive(Clone)]
+pub struct Edge(Arc<Shared>);
+
+/// What all of an edge's connections share.
+pub(crate) struct Shared {
+    config: Config,
+    live: Arc<Live>,
+    dates: Dates,
+    stats: Arc<Stats>,
+    budget: Arc<Budget>,
+    site: OnceLock<Arc<dyn Site>>,
+    connections: TaskTracker,
+    draining: CancellationToken,
+}
+
+impl Edge {
+    /// An edge that knows of channels and nodes what `view` says, and asks them through `upstream` (a QUIC pool). Must
+    /// be called inside a tokio runtime, after the metrics recorder is installed.
+    pub fn new(
+        config: Config,
+        view: watch::Receiver<Arc<View>>,
+        upstream: impl Upstream,
+        clock: WallClock,
+        random: Random,
+    ) -> Self {
+        let stats = Arc::new(Stats::new());
+        let limits = budget::Limits {
+            connections: config.http.connections,
+            connections_per_address: config.http.connections_per_address,
+            held: config.reload.held,
+            held_per_connection: config.reload.held_per_connection,
+            held_per_address: config.reload.held_per_address,
+        };
+        Self(Arc::new(Shared {
+            live: Live::new(config.clone(), view, Arc::new(upstream), random, Arc::clone(&stats)),
+            config,
+            dates: Dates::new(clock),
+            budget: Budget::new(limits, Arc::clone(&stats)),
+            stats,
+            site: OnceLock::new(),
+            connections: TaskTracker::new(),
+            draining: CancellationToken::new(),
+        }))
+    }
+
+    /// Lets `site` answer every path that is not `/live` or `/api`; without one they are 404. Only the first call
+    /// counts.
+    #[must_use]
+    pub fn with_site(self, site: Arc<dyn Site>) -> Self {
+        let _ = self.0.site.set(site);
+        self
+    }
+
+    /// Accepts HTTP/1.1 connections until `shutdown` is cancelled or the edge drains. Connections live on.
+    pub async fn serve_http(&self, listener: TcpListener, shutdown: CancellationToken) {
+        http::accept(Arc::clone(&self.0), listener, None, shutdown).await;
+    }
+
+    /// Accepts TLS connections with HTTP/2 or HTTP/1.1 until `shutdown` is cancelled or the edge drains. Each new
+    /// connection uses the configuration that `tls` then holds; see [`tls::server_config`].
+    pub async fn serve_https(
+        &self,
+        listener: TcpListener,
+        tls: watch::Receiver<Arc<rustls::ServerConfig>>,
+        shutdown: CancellationToken,
+    ) {
+        http::accept(Arc::clone(&self.0), listener, Some(tls), shutdown).await;
+    }
+
+    /// Serves HTTP/1.1 on one connection that the caller has accepted, from a listener of another kind. Returns at once
+    /// when `peer` has spent its budget.
+    pub async fn serve_connection(&self, socket: impl Socket, peer: SocketAddr) {
+        if let Some(caller) = http::admit(&self.0, peer) {
+            self.0.connections.track_future(http::serve_plain(socket, caller)).await;
+        }
+    }
+
+    /// Whether viewers should be sent here: the view has come and the edge does not drain.
+    pub fn ready(&self) -> bool {
+        !self.0.draining.is_cancelled() && self.0.live.view.borrow().revision > 0
+    }
+
+    /// Stops accepting, answers what has been asked, closes each connection after its answer, and returns when all are
+    /// closed or `http.drain_timeout_ms` have passed.
+    pub async fn drain(&self) {
+        self.0.draining.cancel();
+        self.0.connections.close();
+        let patience = config::ms(self.0.config.http.drain_timeout_ms);
+        let _ = timeout(patience, self.0.connections.wait()).await;
+    }
+
+    /// What has been counted.
+    pub fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+}

@@ -1,0 +1,218 @@
+//! The configuration: what can be set, its defaults, and where each effective value comes from.
+//!
+//! ```text
+//! defaults < FILE (TOML) < FRESHET_SECTION__KEY < flags ──load──▶ Loaded { config, sources } ──print──▶ text
+//! ```
+//! The structs of the services stand beside their users, in the crates of those; here is only what the binary itself
+//! needs. Unknown keys are errors that suggest the right one.
+
+mod error;
+mod load;
+mod optional;
+mod print;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use freshet_control_plane::channel::{Policy, Times};
+use freshet_proto::id::ChannelName;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    error::ConfigError,
+    load::{Loaded, Override, load},
+    print::print,
+};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Who this node is and where it keeps its state.
+    pub node: Node,
+    /// Where it listens.
+    pub listen: Listen,
+    /// How nodes reach and recognise each other.
+    pub quic: Quic,
+    /// Certificates for viewers and encoders.
+    pub tls: Tls,
+    /// Logs.
+    pub log: Log,
+    /// How long sessions outlive their publishers (origin).
+    pub registry: Times,
+    /// Ingest, packaging and what is kept (origin).
+    pub origin: freshet_origin::Config,
+    /// Cache, reloads and connections of viewers (edge).
+    pub edge: freshet_edge::Config,
+    /// The channels of an origin and the files that hold their stream keys.
+    pub channels: Vec<Channel>,
+}
+
+/// Who this node is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// The node's number; no other node of the platform may have it.
+    pub id: u64,
+    /// The name that its node certificate carries.
+    pub name: String,
+    /// Where an origin keeps its state, written with fsync. Created if absent.
+    pub data: PathBuf,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { id: 1, name: "localhost".into(), data: "./freshet-data".into() }
+    }
+}
+
+/// Where the node listens. Port 0 picks a free one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// HTTP for viewers (edge). Redirects to HTTPS where there is a certificate and `tls.redirect_http` is on.
+    pub http: SocketAddr,
+    /// HTTPS for viewers (edge), where there is a certificate.
+    pub https: SocketAddr,
+    /// RTMP for encoders (origin).
+    pub rtmp: SocketAddr,
+    /// RTMPS for encoders (origin), where there is a certificate.
+    pub rtmps: SocketAddr,
+    /// QUIC for other nodes (origin).
+    pub quic: SocketAddr,
+    /// `/healthz`, `/readyz` and `/metrics`. Loopback unless told: they are for the operator.
+    pub admin: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        Self {
+            http: any(8080),
+            https: any(8443),
+            rtmp: any(1935),
+            rtmps: any(1936),
+            quic: any(4430),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9090)),
+        }
+    }
+}
+
+/// How nodes reach and recognise each other. The files come from `freshet ca issue`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quic {
+    /// The node's certificate chain (PEM).
+    #[serde(with = "optional")]
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[serde(with = "optional")]
+    pub key: Option<PathBuf>,
+    /// The authority that every node's certificate must come from (PEM).
+    #[serde(with = "optional")]
+    pub ca: Option<PathBuf>,
+    /// The address that other nodes reach this origin at; needed when `listen.quic` is not one.
+    #[serde(with = "optional")]
+    pub advertise: Option<SocketAddr>,
+    /// The origin an edge learns from and pulls from: `HOST:PORT`, where HOST is the name or address that the
+    /// origin's certificate carries; `NAME@ADDRESS:PORT` where the name can't be resolved.
+    #[serde(with = "optional")]
+    pub origin: Option<String>,
+}
+
+/// Certificates for viewers and encoders, read again on SIGHUP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain (PEM). Without one there is no HTTPS and no RTMPS.
+    #[serde(with = "optional")]
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[serde(with = "optional")]
+    pub key: Option<PathBuf>,
+    /// Whether `listen.http` sends viewers on to HTTPS. Turn it off behind a proxy that ends TLS.
+    pub redirect_http: bool,
+    /// The port viewers reach HTTPS at, for redirects; 0 stands for that of `listen.https`.
+    pub public_https_port: u16,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { certificate: None, key: None, redirect_http: true, public_https_port: 0 }
+    }
+}
+
+/// Logs, written to standard error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `auto` (human on a terminal, JSON otherwise), `human` or `json`.
+    pub format: LogFormat,
+    /// What is written, as in `info,freshet_edge=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, filter: "info".into() }
+    }
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Human on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A channel and the secret that lets an encoder publish to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Where it is watched: `/c/{name}`.
+    pub name: ChannelName,
+    /// A file whose only line is the stream key, readable by nobody else. There is no default.
+    pub stream_key_file: PathBuf,
+    /// What becomes of a second encoder while the first is live: `newest` wins (default), wins if the first is
+    /// `silent`, or `reject`.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+impl Channel {
+    /// Reads the stream key.
+    ///
+    /// # Errors
+    /// [`ConfigError::StreamKey`] when the file can't be read or holds no usable key.
+    pub fn stream_key(&self) -> Result<String, ConfigError> {
+        read_secret(&self.stream_key_file).map_err(|reason| ConfigError::StreamKey {
+            channel: self.name.clone(),
+            file: self.stream_key_file.clone(),
+            reason,
+        })
+    }
+}
+
+/// The shortest stream key that is accepted, in bytes: 16 hexadecimal digits are 64 bits.
+const MIN_KEY_LEN: usize = 16;
+
+fn read_secret(file: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let key = text.trim();
+    match key {
+        "" => Err("the file is empty".into()),
+        _ if key.contains(char::is_whitespace) => Err("a key is one word on one line".into()),
+        _ if key.len() < MIN_KEY_LEN => Err(format!("a key has at least {MIN_KEY_LEN} characters")),
+        key => Ok(key.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Installs the recorder of metrics and says what each of them means.
+
+use std::time::Duration;
+
+use metrics::{Unit, describe_counter, describe_gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// How often the recorder folds what it has gathered.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Installs the recorder, once per process, before any service starts. Must be called in a tokio runtime.
+///
+/// # Errors
+/// When there is a recorder already.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    describe();
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+/// The sum of all series of a metric, from its text.
+pub fn total(text: &str, name: &str) -> f64 {
+    let of_metric = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    text.lines()
+        .filter(of_metric)
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .fold(0.0, |sum, n| sum + n)
+}
+
+fn describe() {
+    describe_ingest();
+    describe_offer();
+    describe_edge();
+    describe_quic();
+}
+
+fn describe_ingest() {
+    describe_gauge!("freshet_origin_rtmp_connections", "RTMP and RTMPS connections, publishing or not");
+    describe_gauge!("freshet_origin_publishers", "Encoders that publish");
+    describe_gauge!("freshet_origin_sessions", "Broadcasts that are kept, ended ones among them");
+    describe_counter!("freshet_origin_ingest_bytes_total", Unit::Bytes, "Bytes read from encoders");
+    describe_counter!("freshet_origin_messages_total", "RTMP messages of media, by kind");
+    describe_counter!("freshet_origin_dropped_messages_total", "Messages that could not be used, by reason");
+    describe_counter!("freshet_origin_connections_closed_total", "Encoder connections that ended, by reason");
+    describe_counter!("freshet_registry_alerts_total", "Fights of two encoders over one channel");
+}
+
+fn describe_offer() {
+    describe_counter!("freshet_origin_parts_total", "Parts made, all tracks");
+    describe_counter!("freshet_origin_part_bytes_total", Unit::Bytes, "Bytes of parts made");
+    describe_gauge!("freshet_origin_window_bytes", Unit::Bytes, "Bytes of media kept for viewers");
+    describe_counter!("freshet_origin_transfers_total", "Objects sent to other nodes, by verb");
+    describe_counter!("freshet_origin_sent_bytes_total", Unit::Bytes, "Bytes sent to other nodes");
+    describe_counter!("freshet_origin_fetches_total", "Fetches answered, by status");
+    describe_gauge!("freshet_origin_held_fetches", "Fetches that wait for what is announced");
+    describe_counter!("freshet_origin_follows_total", "Follows begun by other nodes");
+    describe_gauge!("freshet_origin_following", "Follows under way");
+}
+
+fn describe_edge() {
+    describe_counter!("freshet_edge_requests_total", "Requests of viewers, by kind and status");
+    describe_counter!("freshet_edge_bytes_total", Unit::Bytes, "Bytes of bodies sent to viewers, by kind");
+    describe_counter!(
+        "freshet_edge_cache_total",
+        "How requests met the cache: hit, miss, coalesced, negative, assembled"
+    );
+    describe_counter!("freshet_edge_drops_total", "Connections that the edge ended, by reason");
+    describe_gauge!("freshet_edge_connections", "Connections of viewers, by kind");
+    describe_counter!("freshet_edge_upstream_transfers_total", "Fetches sent upstream");
+    describe_counter!("freshet_edge_upstream_failures_total", "Fetches that failed");
+    describe_counter!("freshet_edge_upstream_bytes_total", Unit::Bytes, "Bytes that came from upstream");
+    describe_gauge!("freshet_edge_fills", "Fetches under way");
+    describe_counter!("freshet_edge_follows_total", "Follows begun");
+    describe_gauge!("freshet_edge_follows", "Tracks followed");
+    describe_gauge!("freshet_edge_held", "Playlist requests held until something comes");
+    describe_counter!("freshet_edge_held_total", "Playlist requests that were held");
+    describe_counter!("freshet_edge_released_total", "Held requests that got what they waited for");
+    describe_counter!("freshet_edge_stalled_total", "Held requests that nothing came for in time");
+    describe_counter!("freshet_edge_shed_total", "Requests refused because the budget of held ones was spent");
+}
+
+fn describe_quic() {
+    describe_gauge!("freshet_quic_connections", "Connections between nodes, by side");
+    describe_gauge!("freshet_quic_round_trip_seconds", Unit::Seconds, "Smoothed round trip to a node");
+    describe_gauge!("freshet_quic_mtu_bytes", Unit::Bytes, "Datagram size in use towards a node");
+    describe_counter!("freshet_quic_packets_sent_total", "Packets sent to a node");
+    describe_counter!("freshet_quic_packets_lost_total", "Packets to a node that were lost");
+    describe_counter!("freshet_quic_requests_total", "Requests between nodes, by side, verb and outcome");
+    describe_counter!("freshet_quic_refused_total", "Connections between nodes that did not come about, by side");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_total_adds_the_series_of_one_metric() {
+        let text = "# TYPE a_total counter\na_total{k=\"x\"} 2\na_total{k=\"y\"} 3\na_total_other 9\nb 1\n";
+        assert_eq!([total(text, "a_total"), total(text, "b"), total(text, "c")], [5.0, 1.0, 0.0]);
+    }
+}

@@ -1,0 +1,31 @@
+//! The roles, each as one value that is bound, then serves, then drains.
+
+mod edge;
+mod origin;
+
+use freshet_proto::{clock::WallClock, quic::Doors, random::Random};
+
+pub use self::{
+    edge::{EdgeNode, EdgePlan, Upstream},
+    origin::{OriginNode, OriginPlan},
+};
+
+/// The system's clock and randomness, which all roles of a process share.
+#[derive(Clone)]
+pub struct World {
+    /// The wall clock.
+    pub clock: WallClock,
+    /// The source of randomness.
+    pub random: Random,
+}
+
+impl World {
+    /// The real ones.
+    pub fn system() -> Self {
+        Self { clock: WallClock::system(), random: Random::system() }
+    }
+
+    fn doors(&self) -> Doors {
+        Doors { clock: self.clock.clone(), random: self.random.clone() }
+    }
+}

@@ -1,0 +1,236 @@
+//! `freshet origin` and `freshet edge`: configuration → checks → bind → serve → drain.
+
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use freshet_control_plane::local::ChannelConfig;
+use freshet_proto::{id::NodeId, quic::Identity};
+use tracing::{error, info, warn};
+
+use crate::{
+    admin::{self, Checks},
+    config::{Config, ConfigError},
+    life::Signals,
+    logging, metrics,
+    node::{EdgeNode, EdgePlan, OriginNode, OriginPlan, Upstream, World},
+    ports::{self, Port},
+    tls::Certificate,
+};
+
+/// Runs an origin until it is told to stop.
+///
+/// # Errors
+/// A wrong configuration, or a port or file that can't be had.
+pub async fn origin(config: Config) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    let signals = Signals::new().context("heeding signals")?;
+    let metrics = metrics::install()?;
+    let world = World::system();
+    let certificate = certificate(&config)?;
+    let plan = origin_plan(&config, certificate.clone())?;
+    let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
+    let node = Arc::new(OriginNode::start(plan, &world).await?);
+    info!(rtmp = %node.rtmp, rtmps = ?node.rtmps, quic = %node.quic, admin = %admin.local_addr()?, "the origin listens");
+    let checked = node.clone();
+    let checks: Checks = Arc::new(move || checked.checks());
+    tokio::spawn(admin::serve(admin, metrics, checks));
+    run(signals, certificate, async move {
+        node.drain().await;
+        node.close().await;
+    })
+    .await
+}
+
+/// Runs an edge until it is told to stop.
+///
+/// # Errors
+/// A wrong configuration, or a port or file that can't be had.
+pub async fn edge(config: Config) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    let signals = Signals::new().context("heeding signals")?;
+    let metrics = metrics::install()?;
+    let world = World::system();
+    let certificate = certificate(&config)?;
+    let plan = edge_plan(&config, certificate.clone()).await?;
+    let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
+    let node = Arc::new(EdgeNode::start(plan, &world).await?);
+    info!(http = %node.http, https = ?node.https, admin = %admin.local_addr()?, "the edge listens");
+    let checked = node.clone();
+    let checks: Checks = Arc::new(move || checked.checks());
+    tokio::spawn(admin::serve(admin, metrics, checks));
+    run(signals, certificate, async move {
+        node.drain().await;
+        node.close().await;
+    })
+    .await
+}
+
+async fn run(
+    mut signals: Signals,
+    certificate: Option<Certificate>,
+    drain: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    signals.until_stop(|| reload(certificate.as_ref())).await;
+    signals.drain(drain).await;
+    Ok(())
+}
+
+/// What SIGHUP does: the certificate for viewers and encoders is read again.
+pub fn reload(certificate: Option<&Certificate>) {
+    match certificate.map(Certificate::reload) {
+        None => info!("told to reload: there is no certificate to read again"),
+        Some(Ok(())) => info!("the certificate is read again"),
+        Some(Err(error)) => error!(%error, "the new certificate is no good; the one in use stays"),
+    }
+}
+
+/// Reads everything that a role needs and starts nothing; for `freshet config check`.
+///
+/// # Errors
+/// As the roles themselves, ports left aside.
+pub fn check(config: &Config) -> Result<Vec<&'static str>, ConfigError> {
+    let mut roles = Vec::new();
+    validate(config)?;
+    certificate(config)?;
+    if !config.channels.is_empty() {
+        origin_plan(config, None)?;
+        roles.push("origin");
+    }
+    if config.quic.origin.is_some() {
+        identity(config)?;
+        roles.push("edge");
+    }
+    Ok(roles)
+}
+
+/// A port that is set by a configuration key.
+fn port(what: &'static str, addr: SocketAddr, key: &str) -> Port {
+    let flag = format!("{key} (or --{})", key.trim_start_matches("listen."));
+    Port { what, addr, flag }
+}
+
+fn origin_plan(config: &Config, certificate: Option<Certificate>) -> Result<OriginPlan, ConfigError> {
+    validate(config)?;
+    let rtmps = port("RTMPS", config.listen.rtmps, "listen.rtmps");
+    Ok(OriginPlan {
+        id: NodeId(config.node.id),
+        identity: identity(config)?,
+        registry: config.node.data.join("registry"),
+        channels: channels(config)?,
+        times: config.registry,
+        config: config.origin.clone(),
+        rtmp: port("RTMP", config.listen.rtmp, "listen.rtmp"),
+        rtmps: certificate.map(|certificate| (rtmps, certificate)),
+        quic: port("node (QUIC)", config.listen.quic, "listen.quic"),
+        advertise: advertised(config)?,
+    })
+}
+
+async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow::Result<EdgePlan> {
+    validate(config)?;
+    let https = port("HTTPS", config.listen.https, "listen.https");
+    let redirects = certificate.is_some() && config.tls.redirect_http;
+    Ok(EdgePlan {
+        identity: identity(config)?,
+        upstream: upstream(config).await?,
+        kept: Some(config.node.data.clone()),
+        config: config.edge.clone(),
+        http: port("HTTP", config.listen.http, "listen.http"),
+        https: certificate.map(|certificate| (https, certificate)),
+        redirect: redirects.then_some(config.tls.public_https_port),
+    })
+}
+
+/// Whether the values of `[origin]` and of `[edge]` make sense together.
+///
+/// # Errors
+/// [`ConfigError::Range`] with the key and its range.
+pub fn validate(config: &Config) -> Result<(), ConfigError> {
+    config.origin.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
+    config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))
+}
+
+fn identity(config: &Config) -> Result<Identity, ConfigError> {
+    let quic = &config.quic;
+    let certificate = set(&quic.certificate, "quic.certificate")?;
+    let (key, ca) = (set(&quic.key, "quic.key")?, set(&quic.ca, "quic.ca")?);
+    Identity::load(certificate, key, ca)
+        .map_err(|error| ConfigError::Invalid { key: "quic.certificate", what: error.to_string() })
+}
+
+fn set<'a>(file: &'a Option<PathBuf>, key: &'static str) -> Result<&'a PathBuf, ConfigError> {
+    let remedy = "make the node's certificate with: freshet ca init, then freshet ca issue NAME".to_owned();
+    file.as_ref().ok_or(ConfigError::Missing { key, remedy })
+}
+
+fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
+    let tls = &config.tls;
+    let missing =
+        |key, other| ConfigError::Missing { key, remedy: format!("it goes with {other}; set both or neither") };
+    match (&tls.certificate, &tls.key) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing("tls.key", "tls.certificate")),
+        (None, Some(_)) => Err(missing("tls.certificate", "tls.key")),
+        (Some(certificate), Some(key)) => Certificate::load(certificate, key)
+            .map(Some)
+            .map_err(|error| ConfigError::Invalid { key: "tls.certificate", what: error.to_string() }),
+    }
+}
+
+fn channels(config: &Config) -> Result<Vec<ChannelConfig>, ConfigError> {
+    let read = |channel: &crate::config::Channel| {
+        let key = channel.stream_key()?;
+        if ports::is_private(&channel.stream_key_file).is_ok_and(|private| !private) {
+            warn!(file = %channel.stream_key_file.display(), "others can read this stream key; chmod 600 it");
+        }
+        Ok(ChannelConfig { name: channel.name.clone(), key, policy: channel.policy })
+    };
+    config.channels.iter().map(read).collect()
+}
+
+fn advertised(config: &Config) -> Result<Option<SocketAddr>, ConfigError> {
+    let bound = config.listen.quic.ip();
+    if config.quic.advertise.is_none() && bound.is_unspecified() {
+        let remedy = format!("listen.quic is {bound}, which edges can't reach; say where they can, as ADDRESS:PORT");
+        return Err(ConfigError::Missing { key: "quic.advertise", remedy });
+    }
+    Ok(config.quic.advertise)
+}
+
+/// Reads `HOST:PORT` or `NAME@ADDRESS:PORT`.
+async fn upstream(config: &Config) -> Result<Upstream, ConfigError> {
+    let key = "quic.origin";
+    let remedy = "say where the origin listens for nodes, as HOST:PORT or NAME@ADDRESS:PORT".to_owned();
+    let text = config.quic.origin.as_deref().ok_or(ConfigError::Missing { key, remedy })?;
+    let invalid = |what: String| ConfigError::Invalid { key, what };
+    let (name, target) = text.split_once('@').map_or((None, text), |(name, target)| (Some(name), target));
+    let (host, _) = target.rsplit_once(':').ok_or_else(|| invalid(format!("{text:?} has no port; write HOST:PORT")))?;
+    let mut found = tokio::net::lookup_host(target)
+        .await
+        .map_err(|error| invalid(format!("{target} can't be resolved: {error}; or write NAME@ADDRESS:PORT")))?;
+    let addr = found.next().ok_or_else(|| invalid(format!("{host} has no address")))?;
+    let server_name = name.unwrap_or(host).trim_matches(['[', ']']).to_owned();
+    Ok(Upstream { addr, server_name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn upstream_of(text: &str) -> Result<(String, String), String> {
+        let mut config = Config::default();
+        config.quic.origin = Some(text.to_owned());
+        let upstream = upstream(&config).await.map_err(|error| error.to_string())?;
+        Ok((upstream.server_name, upstream.addr.to_string()))
+    }
+
+    #[tokio::test]
+    async fn an_origin_is_named_by_host_or_by_name_and_address() {
+        let pair = |name: &str, addr: &str| Ok((name.to_owned(), addr.to_owned()));
+        assert_eq!(upstream_of("127.0.0.1:4430").await, pair("127.0.0.1", "127.0.0.1:4430"));
+        assert_eq!(upstream_of("[::1]:4430").await, pair("::1", "[::1]:4430"));
+        assert_eq!(upstream_of("origin-1@127.0.0.1:4430").await, pair("origin-1", "127.0.0.1:4430"));
+        let no_port = upstream_of("origin-1").await.unwrap_err();
+        assert_eq!(no_port, "quic.origin: \"origin-1\" has no port; write HOST:PORT");
+    }
+}

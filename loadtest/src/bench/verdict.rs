@@ -1,0 +1,154 @@
+//! What was compared, run by run, and whether it holds.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// One comparison with a peer: our figure and the peer's, measured in turns.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// What was measured.
+    pub what: String,
+    /// Who it was compared with.
+    pub peer: String,
+    /// Unit of the figures.
+    pub unit: &'static str,
+    /// Our figure, a run each.
+    pub ours: Vec<f64>,
+    /// The peer's, a run each.
+    pub theirs: Vec<f64>,
+    /// Whether more is better.
+    pub more_is_better: bool,
+    /// The ratio (ours to theirs) that must hold.
+    pub gate: f64,
+    /// The ratio we are after.
+    pub goal: f64,
+}
+
+/// A figure with a limit of its own, that needs no peer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figure {
+    /// What was measured.
+    pub what: String,
+    /// Unit of the figures.
+    pub unit: &'static str,
+    /// A run each.
+    pub values: Vec<f64>,
+    /// What must not be exceeded.
+    pub gate: f64,
+    /// What we are after.
+    pub goal: f64,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Default, Serialize)]
+pub struct Findings {
+    /// Comparisons with peers.
+    pub comparisons: Vec<Comparison>,
+    /// Figures.
+    pub figures: Vec<Figure>,
+}
+
+impl Comparison {
+    /// Our figure to the peer's: median, least and greatest over the runs.
+    pub fn ratios(&self) -> (f64, f64, f64) {
+        spread(&self.ours.iter().zip(&self.theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
+    }
+
+    /// Whether the median keeps the gate.
+    pub fn holds(&self) -> bool {
+        keeps(self.ratios().0, self.gate, self.more_is_better)
+    }
+}
+
+impl Figure {
+    /// Whether the median keeps the gate.
+    pub fn holds(&self) -> bool {
+        keeps(spread(&self.values).0, self.gate, false)
+    }
+}
+
+impl Findings {
+    /// Whether every gate holds, and anything was measured at all.
+    pub fn hold(&self) -> bool {
+        let any = !self.comparisons.is_empty() || !self.figures.is_empty();
+        any && self.comparisons.iter().all(Comparison::holds) && self.figures.iter().all(Figure::holds)
+    }
+
+    /// Markdown tables.
+    pub fn tables(&self) -> String {
+        let mut text = String::new();
+        if !self.comparisons.is_empty() {
+            text += "| what | beside | ours ÷ theirs | spread | gate | goal | |\n|---|---|---|---|---|---|---|\n";
+        }
+        for row in &self.comparisons {
+            let (median, least, most) = row.ratios();
+            let sign = if row.more_is_better { "≥" } else { "≤" };
+            let verdict = verdict(row.holds(), keeps(median, row.goal, row.more_is_better));
+            let _ = writeln!(
+                text,
+                "| {} | {} | **{median:.2}** | {least:.2}–{most:.2} | {sign} {} | {sign} {} | {verdict} |",
+                row.what, row.peer, row.gate, row.goal
+            );
+        }
+        if !self.figures.is_empty() {
+            text += "\n| what | measured | spread | gate | goal | |\n|---|---|---|---|---|---|\n";
+        }
+        for row in &self.figures {
+            let (median, least, most) = spread(&row.values);
+            let verdict = verdict(row.holds(), keeps(median, row.goal, false));
+            let _ = writeln!(
+                text,
+                "| {} | **{median:.1}** {} | {least:.1}–{most:.1} | ≤ {} | ≤ {} | {verdict} |",
+                row.what, row.unit, row.gate, row.goal
+            );
+        }
+        text
+    }
+}
+
+fn verdict(gate: bool, goal: bool) -> &'static str {
+    match (gate, goal) {
+        (true, true) => "goal met",
+        (true, false) => "gate met",
+        (false, _) => "**missed**",
+    }
+}
+
+fn keeps(value: f64, limit: f64, more_is_better: bool) -> bool {
+    value.is_finite() && if more_is_better { value >= limit } else { value <= limit }
+}
+
+/// Median, least and greatest.
+fn spread(values: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+    (at(sorted.len() / 2), at(0), at(sorted.len().saturating_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(ours: &[f64], theirs: &[f64], more_is_better: bool) -> Comparison {
+        let (ours, theirs) = (ours.to_vec(), theirs.to_vec());
+        let (what, peer) = ("requests".to_owned(), "nginx".to_owned());
+        Comparison { what, peer, unit: "1/s", ours, theirs, more_is_better, gate: 1.0, goal: 1.5 }
+    }
+
+    #[test]
+    fn the_median_of_the_ratios_decides() {
+        let row = comparison(&[10.0, 30.0, 12.0], &[10.0, 10.0, 10.0], true);
+        assert_eq!(row.ratios(), (1.2, 1.0, 3.0));
+        assert!(row.holds());
+        assert!(!comparison(&[9.0], &[10.0], true).holds());
+        assert!(comparison(&[9.0], &[10.0], false).holds());
+    }
+
+    #[test]
+    fn nothing_measured_is_not_a_success() {
+        assert!(!Findings::default().hold());
+        assert!(!comparison(&[], &[], true).holds());
+    }
+}

@@ -1,0 +1,127 @@
+//! What the parent process itself asks: which tracks there are, and what the origin's bodies hash to.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    time::Duration,
+};
+
+use anyhow::{Context, bail, ensure};
+use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
+
+use super::{head, listing, origin::Origin, tls, worker::Target};
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Reads a URL of a multivariant playlist.
+pub fn target(url: &str) -> anyhow::Result<Target> {
+    let uri: http::Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
+    let tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => bail!("{url}: only http:// and https:// can be tested"),
+    };
+    let host = uri.host().context("a URL without host")?.trim_matches(['[', ']']).to_owned();
+    let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    let mut addresses = (host.as_str(), port).to_socket_addrs().with_context(|| format!("{host} has no address"))?;
+    let address = addresses.next().with_context(|| format!("{host} has no address"))?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    ensure!(address.ip().is_loopback(), "{url}: a load test only goes to this machine's loopback addresses");
+    Ok(Target { address, host, tls, path })
+}
+
+/// The names of the tracks that the multivariant playlist lists, in its order.
+pub fn tracks(target: &Target) -> anyhow::Result<Vec<String>> {
+    let body = get(target).with_context(|| format!("http(s)://{}{}", target.address, target.path))?;
+    let text = String::from_utf8(body).context("the multivariant playlist")?;
+    let index = listing::scan_index(&text).map_err(anyhow::Error::msg).context("the multivariant playlist")?;
+    Ok(index.tracks.iter().map(|uri| uri.trim_end_matches(".m3u8").to_owned()).collect())
+}
+
+fn get(target: &Target) -> anyhow::Result<Vec<u8>> {
+    let socket = TcpStream::connect_timeout(&target.address, PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    if !target.tls {
+        return exchange(socket, target);
+    }
+    let name = ServerName::try_from(target.host.clone())?;
+    exchange(StreamOwned::new(ClientConnection::new(tls::trusting_config()?, name)?, socket), target)
+}
+
+fn exchange(mut stream: impl Read + Write, target: &Target) -> anyhow::Result<Vec<u8>> {
+    write!(stream, "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.path, target.host)?;
+    stream.flush()?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        if let Some(head) = head::parse(&bytes).map_err(anyhow::Error::msg)? {
+            ensure!(head.status == 200, "answered {}: is the stream live?", head.status);
+            if bytes.len() as u64 >= head.size as u64 + head.length {
+                return Ok(bytes[head.size..].to_vec());
+            }
+        }
+        let count = stream.read(&mut chunk)?;
+        ensure!(count > 0, "the connection closed before the answer was whole");
+        bytes.extend_from_slice(&chunk[..count]);
+    }
+}
+
+/// Compares the hashes of sampled bodies with the origin's, or with one another where no origin was named.
+pub struct Checker {
+    origin: Option<Origin>,
+    /// What a path should hash to. Forgotten all at once at [`Checker::REMEMBERED`].
+    known: BTreeMap<String, String>,
+    /// Bodies compared.
+    pub compared: u64,
+    /// Bodies that differed or that the origin could not tell of, the first few by name.
+    pub failed: Vec<String>,
+}
+
+impl Checker {
+    const REMEMBERED: usize = 10_000;
+    const NAMED: usize = 5;
+
+    /// Compares with `origin`.
+    pub fn new(origin: Option<Origin>) -> Self {
+        Self { origin, known: BTreeMap::new(), compared: 0, failed: Vec::new() }
+    }
+
+    /// What bodies are compared with.
+    pub fn with(&self) -> &'static str {
+        if self.origin.is_some() { "the origin's" } else { "one another" }
+    }
+
+    /// Compares `(path, hash)` pairs.
+    pub async fn check(&mut self, hashes: Vec<(String, String)>) {
+        for (path, hash) in hashes {
+            let verdict = match self.expected(&path, &hash).await {
+                Ok(expected) if expected == hash => {
+                    self.compared += 1;
+                    continue;
+                }
+                Ok(_) => format!("{path} differs"),
+                Err(error) => format!("{path}: {error:#}"),
+            };
+            if self.failed.len() < Self::NAMED {
+                self.failed.push(verdict);
+            }
+        }
+    }
+
+    async fn expected(&mut self, path: &str, seen: &str) -> anyhow::Result<String> {
+        if let Some(known) = self.known.get(path) {
+            return Ok(known.clone());
+        }
+        let expected = match &self.origin {
+            Some(origin) => origin.hash(path).await?,
+            None => seen.to_owned(),
+        };
+        if self.known.len() >= Self::REMEMBERED {
+            self.known.clear();
+        }
+        self.known.insert(path.to_owned(), expected.clone());
+        Ok(expected)
+    }
+}

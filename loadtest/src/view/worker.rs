@@ -1,0 +1,389 @@
+//! One process's viewers: an epoll loop over at most [`SOCKETS`] sockets, one shared buffer.
+//!
+//! ```text
+//! stdin: Job, one JSON line      stdout: Report, a JSON line a second, the last one marked `done`
+//! ```
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    io::{self, BufRead, Write},
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use rustix::event::{
+    Timespec,
+    epoll::{self, EventData, EventFlags},
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    head::{self, Head},
+    listing::Memo,
+    origin::hex,
+    socket::{Received, Socket},
+    stats::{Parcel, Stats},
+    tls,
+    viewer::{Answer, Behaviour, Body, Next, Viewer},
+};
+
+/// The most sockets of one process: the descriptor limit is 20,000 on common machines.
+pub const SOCKETS: usize = 17_000;
+
+/// How long an answer may take: longer than any held reload, microseconds.
+const ANSWER_DEADLINE_US: u64 = 20_000_000;
+
+/// What one process does.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// Where to connect, with the path of the multivariant playlist; sockets take turns.
+    pub targets: Vec<Target>,
+    /// Source addresses; sockets take turns. Empty: the kernel's choice.
+    pub sources: Vec<IpAddr>,
+    /// How many sockets, and which track of the index each follows: socket `i` takes `tracks[i % tracks.len()]`.
+    pub sockets: u32,
+    /// See `sockets`.
+    pub tracks: Vec<usize>,
+    /// What viewers do.
+    pub behaviour: Behaviour,
+    /// Over how long they join.
+    pub ramp_ms: u64,
+    /// How long the whole takes.
+    pub duration_ms: u64,
+    /// One part body in this many is hashed; 0: none.
+    pub hash_every: u32,
+}
+
+/// An edge.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Target {
+    /// Its address.
+    pub address: SocketAddr,
+    /// For `Host` and the certificate.
+    pub host: String,
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// Path of the multivariant playlist.
+    pub path: String,
+}
+
+/// What a process tells its parent.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Open connections.
+    pub open: u64,
+    /// Requests answered so far.
+    pub requests: u64,
+    /// Parts received so far.
+    pub parts: u64,
+    /// Sockets that have begun to play.
+    pub joined: u64,
+    /// Errors so far.
+    pub errors: u64,
+    /// Bodies hashed since the last report: path and hash.
+    pub hashes: Vec<(String, String)>,
+    /// Everything, in the last report.
+    pub done: Option<Parcel>,
+}
+
+/// Runs the job that stands on standard input.
+///
+/// # Errors
+/// When the job can't be read, or the kernel refuses an epoll instance.
+pub fn run() -> anyhow::Result<()> {
+    crate::limits::raise_descriptors();
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    let job: Job = serde_json::from_str(&line).context("the job on standard input")?;
+    Loop::new(job)?.run()
+}
+
+struct Loop {
+    job: Job,
+    epoll: rustix::fd::OwnedFd,
+    seats: Vec<Seat>,
+    timers: BinaryHeap<Reverse<(u64, usize)>>,
+    memo: Memo,
+    stats: Stats,
+    hashes: Vec<(String, String)>,
+    buffer: Vec<u8>,
+    tls: Option<Arc<ClientConfig>>,
+    names: Vec<Option<ServerName<'static>>>,
+    start: Instant,
+    start_us: u64,
+}
+
+/// A viewer and its connection.
+struct Seat {
+    viewer: Viewer,
+    target: usize,
+    socket: Option<Socket>,
+    pending: VecDeque<Pending>,
+    /// What has come of the response so far: its head, or a body that is kept.
+    inbox: Vec<u8>,
+}
+
+/// A request that waits for its answer.
+struct Pending {
+    body: Body,
+    path: Option<String>,
+    head: Option<Head>,
+    left: u64,
+    deadline_us: u64,
+}
+
+impl Loop {
+    fn new(job: Job) -> anyhow::Result<Self> {
+        let tls = job.targets.iter().any(|target| target.tls).then(tls::trusting_config).transpose()?;
+        let names = job
+            .targets
+            .iter()
+            .map(|target| target.tls.then(|| ServerName::try_from(target.host.clone())).transpose())
+            .collect::<Result<_, _>>()?;
+        let start_us = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64;
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            seats: Vec::new(),
+            timers: BinaryHeap::new(),
+            memo: Memo::default(),
+            stats: Stats::default(),
+            hashes: Vec::new(),
+            buffer: vec![0; 256 * 1024],
+            tls,
+            names,
+            start: Instant::now(),
+            start_us,
+            job,
+        })
+    }
+
+    fn now_us(&self) -> u64 {
+        self.start_us + self.start.elapsed().as_micros() as u64
+    }
+
+    fn run(mut self) -> anyhow::Result<()> {
+        let end_us = self.start_us + self.job.duration_ms * 1000;
+        let mut next_report_us = self.start_us + 1_000_000;
+        let mut events = Vec::with_capacity(1024);
+        while self.now_us() < end_us {
+            self.seat_due();
+            self.fire_timers();
+            events.clear();
+            let timeout = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            for event in &events {
+                self.serve(event.data.u64() as usize);
+            }
+            if self.now_us() >= next_report_us {
+                self.sweep();
+                self.report(None)?;
+                next_report_us += 1_000_000;
+            }
+        }
+        let parcel = self.stats.parcel();
+        self.report(Some(parcel))
+    }
+
+    /// Lets those join whose turn it is.
+    fn seat_due(&mut self) {
+        let elapsed_us = self.start.elapsed().as_micros() as u64;
+        let ramp_us = (self.job.ramp_ms * 1000).max(1);
+        let due = (u64::from(self.job.sockets) * elapsed_us / ramp_us).min(self.job.sockets.into()) as usize;
+        while self.seats.len() < due {
+            let index = self.seats.len();
+            let target = index % self.job.targets.len();
+            let track = self.job.tracks[index % self.job.tracks.len()];
+            let path = Rc::from(self.job.targets[target].path.as_str());
+            let job = &self.job;
+            let viewer = Viewer::new(path, track, job.behaviour, job.hash_every, index as u32, self.now_us());
+            self.seats.push(Seat { viewer, target, socket: None, pending: VecDeque::new(), inbox: Vec::new() });
+            self.connect(index);
+        }
+    }
+
+    fn connect(&mut self, index: usize) {
+        let target = self.seats[index].target;
+        let sources = &self.job.sources;
+        let from = (!sources.is_empty()).then(|| sources[index % sources.len()]);
+        let tls = self.tls.as_ref().zip(self.names[target].as_ref());
+        let opened = Socket::connect(self.job.targets[target].address, from, tls).and_then(|socket| {
+            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+            epoll::add(&self.epoll, socket.fd(), EventData::new_u64(index as u64), flags)?;
+            Ok(socket)
+        });
+        match opened {
+            Ok(socket) => {
+                self.seats[index].socket = Some(socket);
+                self.ask(index);
+            }
+            Err(error) => self.lost(index, &format!("connect_{:?}", error.kind())),
+        }
+    }
+
+    fn ask(&mut self, index: usize) {
+        let deadline_us = self.now_us() + ANSWER_DEADLINE_US;
+        let seat = &mut self.seats[index];
+        let Some(ask) = seat.viewer.ask() else { return };
+        let host = &self.job.targets[seat.target].host;
+        let request = format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: freshet-loadtest\r\n\r\n", ask.path);
+        let path = (ask.body == Body::Hash).then_some(ask.path);
+        seat.pending.push_back(Pending { body: ask.body, path, head: None, left: 0, deadline_us });
+        let sent = seat.socket.as_mut().map(|socket| socket.send(request.as_bytes()));
+        if let Some(Err(error)) = sent {
+            self.lost(index, &format!("send_{:?}", error.kind()));
+        }
+    }
+
+    /// Takes whatever has come for one seat.
+    fn serve(&mut self, index: usize) {
+        loop {
+            let seat = &mut self.seats[index];
+            let Some(socket) = &mut seat.socket else { return };
+            if let Err(error) = socket.flush() {
+                return self.lost(index, &format!("send_{:?}", error.kind()));
+            }
+            let (limit, discard) = seat.pending.front().map_or((4096, false), Pending::appetite);
+            match socket.receive(&mut self.buffer, limit, discard) {
+                Ok(Received::Nothing) => return,
+                Ok(Received::Closed) => return self.lost(index, "closed_by_server"),
+                Ok(Received::Discarded(count)) => self.take_body(index, count, None),
+                Ok(Received::Bytes(count)) => self.take(index, count),
+                Err(error) => return self.lost(index, &format!("receive_{:?}", error.kind())),
+            }
+        }
+    }
+
+    /// `count` bytes stand in the buffer: of a head, of a body, or of both.
+    fn take(&mut self, index: usize, count: usize) {
+        let seat = &mut self.seats[index];
+        let Some(pending) = seat.pending.front_mut() else { return self.lost(index, "unasked_bytes") };
+        if pending.head.is_some() {
+            return self.take_body(index, count, Some(0));
+        }
+        seat.inbox.extend_from_slice(&self.buffer[..count]);
+        match head::parse(&seat.inbox) {
+            Ok(None) => {}
+            Ok(Some(head)) => {
+                pending.head = Some(head);
+                pending.left = head.length;
+                let body = seat.inbox.split_off(head.size);
+                seat.inbox.clear();
+                self.buffer[..body.len()].copy_from_slice(&body);
+                self.take_body(index, body.len(), Some(0));
+            }
+            Err(problem) => self.lost(index, problem),
+        }
+    }
+
+    /// `count` bytes of the body came; `at` says where they stand in the buffer, unless they were discarded.
+    fn take_body(&mut self, index: usize, count: usize, at: Option<usize>) {
+        let seat = &mut self.seats[index];
+        let Some(pending) = seat.pending.front_mut() else { return };
+        if count as u64 > pending.left {
+            return self.lost(index, "body_longer_than_announced");
+        }
+        pending.left -= count as u64;
+        if let Some(at) = at.filter(|_| pending.body != Body::Discard) {
+            seat.inbox.extend_from_slice(&self.buffer[at..at + count]);
+        }
+        if pending.left == 0 {
+            self.complete(index);
+        }
+    }
+
+    fn complete(&mut self, index: usize) {
+        let now_us = self.now_us();
+        let seat = &mut self.seats[index];
+        let Some((pending, head)) = seat.pending.pop_front().and_then(|p| p.head.map(|head| (p, head))) else { return };
+        let body = std::mem::take(&mut seat.inbox);
+        self.stats.requests += 1;
+        self.stats.bytes += head.length;
+        if let Some(path) = pending.path.filter(|_| head.status == 200) {
+            self.hashes.push((path, hex(&Sha256::digest(&body))));
+        }
+        let answer = Answer { status: head.status, body: &body, length: head.length, now_us };
+        let next = seat.viewer.answered(&answer, &mut self.memo, &mut self.stats);
+        if head.close {
+            return self.lost(index, "closed_by_server");
+        }
+        match next {
+            Next::Ask => self.ask(index),
+            Next::Wait(us) => self.timers.push(Reverse((now_us + us, index))),
+            Next::Idle => {}
+        }
+    }
+
+    /// The connection is of no use any more; another is opened a little later.
+    fn lost(&mut self, index: usize, why: &str) {
+        self.stats.error(why.to_owned());
+        let seat = &mut self.seats[index];
+        seat.socket = None;
+        seat.pending.clear();
+        seat.inbox.clear();
+        let now_us = self.now_us();
+        if let Next::Wait(us) = self.seats[index].viewer.disconnected() {
+            self.timers.push(Reverse((now_us + us, index)));
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now_us = self.now_us();
+        while let Some(&Reverse((at, index))) = self.timers.peek().filter(|timer| timer.0.0 <= now_us) {
+            debug_assert!(at <= now_us);
+            self.timers.pop();
+            if self.seats[index].socket.is_none() { self.connect(index) } else { self.ask(index) }
+        }
+    }
+
+    /// Gives up answers that are overdue.
+    fn sweep(&mut self) {
+        let now_us = self.now_us();
+        for index in 0..self.seats.len() {
+            if self.seats[index].pending.front().is_some_and(|pending| pending.deadline_us < now_us) {
+                self.lost(index, "no_answer_in_20_s");
+            }
+        }
+    }
+
+    fn report(&mut self, done: Option<Parcel>) -> anyhow::Result<()> {
+        let report = Report {
+            open: self.seats.iter().filter(|seat| seat.socket.is_some()).count() as u64,
+            requests: self.stats.requests,
+            parts: self.stats.parts,
+            joined: self.stats.joined,
+            errors: self.stats.errors.values().sum(),
+            hashes: std::mem::take(&mut self.hashes),
+            done,
+        };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, &report)?;
+        out.write_all(b"\n")?;
+        Ok(out.flush()?)
+    }
+}
+
+impl Pending {
+    /// How much to read, and whether it may be thrown away.
+    ///
+    /// A head is read in small bites, so that little of a body that nobody needs is copied with it.
+    fn appetite(&self) -> (usize, bool) {
+        match (&self.head, self.body) {
+            (None, Body::Discard) => (1024, false),
+            (None, _) => (usize::MAX, false),
+            (Some(_), Body::Discard) => (self.left.min(usize::MAX as u64) as usize, true),
+            (Some(_), _) => (self.left.min(usize::MAX as u64) as usize, false),
+        }
+    }
+}
+
+/// How long a process may take to end after its time: for the last report.
+pub const GRACE: Duration = Duration::from_secs(10);

@@ -1,0 +1,377 @@
+//! One session: an encoder's configurations and frames in, objects and playlists out.
+//!
+//! ```text
+//! Media ─▶ Timeline ─▶ Gather ─▶ Segmenter ─▶ Publisher ─▶ Output::{Init, Part, Segment, Keyframe, Playlist, Expired}
+//!                        └─▶ Output::{Constants, Multivariant}, once
+//! ```
+//! Whatever a playlist names is output before it. Bad frames are dropped and counted: no call fails.
+
+mod config;
+mod gather;
+mod live;
+mod meter;
+mod publish;
+
+use std::sync::Arc;
+
+pub use config::{InvalidPackaging, PackagingConfig, PackagingLimits};
+
+use crate::{
+    frame::{CodecConfig, Frame, Media, TrackId, TrackKind},
+    health,
+    output::Output,
+    timeline::{Event, LINE_SCALE, Timeline, Unit, WallAnchor, rescale},
+};
+use gather::Gather;
+use live::Live;
+use meter::Meter;
+
+/// The most discontinuities in [`BREAKS_MS`]. Each costs a segment, however short, and segments are what a playlist
+/// costs; so an encoder that has more is not listened to until the time is over.
+const MAX_BREAKS: u32 = 30;
+
+/// Over what time discontinuities are counted, in wall milliseconds.
+const BREAKS_MS: u64 = 60_000;
+
+/// Where a session's numbers begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The publish.
+    pub epoch: u64,
+    /// The number of the first segment.
+    pub msn_base: u64,
+    /// Wall time, milliseconds since 1970 UTC.
+    pub now_ms: u64,
+}
+
+/// The packager of one session. See the module for what it turns into what.
+#[derive(Debug)]
+pub struct Pipeline {
+    config: PackagingConfig,
+    start: Start,
+    timeline: Timeline,
+    wall: WallAnchor,
+    video: Option<Arc<CodecConfig>>,
+    audio: Option<Arc<CodecConfig>>,
+    state: State,
+    meter: Meter,
+    events: Vec<Event>,
+    last_media_ms: u64,
+    /// The publisher is gone.
+    interrupted: bool,
+    breaks: Breaks,
+}
+
+/// How often what came didn't continue what was.
+#[derive(Debug, Clone, Copy, Default)]
+struct Breaks {
+    since_ms: u64,
+    count: u32,
+}
+
+impl Breaks {
+    fn note(&mut self, now_ms: u64) {
+        if now_ms >= self.since_ms + BREAKS_MS {
+            *self = Self { since_ms: now_ms, count: 0 };
+        }
+        self.count += 1;
+    }
+
+    fn are_too_many(&self, now_ms: u64) -> bool {
+        self.count > MAX_BREAKS && now_ms < self.since_ms + BREAKS_MS
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    /// The constants are not known yet.
+    Gathering(Box<Gather>),
+    /// They are frozen, and parts are published.
+    Live(Box<Live>),
+    /// Ended, or to be ended because another session is needed. The number of the next segment.
+    Over(u64),
+}
+
+impl Pipeline {
+    /// A session in which nothing has happened.
+    pub fn new(config: PackagingConfig, start: Start) -> Self {
+        Self {
+            config,
+            start,
+            timeline: Timeline::new(config.limits),
+            wall: WallAnchor::default(),
+            video: None,
+            audio: None,
+            state: State::Gathering(Box::default()),
+            meter: Meter::default(),
+            events: Vec::new(),
+            last_media_ms: start.now_ms,
+            interrupted: false,
+            breaks: Breaks::default(),
+        }
+    }
+
+    /// Takes what the encoder sent, at `now_ms` of wall time (milliseconds since 1970 UTC); appends to `out` what
+    /// became of it. How long a frame lasts is known only when its successor arrives, so `out` speaks of the frames
+    /// before this one. No frame is copied. After [`Output::NewSession`] nothing more is taken.
+    ///
+    /// Tracks other than the first of their kind are dropped and counted.
+    pub fn push(&mut self, now_ms: u64, media: Media, out: &mut Vec<Output>) {
+        match media {
+            Media::Config(track, codec) if track.index == 0 => self.configure(now_ms, track.kind, codec, out),
+            Media::Frame(frame) if frame.track.index == 0 => self.frame(now_ms, frame, out),
+            Media::Frame(_) => self.meter.unplaced += 1,
+            Media::Config(..) | Media::Metadata(_) => {}
+        }
+    }
+
+    /// When [`Self::tick`] is to be called unless something is pushed before, in milliseconds since 1970 UTC.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        let State::Live(live) = &self.state else { return None };
+        let stall = live.is_running().then(|| self.stall_ms(live)).filter(|_| !self.interrupted);
+        [live.publisher.deadline_ms(), stall].into_iter().flatten().min()
+    }
+
+    /// Does what is due at `now_ms`: lists a finished segment that no part follows, announces missing parts.
+    pub fn tick(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        let due = self.deadline_ms();
+        if due.is_none_or(|due| now_ms < due) {
+            return;
+        }
+        let State::Live(live) = &mut self.state else { return };
+        if live.publisher.deadline_ms().is_some_and(|due| due <= now_ms) {
+            live.publisher.list_finished(out);
+        }
+        let stalls = live.is_running() && !self.interrupted;
+        let State::Live(live) = &self.state else { return };
+        if stalls && self.stall_ms(live) <= now_ms {
+            self.stall(now_ms, out);
+        }
+    }
+
+    /// The publisher is gone, perhaps to come again: publishes what it had sent and closes the segment. Before the
+    /// session's constants are known nothing is published: what comes with the next publish decides them.
+    pub fn interrupt(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        self.interrupted = true;
+        if let State::Live(live) = &mut self.state {
+            live.flush(now_ms, &mut self.wall, out);
+            live.publisher.interrupt(out);
+        }
+    }
+
+    /// The same session goes on with another publish, after a discontinuity, with the next media sequence number.
+    /// Closes what [`Self::interrupt`] left, if that was not called; its outputs then come with the next push.
+    pub fn resume(&mut self, now_ms: u64, epoch: u64) {
+        self.start = Start { epoch, now_ms, ..self.start };
+        self.last_media_ms = now_ms;
+        self.interrupted = false;
+        self.wall.reset();
+        self.meter.discontinue();
+        match &mut self.state {
+            State::Gathering(gather) => {
+                **gather = Gather::default();
+                self.timeline.restart(0);
+            }
+            State::Live(live) => {
+                self.timeline.restart(live.segmenter.position());
+                self.meter.discontinuities += 1;
+                live.resume(now_ms, epoch, &mut self.wall);
+            }
+            State::Over(_) => {}
+        }
+    }
+
+    /// The session is over: publishes what is left, and every playlist with `EXT-X-ENDLIST`.
+    pub fn end(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        self.begin_anyway(now_ms, out);
+        if let State::Live(live) = &mut self.state {
+            live.flush(now_ms, &mut self.wall, out);
+            live.publisher.end(out);
+        }
+        self.state = State::Over(self.next_msn());
+    }
+
+    /// The number of the next segment that will be begun: where a session after this one may start.
+    pub fn next_msn(&self) -> u64 {
+        match &self.state {
+            State::Gathering(_) => self.start.msn_base,
+            State::Live(live) => live.segmenter.msn() + u64::from(live.segmenter.is_running()),
+            State::Over(msn) => *msn,
+        }
+    }
+
+    /// How the session is doing. Costs some microseconds.
+    pub fn health(&self) -> health::Report {
+        let (lacks_keyframe, overfull, stalled, dropped) = match &self.state {
+            State::Gathering(gather) => (gather.lacks_keyframe(), false, false, 0),
+            State::Live(live) => (false, live.segmenter.is_overfull(), live.stalled, live.segmenter.dropped()),
+            State::Over(_) => (false, false, false, 0),
+        };
+        let mended = self.timeline.mended();
+        self.meter.report(&meter::Standing {
+            video: self.video.as_deref(),
+            audio: self.audio.as_deref(),
+            skew_ms: self.timeline.skew_ms(),
+            dropped: mended.dropped + dropped,
+            repaired: mended.repaired,
+            lacks_keyframe,
+            overfull,
+            stalled,
+            erratic: self.breaks.are_too_many(self.last_media_ms),
+            gap_parts: if let State::Live(live) = &self.state { live.publisher.gap_parts } else { 0 },
+        })
+    }
+}
+
+impl Pipeline {
+    fn configure(&mut self, now_ms: u64, kind: TrackKind, codec: Arc<CodecConfig>, out: &mut Vec<Output>) {
+        let refused = matches!(&self.state, State::Live(live) if live.refused);
+        if refused || self.codec_mut(kind).as_ref() == Some(&codec) {
+            return;
+        }
+        let former = self.codec_mut(kind).replace(Arc::clone(&codec));
+        match &mut self.state {
+            State::Gathering(gather) if former.is_some() => gather.clear(),
+            State::Live(live) => match live.change(now_ms, kind, &codec, &mut self.wall, out) {
+                Ok(()) => self.breaks.note(now_ms),
+                Err(reason) => return self.new_session(reason, out),
+            },
+            State::Gathering(_) | State::Over(_) => {}
+        }
+        self.timeline.configure(kind, &codec);
+    }
+
+    fn frame(&mut self, now_ms: u64, frame: Frame, out: &mut Vec<Output>) {
+        if let State::Live(live) = &mut self.state {
+            if live.refused {
+                return;
+            }
+            if live.lane(frame.track.kind).is_none() {
+                return self.new_session("a track came after the session's tracks were settled", out);
+            }
+            if live.stalled {
+                live.stalled = false;
+                live.flush(now_ms, &mut self.wall, out);
+                self.wall.reset();
+                self.timeline.restart(live.segmenter.position());
+                self.meter.discontinuities += 1;
+            }
+        }
+        self.last_media_ms = now_ms;
+        if self.breaks.are_too_many(now_ms) {
+            self.meter.unplaced += 1;
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        self.timeline.place(frame, &mut events);
+        for event in events.drain(..) {
+            match event {
+                Event::Discontinuity => self.discontinue(now_ms, out),
+                Event::Unit(kind, unit) => self.unit(now_ms, kind, unit, out),
+            }
+        }
+        self.events = events;
+    }
+
+    fn discontinue(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        self.meter.discontinue();
+        self.breaks.note(now_ms);
+        match &mut self.state {
+            State::Gathering(gather) => gather.clear(),
+            State::Live(live) => {
+                live.flush(now_ms, &mut self.wall, out);
+                self.meter.discontinuities += 1;
+            }
+            State::Over(_) => {}
+        }
+        self.wall.reset();
+    }
+
+    fn unit(&mut self, now_ms: u64, kind: TrackKind, unit: Unit, out: &mut Vec<Output>) {
+        let line = rescale(unit.dts, self.scale(kind), LINE_SCALE);
+        self.meter.observe(kind, line, unit.sync, unit.data.len());
+        if kind == TrackKind::Video || self.video.is_none() {
+            self.wall.observe(now_ms, rescale(unit.dts, self.scale(kind), 1_000_000));
+        }
+        match &mut self.state {
+            State::Gathering(gather) => {
+                if gather.is_settled(&self.config) && !gather.has(kind) {
+                    gather.clear();
+                }
+                gather.push(kind, unit, line);
+                if gather.is_ready(&self.config) {
+                    self.begin(now_ms, out);
+                }
+            }
+            State::Live(live) => {
+                if let Err(reason) = live.push(now_ms, kind, unit, line, &mut self.wall, out) {
+                    self.new_session(reason, out);
+                }
+            }
+            State::Over(_) => {}
+        }
+    }
+
+    /// Freezes the constants and publishes what was gathered.
+    fn begin(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        let State::Gathering(gather) = &mut self.state else { return };
+        let codec = |kind, codec: &Option<Arc<CodecConfig>>| codec.clone().filter(|_| gather.has(kind));
+        let video = codec(TrackKind::Video, &self.video).map(|codec| (TrackId::V0, codec));
+        let audio = codec(TrackKind::Audio, &self.audio).map(|codec| (TrackId::A0, codec));
+        let tracks = [video, audio].into_iter().flatten().collect();
+        let units = gather.take();
+        let mut live = Box::new(Live::new(&self.config, &self.start, gather, tracks, out));
+        for (kind, unit) in units {
+            let line = rescale(unit.dts, live.scale(kind), LINE_SCALE);
+            // Tracks can't change here: these are the units by which they were settled.
+            let _ = live.push(now_ms, kind, unit, line, &mut self.wall, out);
+        }
+        self.state = State::Live(live);
+    }
+
+    /// The publisher is gone before the constants were known: begins with what there is.
+    fn begin_anyway(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        if let State::Gathering(gather) = &self.state
+            && gather.can_begin()
+        {
+            self.begin(now_ms, out);
+        }
+    }
+
+    fn new_session(&mut self, reason: &'static str, out: &mut Vec<Output>) {
+        out.push(Output::NewSession(reason));
+        if let State::Live(live) = &mut self.state {
+            live.refused = true;
+        }
+    }
+
+    /// When the next part is to be announced as missing.
+    fn stall_ms(&self, live: &Live) -> u64 {
+        let first = self.last_media_ms + u64::from(self.config.limits.stall_ms);
+        if live.stalled { live.stalled_at_ms + u64::from(self.config.part_ms) } else { first }
+    }
+
+    fn stall(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        let State::Live(live) = &mut self.state else { return };
+        live.stalled = true;
+        live.stalled_at_ms = now_ms;
+        live.stall(now_ms, &mut self.wall, out);
+    }
+
+    fn scale(&self, kind: TrackKind) -> u32 {
+        match (kind, self.audio.as_deref()) {
+            (TrackKind::Audio, Some(CodecConfig::Aac(aac))) => aac.sample_rate,
+            _ => LINE_SCALE,
+        }
+    }
+
+    fn codec_mut(&mut self, kind: TrackKind) -> &mut Option<Arc<CodecConfig>> {
+        match kind {
+            TrackKind::Video => &mut self.video,
+            TrackKind::Audio => &mut self.audio,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Which wall time corresponds to which media time: `EXT-X-PROGRAM-DATE-TIME` is an anchor plus media time.
+//!
+//! The least delayed frame tells the truth: the anchor begins at the smallest distance seen and then follows what each
+//! segment shows, by at most a millisecond a segment, so that encoder drift is followed and no jitter shows.
+
+/// The most that the anchor moves a segment, in microseconds.
+const SLEW_US: i64 = 1000;
+
+/// Wall time minus media time, in microseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WallAnchor {
+    anchor: Option<i64>,
+    least: Option<i64>,
+}
+
+impl WallAnchor {
+    /// A frame that belongs at `line_us` came at `now_ms`.
+    pub(crate) fn observe(&mut self, now_ms: u64, line_us: i64) {
+        let distance = (now_ms as i64).saturating_mul(1000).saturating_sub(line_us);
+        self.least = Some(self.least.map_or(distance, |least| least.min(distance)));
+    }
+
+    /// Forgets, at a discontinuity.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The anchor for the segment that begins. To be asked once a segment, and used in all tracks.
+    pub(crate) fn next(&mut self) -> i64 {
+        let anchor = match (self.anchor, self.least.take()) {
+            (Some(anchor), Some(least)) => anchor + (least - anchor).clamp(-SLEW_US, SLEW_US),
+            (known, seen) => known.or(seen).unwrap_or(0),
+        };
+        self.anchor = Some(anchor);
+        anchor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_anchor_is_set_by_the_least_delayed_frame_and_then_moves_a_millisecond_a_segment() {
+        let mut wall = WallAnchor::default();
+        wall.observe(5_000, 1_000_000);
+        wall.observe(5_010, 1_040_000);
+        assert_eq!(wall.next(), 3_970_000);
+        wall.observe(7_100, 3_000_000);
+        assert_eq!(wall.next(), 3_971_000);
+        assert_eq!(wall.next(), 3_971_000, "nothing was seen");
+        wall.observe(9_000, 5_030_500);
+        assert_eq!(wall.next(), 3_970_000);
+        wall.reset();
+        wall.observe(100_000, 5_000_000);
+        assert_eq!(wall.next(), 95_000_000);
+    }
+}

@@ -1,0 +1,279 @@
+//! Every session that this origin holds, and what the view means for them.
+//!
+//! ```text
+//! Claimed ──enter──▶ House ──find──▶ Broadcast
+//! View, now ──sweep──▶ takeovers, ends, retention, due work of sessions without a publisher
+//! ```
+//! A view older than the publish it speaks of is not believed: it is older when its revision is below the epoch.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use freshet_proto::{
+    id::{ChannelName, Epoch, NodeId},
+    registry::Claimed,
+    view::{ChannelState, ChannelView, View},
+};
+use tokio::sync::watch;
+
+use crate::broadcast::{Broadcast, Dismissal, DismissalSender, Phase, Rules, Shared};
+
+/// The sessions of this origin, by channel, oldest first. At most one of a channel is open; of the ended ones the newest
+/// `max_ended` are kept.
+#[derive(Debug)]
+pub(crate) struct House {
+    me: NodeId,
+    rules: Rules,
+    max_ended: usize,
+    channels: Mutex<Channels>,
+    /// Changes whenever a session was added or its publisher left: the keeper and those who wait for a session look.
+    changed: watch::Sender<()>,
+}
+
+type Channels = BTreeMap<ChannelName, Vec<Shared>>;
+
+impl House {
+    pub(crate) fn new(me: NodeId, rules: Rules, max_ended: usize) -> Self {
+        let changed = watch::Sender::new(());
+        Self { me, rules, max_ended, channels: Mutex::default(), changed }
+    }
+
+    /// Takes a publish in: goes on with its session where this origin holds it, begins it otherwise.
+    pub(crate) fn enter(&self, claimed: &Claimed, publisher: DismissalSender, now_ms: u64) -> Shared {
+        let mut channels = self.lock();
+        let sessions = channels.entry(claimed.channel.clone()).or_default();
+        let held = sessions.last().filter(|newest| newest.session == claimed.session).cloned();
+        if let Some(held) = held.filter(|held| held.resume(claimed.epoch, publisher.clone(), now_ms)) {
+            return held;
+        }
+        sessions.iter().for_each(|older| older.end(now_ms));
+        let held = sessions.iter().map(|older| older.read(|window, _, _| window.next_msn())).max();
+        let first = claimed.msn_base.max(held.unwrap_or_default());
+        let begun = Broadcast::begin(claimed, &self.rules, first, publisher, now_ms);
+        let begun = Arc::new(begun);
+        sessions.push(begun.clone());
+        let excess = sessions.len().saturating_sub(self.max_ended + 1);
+        sessions.drain(..excess).for_each(|oldest| oldest.forget());
+        drop(channels);
+        self.changed.send_replace(());
+        begun
+    }
+
+    /// The publisher of `epoch` has gone from `broadcast`.
+    pub(crate) fn leave(&self, broadcast: &Broadcast, epoch: Epoch, now_ms: u64) {
+        broadcast.leave(epoch, now_ms);
+        self.changed.send_replace(());
+    }
+
+    /// The newest session of `channel`.
+    pub(crate) fn newest(&self, channel: &ChannelName) -> Option<Shared> {
+        self.lock().get(channel)?.last().cloned()
+    }
+
+    /// The sessions of `channel`, newest first.
+    pub(crate) fn sessions(&self, channel: &ChannelName) -> Vec<Shared> {
+        self.lock().get(channel).map(|sessions| sessions.iter().rev().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Changes whenever a session was added or lost its publisher.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Tells every publisher to go.
+    pub(crate) fn dismiss_all(&self, why: Dismissal) {
+        self.all().iter().for_each(|broadcast| broadcast.dismiss(why));
+    }
+
+    /// Whether the view awaits a session of `channel` at this origin that is not here (yet).
+    pub(crate) fn is_awaited(&self, channel: &ChannelName, view: &View) -> bool {
+        view.channels.get(channel).is_some_and(|known| {
+            let mine = known.current().is_some_and(|current| current.origin == self.me);
+            let here = self.newest(channel).is_some_and(|newest| Some(newest.session) == known.session);
+            let begun = matches!(known.state, ChannelState::Starting | ChannelState::Live | ChannelState::Grace);
+            mine && begun && !here
+        })
+    }
+
+    /// Does what the view and the time ask for; returns when to look again, in milliseconds of the wall clock.
+    pub(crate) fn sweep(&self, view: &View, now_ms: u64) -> Option<u64> {
+        let all = self.all();
+        for broadcast in all.iter().filter(|broadcast| broadcast.phase() == Phase::Open) {
+            self.heed(broadcast, view, now_ms);
+        }
+        for broadcast in all.iter().filter(|broadcast| broadcast.deadline_ms().is_some_and(|at| at <= now_ms)) {
+            match broadcast.phase() {
+                Phase::Open => broadcast.tick(now_ms),
+                _ => broadcast.forget(),
+            }
+        }
+        self.remove_gone();
+        let waiting = all.iter().filter(|broadcast| !broadcast.has_publisher());
+        waiting.filter_map(|broadcast| broadcast.deadline_ms()).min()
+    }
+
+    fn heed(&self, broadcast: &Broadcast, view: &View, now_ms: u64) {
+        let epoch = broadcast.epoch();
+        if view.revision < epoch.0 {
+            return;
+        }
+        match view.channels.get(&broadcast.channel) {
+            Some(known) if !is_over(known, broadcast) => match known.current() {
+                Some(current) if current.epoch > epoch && current.origin == self.me => {
+                    broadcast.dismiss(Dismissal::TakenOver);
+                }
+                Some(current) if current.epoch > epoch => broadcast.hand_over(now_ms),
+                _ => {}
+            },
+            _ => broadcast.end(now_ms),
+        }
+    }
+
+    fn remove_gone(&self) {
+        self.lock().retain(|_, sessions| {
+            sessions.retain(|session| session.phase() != Phase::Gone);
+            !sessions.is_empty()
+        });
+    }
+
+    /// Every session.
+    pub(crate) fn all(&self) -> Vec<Shared> {
+        self.lock().values().flatten().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_over(known: &ChannelView, broadcast: &Broadcast) -> bool {
+    known.session != Some(broadcast.session) || matches!(known.state, ChannelState::Ended | ChannelState::Idle)
+}
+
+#[cfg(test)]
+mod tests {
+    use freshet_media::pipeline::PackagingConfig;
+    use freshet_proto::{
+        id::{Msn, SessionId},
+        view::EpochView,
+    };
+
+    use super::*;
+    use crate::meter::Meters;
+
+    const ME: NodeId = NodeId(1);
+    const OTHER: NodeId = NodeId(2);
+
+    fn house(max_ended: usize) -> House {
+        let rules = Rules { packaging: PackagingConfig::default(), max_bytes: u64::MAX, meters: Meters::new() };
+        House::new(ME, rules, max_ended)
+    }
+
+    fn ada() -> ChannelName {
+        "ada".parse().unwrap()
+    }
+
+    fn claimed(session: u64, epoch: u64) -> Claimed {
+        let (session, epoch) = (SessionId(session), Epoch(epoch));
+        Claimed { channel: ada(), session, epoch, msn_base: Msn(0), prior: None }
+    }
+
+    /// Publishes; returns the session and what its publisher is told.
+    fn enter(house: &House, session: u64, epoch: u64) -> (Shared, watch::Receiver<Option<Dismissal>>) {
+        let (sender, told) = watch::channel(None);
+        (house.enter(&claimed(session, epoch), sender, 0), told)
+    }
+
+    fn view(revision: u64, state: ChannelState, session: u64, epoch: u64, origin: NodeId) -> View {
+        let epochs = vec![EpochView { epoch: Epoch(epoch), origin }];
+        let channel = ChannelView { state, session: Some(SessionId(session)), epochs };
+        View { revision, channels: [(ada(), channel)].into(), ..View::default() }
+    }
+
+    #[test]
+    fn a_newer_publish_of_the_session_continues_it_and_dismisses_the_older_publisher() {
+        let house = house(4);
+        let (first, told) = enter(&house, 5, 5);
+        let (second, _told) = enter(&house, 5, 6);
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(*told.borrow(), Some(Dismissal::TakenOver));
+        assert_eq!(first.epoch(), Epoch(6));
+    }
+
+    #[test]
+    fn what_a_displaced_publisher_sends_or_says_changes_nothing() {
+        let house = house(4);
+        let (session, _told) = enter(&house, 5, 5);
+        let _second = enter(&house, 5, 6);
+        let late = freshet_media::frame::Media::Metadata(Default::default());
+        assert_eq!(session.push(Epoch(5), 0, late), crate::broadcast::Pushed::Displaced);
+        house.leave(&session, Epoch(5), 0);
+        assert!(session.has_publisher());
+    }
+
+    #[test]
+    fn a_view_older_than_the_publish_is_not_believed() {
+        let house = house(4);
+        let (session, told) = enter(&house, 5, 5);
+        house.sweep(&view(4, ChannelState::Ended, 1, 1, ME), 0);
+        house.sweep(&View { revision: 4, ..View::default() }, 0);
+        assert_eq!((session.phase(), *told.borrow()), (Phase::Open, None));
+    }
+
+    #[test]
+    fn a_session_that_the_view_ends_is_ended_and_then_forgotten() {
+        let house = house(4);
+        let (session, told) = enter(&house, 5, 5);
+        house.sweep(&view(6, ChannelState::Ended, 5, 5, ME), 7);
+        assert_eq!(*told.borrow(), Some(Dismissal::Ended));
+        assert_eq!(session.phase(), Phase::Gone);
+        assert!(house.newest(&ada()).is_none());
+    }
+
+    #[test]
+    fn a_session_whose_channel_was_removed_is_ended() {
+        let house = house(4);
+        let (_session, told) = enter(&house, 5, 5);
+        house.sweep(&View { revision: 6, ..View::default() }, 7);
+        assert_eq!(*told.borrow(), Some(Dismissal::Ended));
+    }
+
+    #[test]
+    fn a_newer_publish_at_another_origin_moves_the_session_there() {
+        let house = house(4);
+        let (session, told) = enter(&house, 5, 5);
+        house.heed(&session, &view(6, ChannelState::Starting, 5, 6, OTHER), 7);
+        assert_eq!(*told.borrow(), Some(Dismissal::TakenOver));
+        assert_eq!(session.phase(), Phase::Moved { until_ms: 7 });
+    }
+
+    #[test]
+    fn a_newer_publish_here_dismisses_the_older_publisher_before_it_arrives() {
+        let house = house(4);
+        let (session, told) = enter(&house, 5, 5);
+        house.sweep(&view(6, ChannelState::Starting, 5, 6, ME), 7);
+        assert_eq!((session.phase(), *told.borrow()), (Phase::Open, Some(Dismissal::TakenOver)));
+    }
+
+    #[test]
+    fn a_session_that_the_view_awaits_here_is_awaited_until_it_comes() {
+        let house = house(4);
+        let starting = view(5, ChannelState::Starting, 5, 5, ME);
+        assert!(house.is_awaited(&ada(), &starting));
+        assert!(!house.is_awaited(&ada(), &view(5, ChannelState::Starting, 5, 5, OTHER)));
+        assert!(!house.is_awaited(&ada(), &view(5, ChannelState::Ended, 5, 5, ME)));
+        let _session = enter(&house, 5, 5);
+        assert!(!house.is_awaited(&ada(), &starting));
+    }
+
+    #[test]
+    fn of_the_ended_sessions_of_a_channel_only_the_newest_are_kept() {
+        let house = house(1);
+        let sessions: Vec<_> = (1..5).map(|n| enter(&house, n, n).0).collect();
+        let phases: Vec<_> = sessions.iter().map(|session| session.phase()).collect();
+        assert_eq!(phases, [Phase::Gone, Phase::Gone, Phase::Ended { until_ms: 0 }, Phase::Open]);
+        assert_eq!(house.sessions(&ada()).len(), 2);
+    }
+}

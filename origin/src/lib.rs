@@ -1,0 +1,243 @@
+//! An origin: takes publishers over RTMP, packages what they send, offers it to other nodes over QUIC.
+//!
+//! ```text
+//! encoder ──RTMP──▶ publish ──frames──▶ broadcast: media::pipeline ──▶ live::Window ──▶ serve (FETCH, FOLLOW) ──▶ edges
+//!                      │                     ▲
+//!                      │                  keeper: takeovers, ends, retention
+//!                      │                     ▲
+//!                      └─ Claim, Live, Heard, Release ──▶ registry ── view
+//! ```
+//! One task a publisher, one for each stream of another node, one keeper. A session's pipeline and window stand behind
+//! one lock, held for the time of one frame and never across an await; whoever waits for something new holds a
+//! `watch::Receiver` that changes when something was made.
+
+mod broadcast;
+mod config;
+mod count;
+mod follow;
+mod house;
+mod keeper;
+mod live;
+mod meter;
+mod publish;
+mod serve;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use freshet_media::health;
+use freshet_proto::{
+    clock::WallClock,
+    id::{ChannelName, NodeId},
+    object::ObjectName,
+    random::Random,
+    registry::{Claimed, Commands, Refused},
+    view::View,
+};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+pub use config::{Config, InvalidConfig};
+
+use crate::{
+    broadcast::{Dismissal, Rules},
+    count::Transfers,
+    house::House,
+    meter::Meters,
+    publish::Gate,
+};
+
+/// An origin. Cheap to clone; it ends when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Origin(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    me: NodeId,
+    commands: Commands,
+    view: watch::Receiver<Arc<View>>,
+    clock: WallClock,
+    random: Random,
+    house: House,
+    transfers: Transfers,
+    meters: Meters,
+    gate: Arc<Gate>,
+    publishers: Arc<Semaphore>,
+    /// Followers and held fetches.
+    held: Arc<Semaphore>,
+    draining: watch::Sender<bool>,
+    tasks: TaskTracker,
+    keeper: OnceLock<AbortHandle>,
+}
+
+impl Origin {
+    /// An origin named `me` that claims through `commands` and heeds `view`. Must be called in a tokio runtime: it
+    /// starts the keeper's task. Install the recorder of metrics before.
+    pub fn new(
+        config: Config,
+        me: NodeId,
+        commands: Commands,
+        view: watch::Receiver<Arc<View>>,
+        clock: WallClock,
+        random: Random,
+    ) -> Self {
+        let meters = Meters::new();
+        let (packaging, max_bytes) = (config.packaging, config.max_session_bytes);
+        let rules = Rules { packaging, max_bytes, meters: meters.clone() };
+        let inner = Arc::new(Inner {
+            house: House::new(me, rules, config.max_ended_sessions),
+            transfers: Transfers::new(config.counted_objects),
+            meters,
+            gate: Gate::new(config.max_connections, config.max_connections_per_address),
+            publishers: Arc::new(Semaphore::new(config.publisher_places())),
+            held: Arc::new(Semaphore::new(config.held_places())),
+            draining: watch::Sender::new(false),
+            tasks: TaskTracker::new(),
+            keeper: OnceLock::new(),
+            config,
+            me,
+            commands,
+            view,
+            clock,
+            random,
+        });
+        let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&inner), inner.view.clone()));
+        let _ = inner.keeper.set(keeper.abort_handle());
+        Self(inner)
+    }
+
+    /// Takes encoders from `listener`, over TLS where a configuration is given, until `shutdown` resolves. Publishers
+    /// that are connected then go on until [`Origin::drain`].
+    pub async fn serve_rtmp(
+        &self,
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        self.0.clone().listen(listener, tls, shutdown).await;
+    }
+
+    /// Takes one encoder whose connection somebody else has accepted, and serves it to its end. For simulations, whose
+    /// sockets are not the system's.
+    pub async fn serve_encoder<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, peer: SocketAddr) {
+        if let Some(pass) = self.0.pass(peer) {
+            self.0.clone().serve_connection(stream, peer, Instant::now(), pass).await;
+        }
+    }
+
+    /// Whether new publishers are welcome: not while draining.
+    pub fn ready(&self) -> bool {
+        !self.0.is_draining()
+    }
+
+    /// Takes no new publishers, lets those there are go on for [`Config::drain_timeout_ms`], then tells and closes
+    /// them. Returns when the last has gone. What was published stays fetchable.
+    pub async fn drain(&self) {
+        let inner = &self.0;
+        inner.draining.send_replace(true);
+        inner.tasks.close();
+        if timeout(inner.config.drain_timeout(), inner.no_publishers()).await.is_err() {
+            inner.house.dismiss_all(Dismissal::Draining);
+        }
+        let farewells = inner.config.farewell() * 2 + inner.config.claim_timeout();
+        let _ = timeout(farewells, inner.no_publishers()).await;
+    }
+
+    /// How often the bytes of `object` were sent to other nodes, fetched or followed. Only the last
+    /// [`Config::counted_objects`] objects are remembered.
+    pub fn transfers(&self, object: &ObjectName) -> u64 {
+        self.0.transfers.of(object)
+    }
+
+    /// How often each remembered object was sent to other nodes.
+    pub fn all_transfers(&self) -> BTreeMap<ObjectName, u64> {
+        self.0.transfers.all()
+    }
+
+    /// How many publishers there are.
+    pub fn publishers(&self) -> usize {
+        self.0.publisher_count()
+    }
+
+    /// How each session that is open does.
+    pub fn health(&self) -> BTreeMap<ChannelName, health::Report> {
+        let all = self.0.house.all();
+        all.iter().filter_map(|broadcast| Some((broadcast.channel.clone(), broadcast.health()?))).collect()
+    }
+
+    /// How many bytes of parts and inits all live windows keep.
+    pub fn window_bytes(&self) -> u64 {
+        self.0.house.all().iter().map(|broadcast| broadcast.bytes()).sum()
+    }
+}
+
+impl Inner {
+    async fn claim(&self, key: &str) -> Result<Claimed, Refused> {
+        let claim = self.commands.claim(key.to_owned(), self.me);
+        timeout(self.config.claim_timeout(), claim).await.unwrap_or(Err(Refused::Unavailable))
+    }
+
+    fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    fn publisher_count(&self) -> usize {
+        // Each place taken holds the semaphore; what is available says less, for draining reserves places bit by bit.
+        Arc::strong_count(&self.publishers) - 1
+    }
+
+    /// Resolves when nobody publishes any more.
+    async fn no_publishers(&self) {
+        let all = self.config.publisher_places() as u32;
+        let _ = self.publishers.acquire_many(all).await;
+    }
+
+    /// The instant at which the wall clock will show `at_ms`.
+    fn instant_of(&self, at_ms: u64, now: Instant) -> Instant {
+        now + Duration::from_millis(at_ms.saturating_sub(self.clock.now_ms()))
+    }
+
+    fn view_changes(&self) -> watch::Receiver<Arc<View>> {
+        let mut changes = self.view.clone();
+        changes.mark_unchanged();
+        changes
+    }
+
+    /// Sets the gauges, and logs what the persons who stream should mend, once each.
+    fn examine(&self) {
+        let sessions = self.house.all();
+        for session in &sessions {
+            for alert in session.examine() {
+                warn!(channel = %session.channel, session = %session.session, %alert, "a stream is not well");
+            }
+        }
+        self.meters.sessions.set(sessions.len() as f64);
+        self.meters.window_bytes.set(sessions.iter().map(|broadcast| broadcast.bytes()).sum::<u64>() as f64);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.abort();
+        }
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Origin {} with {} publishers", self.me, self.publisher_count())
+    }
+}

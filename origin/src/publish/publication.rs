@@ -1,0 +1,248 @@
+//! One accepted publish: messages become frames, frames go to the session, the registry is kept informed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use freshet_media::{
+    flv::{Demuxer, TagKind},
+    frame::{CodecConfig, Media, Metadata, TrackId},
+};
+use freshet_proto::registry::{Claimed, Command, Departure, Refused};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, timeout},
+};
+use tracing::{debug, info, warn};
+
+use super::{close::Close, told::Told};
+use crate::{
+    Inner,
+    broadcast::{Dismissal, Pushed, Shared},
+    meter,
+    serve::Count,
+};
+
+/// One publish, from its claim to its departure.
+pub(crate) struct Publication {
+    inner: Arc<Inner>,
+    key: String,
+    claimed: Claimed,
+    broadcast: Shared,
+    dismissal: watch::Receiver<Option<Dismissal>>,
+    told: Told,
+    demuxer: Demuxer,
+    media: Vec<Media>,
+    said: Said,
+    heard_at: Instant,
+    has_dropped: bool,
+    _place: OwnedSemaphorePermit,
+    _count: Count,
+}
+
+/// What the encoder said of its tracks: a new session's pipeline is told again.
+#[derive(Default)]
+struct Said {
+    configs: BTreeMap<TrackId, Arc<CodecConfig>>,
+    metadata: Option<Metadata>,
+}
+
+/// What a publication waited for.
+pub(crate) enum Event {
+    Dismissed(Dismissal),
+    Answered(Result<(), Refused>),
+}
+
+impl Publication {
+    /// Claims the channel of `key` and takes the publish in.
+    pub(crate) async fn begin(inner: Arc<Inner>, key: String) -> Result<Self, Close> {
+        let place = inner.publishers.clone().try_acquire_owned().map_err(|_| Close::NoPlace)?;
+        let claimed = inner.claim(&key).await?;
+        let (sender, dismissal) = watch::channel(None);
+        let broadcast = inner.house.enter(&claimed, sender, inner.clock.now_ms());
+        Ok(Self {
+            told: Told::new(claimed.channel.clone(), claimed.epoch),
+            demuxer: Demuxer::new(),
+            media: Vec::new(),
+            said: Said::default(),
+            heard_at: Instant::now(),
+            has_dropped: false,
+            _place: place,
+            _count: Count::up(&inner.meters.publishers),
+            inner,
+            key,
+            claimed,
+            broadcast,
+            dismissal,
+        })
+    }
+
+    pub(crate) fn claimed(&self) -> &Claimed {
+        &self.claimed
+    }
+
+    /// Waits until the publication must go or the registry has answered. Cancelling loses nothing.
+    pub(crate) async fn event(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            why = dismissed(&mut self.dismissal) => Event::Dismissed(why),
+            answer = self.told.answered() => Event::Answered(answer),
+        }
+    }
+
+    pub(crate) fn perform(&mut self, event: Event) -> Result<(), Close> {
+        match event {
+            Event::Dismissed(why) => return Err(why.into()),
+            Event::Answered(Err(Refused::Superseded)) => return Err(Dismissal::TakenOver.into()),
+            Event::Answered(Err(why)) => {
+                warn!(channel = %self.claimed.channel, %why, "the registry was not told");
+                self.told.back_off(Instant::now(), &self.inner.random);
+            }
+            Event::Answered(Ok(())) => {}
+        }
+        self.told.begin(&self.inner.commands, Instant::now());
+        Ok(())
+    }
+
+    /// Bytes came.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.told.heard(true);
+    }
+
+    /// Takes one message.
+    pub(crate) async fn take(&mut self, kind: TagKind, timestamp_ms: u32, payload: Bytes) -> Result<(), Close> {
+        self.inner.meters.message(kind);
+        match self.demuxer.parse(kind, timestamp_ms, payload, &mut self.media) {
+            Ok(()) => {}
+            Err(error) if error.refuses() => return Err(error.into()),
+            Err(error) => self.note_dropped(&error),
+        }
+        let mut media = std::mem::take(&mut self.media);
+        for item in media.drain(..) {
+            self.push(item).await?;
+        }
+        self.media = media;
+        Ok(())
+    }
+
+    fn note_dropped(&mut self, error: &dyn std::fmt::Display) {
+        meter::dropped("unusable");
+        let channel = &self.claimed.channel;
+        if std::mem::replace(&mut self.has_dropped, true) {
+            debug!(%channel, %error, "a message was dropped");
+        } else {
+            warn!(%channel, %error, "a message was dropped; further ones are logged at debug level");
+        }
+    }
+
+    async fn push(&mut self, media: Media) -> Result<(), Close> {
+        self.said.remember(&media);
+        match self.push_once(media.clone())? {
+            None => Ok(()),
+            Some(why) => self.begin_another_session(why, media).await,
+        }
+    }
+
+    fn push_once(&mut self, media: Media) -> Result<Option<&'static str>, Close> {
+        match self.broadcast.push(self.claimed.epoch, self.inner.clock.now_ms(), media) {
+            Pushed::Taken { live: true } => {
+                self.told.live();
+                Ok(None)
+            }
+            Pushed::Taken { live: false } => Ok(None),
+            Pushed::NewSession(why) => Ok(Some(why)),
+            Pushed::Displaced => Err(self.why_displaced().into()),
+        }
+    }
+
+    fn why_displaced(&self) -> Dismissal {
+        (*self.dismissal.borrow()).unwrap_or(Dismissal::TakenOver)
+    }
+
+    /// What comes can't continue the session: ends it, claims the next one, and goes on there with `media`.
+    async fn begin_another_session(&mut self, why: &'static str, media: Media) -> Result<(), Close> {
+        info!(channel = %self.claimed.channel, session = %self.claimed.session, why, "a new session begins");
+        self.release(Departure::EndSession).await;
+        self.broadcast.end(self.inner.clock.now_ms());
+        self.claimed = self.inner.claim(&self.key).await?;
+        let (sender, dismissal) = watch::channel(None);
+        self.dismissal = dismissal;
+        self.broadcast = self.inner.house.enter(&self.claimed, sender, self.inner.clock.now_ms());
+        self.told = Told::new(self.claimed.channel.clone(), self.claimed.epoch);
+        for again in self.said.again(&media) {
+            self.push_once(again)?;
+        }
+        self.push_once(media).map(drop)
+    }
+
+    /// Does what time asks for.
+    pub(crate) fn due(&mut self, now: Instant) -> Result<(), Close> {
+        let config = &self.inner.config;
+        let quiet = now.duration_since(self.heard_at);
+        if quiet >= config.lost_after() {
+            return Err(Close::Silent(config.lost_after()));
+        }
+        if quiet >= config.silent_after() {
+            self.told.heard(false);
+        }
+        self.broadcast.tick(self.inner.clock.now_ms());
+        Ok(())
+    }
+
+    /// Tells the registry what has changed; returns when [`Publication::due`] must be called at the latest.
+    pub(crate) fn settle(&mut self, now: Instant) -> Instant {
+        self.told.begin(&self.inner.commands, now);
+        let config = &self.inner.config;
+        let patience = if self.told.is_heard() { config.silent_after() } else { config.lost_after() };
+        let pipeline = self.broadcast.deadline_ms().map(|at| self.inner.instant_of(at, now));
+        [Some(self.heard_at + patience), pipeline, self.told.deadline()].into_iter().flatten().min().unwrap_or(now)
+    }
+
+    /// Leaves the session; the registry is told how unless the publish was superseded.
+    pub(crate) async fn leave(self, how: Option<Departure>) {
+        let health = self.broadcast.health();
+        self.inner.house.leave(&self.broadcast, self.claimed.epoch, self.inner.clock.now_ms());
+        let Claimed { channel, session, epoch, .. } = &self.claimed;
+        info!(%channel, %session, %epoch, ?how, ?health, "a publish ended");
+        if let Some(how) = how {
+            self.release(how).await;
+        }
+    }
+
+    async fn release(&self, how: Departure) {
+        let Claimed { channel, epoch, .. } = &self.claimed;
+        let command = Command::Release { channel: channel.clone(), epoch: *epoch, how };
+        match timeout(self.inner.config.claim_timeout(), self.inner.commands.tell(command)).await {
+            Ok(Ok(()) | Err(Refused::Superseded)) => {}
+            Ok(Err(why)) => warn!(%channel, %epoch, %why, "the registry was not told that a publish ended"),
+            Err(_) => warn!(%channel, %epoch, "the registry did not answer that a publish ended"),
+        }
+    }
+}
+
+async fn dismissed(dismissal: &mut watch::Receiver<Option<Dismissal>>) -> Dismissal {
+    match dismissal.wait_for(Option::is_some).await.map(|why| *why) {
+        Ok(Some(why)) => why,
+        // The session let go of its publisher without a word: a newer one has it.
+        _ => Dismissal::TakenOver,
+    }
+}
+
+impl Said {
+    fn remember(&mut self, media: &Media) {
+        match media {
+            Media::Config(track, config) => drop(self.configs.insert(*track, config.clone())),
+            Media::Metadata(metadata) => self.metadata = Some(metadata.clone()),
+            Media::Frame(_) => {}
+        }
+    }
+
+    /// Everything but `media` itself.
+    fn again(&self, media: &Media) -> Vec<Media> {
+        let metadata = self.metadata.iter().cloned().map(Media::Metadata);
+        let configs = self.configs.iter().map(|(track, config)| Media::Config(*track, config.clone()));
+        let is_media = |track: &TrackId| matches!(media, Media::Config(of, _) if of == track);
+        let others = configs.filter(|item| !matches!(item, Media::Config(track, _) if is_media(track)));
+        metadata.chain(others).collect()
+    }
+}

@@ -1,0 +1,11 @@
+//! What nodes say to each other and to clients: ids, object names, the verbs of the node protocol, the view and the
+//! registry's commands. Only [`quic`] does I/O; only [`clock`] reads the wall clock; only [`random`] makes randomness.
+
+pub mod clock;
+pub mod id;
+pub mod message;
+pub mod object;
+pub mod quic;
+pub mod random;
+pub mod registry;
+pub mod view;

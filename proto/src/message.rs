@@ -1,0 +1,223 @@
+//! The node protocol's messages, ALPN [`ALPN`]: one bidirectional QUIC stream per request.
+//!
+//! ```text
+//! asker  ──▶ frame(Request)                          then the asker finishes its half
+//! FETCH  ◀── frame(FetchReply) · `length` bytes · FIN
+//! FOLLOW ◀── { frame(FollowEvent) · its payload }* · FIN
+//! WATCH  ◀── { frame(WatchEvent) }*
+//! ```
+//! A frame is a big-endian `u32` length and that many bytes of postcard, at most [`MAX_FRAME`]. Payloads are raw bytes
+//! whose lengths the frame before them tells. A stream that is reset or ends short is an error, never a clean end.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ChannelName, Epoch, Msn, SessionId, TrackName},
+    object::ResourceName,
+    view::{Delta, Position, View},
+};
+
+/// The protocol's name and version in the TLS handshake.
+pub const ALPN: &[u8] = b"freshet/1";
+
+/// The longest frame, in bytes. A view of 10,000 channels is about 4 MB.
+pub const MAX_FRAME: usize = 16 << 20;
+
+/// The largest payload of one object: a 10 s segment at 40 Mbit/s.
+pub const MAX_OBJECT: u64 = 64 << 20;
+
+/// What a node asks of another. A request frame longer than [`Request::MAX_FRAME`] is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Request {
+    /// One resource, whole. Answered by [`FetchReply`].
+    Fetch {
+        /// Its name.
+        name: ResourceName,
+        /// Whether a segment's reply should list its parts, so that only what is lacking need be fetched; the bytes
+        /// are then left out and each part is fetched by its own name.
+        list_parts: bool,
+    },
+    /// Everything that becomes of one track. Answered by [`FollowEvent`]s.
+    Follow {
+        /// The channel.
+        channel: ChannelName,
+        /// The track.
+        track: TrackName,
+        /// The newest version the asker has; only what is newer is sent. `None`, or one that fell out of the window,
+        /// starts with the newest whole segment: what viewers ask beyond that is fetched.
+        after: Option<Version>,
+    },
+    /// The registry's view and its changes. Answered by [`WatchEvent`]s.
+    Watch {
+        /// What the asker has; `None` asks for a snapshot.
+        after: Option<Position>,
+    },
+}
+
+impl Request {
+    /// The longest request frame, in bytes.
+    pub const MAX_FRAME: usize = 1024;
+
+    /// Its verb, for metrics and logs.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Fetch { .. } => "fetch",
+            Self::Follow { .. } => "follow",
+            Self::Watch { .. } => "watch",
+        }
+    }
+}
+
+/// How a fetch went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum FetchStatus {
+    /// The bytes follow.
+    Found,
+    /// There is no such thing, or not any more, and it was not announced.
+    NotFound,
+    /// The node can't answer now; ask again after `fresh_ms`.
+    Unavailable,
+}
+
+/// The header of a fetched resource; `length` bytes follow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchReply {
+    /// How it went. Anything but [`FetchStatus::Found`] carries no bytes.
+    pub status: FetchStatus,
+    /// How many bytes follow.
+    pub length: u64,
+    /// Media type of the bytes.
+    pub content_type: ContentType,
+    /// Milliseconds since the origin made it. Each hop adds its residence and half its round trip.
+    pub age_ms: u64,
+    /// For how many milliseconds it may be served without asking again; `u64::MAX` for what never changes.
+    pub fresh_ms: u64,
+    /// Lengths of a segment's parts in bytes, in order, where they were asked for and are known; then `length` is 0.
+    pub parts: Vec<u32>,
+}
+
+/// The media types we serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ContentType {
+    /// `application/vnd.apple.mpegurl`
+    Playlist,
+    /// `video/mp4`
+    VideoMp4,
+    /// `audio/mp4`
+    AudioMp4,
+}
+
+impl ContentType {
+    /// As the HTTP header says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Playlist => "application/vnd.apple.mpegurl",
+            Self::VideoMp4 => "video/mp4",
+            Self::AudioMp4 => "audio/mp4",
+        }
+    }
+}
+
+/// Which version of a media playlist: newer versions compare greater.
+///
+/// `(msn, part)` is the newest part that the playlist lists; `edit` counts changes that add no part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// The publish that made it.
+    pub epoch: Epoch,
+    /// Segment of the newest part.
+    pub msn: Msn,
+    /// The newest part.
+    pub part: u32,
+    /// How often the playlist has changed since that part came.
+    pub edit: u32,
+}
+
+/// A track's constants, frozen for the session (draft-pantos-hls-rfc8216bis §6.2.4), in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constants {
+    /// The session.
+    pub session: SessionId,
+    /// `EXT-X-TARGETDURATION`, a multiple of 1,000.
+    pub target_duration_ms: u32,
+    /// `PART-TARGET`.
+    pub part_target_ms: u32,
+    /// How long objects stay fetchable after they have left the playlist.
+    pub keep_ms: u32,
+}
+
+/// What becomes of a followed track, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum FollowEvent {
+    /// First, and again whenever the session changes.
+    Constants(Constants),
+    /// An init that coming parts need; `length` bytes follow.
+    Init {
+        /// The publish it belongs to.
+        epoch: Epoch,
+        /// Its number in the epoch.
+        n: u32,
+        /// Bytes that follow.
+        length: u32,
+    },
+    /// A part; `length` bytes follow.
+    Part {
+        /// The publish it belongs to.
+        epoch: Epoch,
+        /// Its segment.
+        msn: Msn,
+        /// Its index.
+        part: u32,
+        /// Milliseconds since the origin made it.
+        age_ms: u32,
+        /// Bytes that follow; 0 for a part that is a gap and can't be fetched.
+        length: u32,
+    },
+    /// A playlist version whose parts have all been sent, or fell out of the window before the stream could take
+    /// them; `full_gz`, then `delta_gz` bytes follow.
+    Playlist(PlaylistHeader),
+    /// The session is over: the last [`FollowEvent::Playlist`] before this is in its ended form. The stream ends.
+    Ended,
+    /// Another origin has the channel now: look at the view, follow there. The stream ends.
+    Moved,
+    /// Nothing of the track is left here. The stream ends.
+    Gone,
+}
+
+/// What an edge must know of a playlist version that it never parses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaylistHeader {
+    /// Which version.
+    pub version: Version,
+    /// The newest segment that is listed whole, by `EXTINF`; `None` while there is none.
+    pub complete: Option<Msn>,
+    /// How many parts that segment has.
+    pub complete_parts: u32,
+    /// Milliseconds since the origin made it.
+    pub age_ms: u32,
+    /// Length in bytes of the part of the (inflated) full playlist that stays when the session ends: the first
+    /// `body` bytes followed by `#EXT-X-ENDLIST\n` are its ended form. In an ended playlist, its whole length.
+    pub body: u32,
+    /// Whether the playlist has `EXT-X-ENDLIST`.
+    pub ended: bool,
+    /// Length of the full playlist, gzipped.
+    pub full_gz: u32,
+    /// Length of the delta update, gzipped; 0 where there is nothing to skip, so that the full one is sent instead.
+    pub delta_gz: u32,
+}
+
+/// What becomes of the view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum WatchEvent {
+    /// The whole view. Replaces whatever the watcher had.
+    Snapshot(View),
+    /// One change; its revision is greater than any before.
+    Delta(Delta),
+    /// Nothing changed up to this revision. Sent every 5 s.
+    Bookmark(u64),
+}

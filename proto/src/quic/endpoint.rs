@@ -1,0 +1,157 @@
+//! A socket that speaks the node protocol.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_lc_rs::{hkdf, hmac};
+use quinn::{AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, EndpointConfig, Runtime, TimeSource};
+use socket2::SockRef;
+
+use super::{Identity, QuicError, Tuning};
+use crate::{clock::WallClock, random::Random};
+
+/// Where an endpoint gets its time and its randomness from.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    /// Checks certificates and tokens against it.
+    pub clock: WallClock,
+    /// Draws connection ids, seeds and token keys from it. The TLS handshake draws from the identity's provider.
+    pub random: Random,
+}
+
+/// A UDP socket that both makes and takes connections. Cheap to clone; dropping the last clone closes it.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub(super) quic: quinn::Endpoint,
+    pub(super) client: quinn::ClientConfig,
+    pub(super) tuning: Arc<Tuning>,
+    pub(super) random: Random,
+}
+
+impl Endpoint {
+    /// Binds a UDP socket of the system to `addr`. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// [`QuicError::Bind`], [`QuicError::Identity`].
+    pub fn bind(addr: SocketAddr, identity: &Identity, doors: Doors, tuning: Tuning) -> Result<Self, QuicError> {
+        let refused = |source| QuicError::Bind { addr, source: Arc::new(source) };
+        let runtime: Arc<dyn Runtime> = Arc::new(quinn::TokioRuntime);
+        let socket = UdpSocket::bind(addr).map_err(refused)?;
+        let buffers = SockRef::from(&socket);
+        // As much as the system allows.
+        let _ = buffers.set_recv_buffer_size(tuning.socket_buffer);
+        let _ = buffers.set_send_buffer_size(tuning.socket_buffer);
+        let socket = runtime.wrap_udp_socket(socket).map_err(refused)?;
+        Self::over(socket, runtime, identity, doors, tuning)
+    }
+
+    /// Speaks over any socket, with any runtime: the door through which a simulation comes in.
+    ///
+    /// # Errors
+    /// [`QuicError::Bind`], [`QuicError::Identity`].
+    pub fn over(
+        socket: Arc<dyn AsyncUdpSocket>,
+        runtime: Arc<dyn Runtime>,
+        identity: &Identity,
+        doors: Doors,
+        tuning: Tuning,
+    ) -> Result<Self, QuicError> {
+        let addr = socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+        let server = server_config(identity, &doors, &tuning)?;
+        let client = client_config(identity, &doors, &tuning)?;
+        let config = endpoint_config(identity, &doors.random);
+        let quic = quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)
+            .map_err(|source| QuicError::Bind { addr, source: Arc::new(source) })?;
+        Ok(Self { quic, client, tuning: Arc::new(tuning), random: doors.random })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// [`QuicError::ShuttingDown`] when the socket has gone.
+    pub fn local_addr(&self) -> Result<SocketAddr, QuicError> {
+        self.quic.local_addr().map_err(|_| QuicError::ShuttingDown)
+    }
+
+    /// Ends every connection, made and taken, and waits up to [`Tuning::drain`] until the peers know.
+    pub async fn close(&self) {
+        self.quic.close(super::StreamCode::ShuttingDown.code(), b"shutting down");
+        let _ = tokio::time::timeout(self.tuning.drain, self.quic.wait_idle()).await;
+    }
+}
+
+fn endpoint_config(identity: &Identity, random: &Random) -> EndpointConfig {
+    // The reset key outlives the process: a peer that still talks to our former self is told at once that it has gone
+    // (RFC 9000 §10.3).
+    let reset = hmac::Key::new(hmac::HMAC_SHA256, &identity.derive("freshet stateless reset"));
+    let mut config = EndpointConfig::new(Arc::new(reset));
+    let ids = random.clone();
+    config.rng_seed(Some(draw(random))).cid_generator(move || Box::new(DrawnIds(ids.clone())));
+    config
+}
+
+fn server_config(identity: &Identity, doors: &Doors, tuning: &Tuning) -> Result<quinn::ServerConfig, QuicError> {
+    let token_key = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&draw(&doors.random));
+    let mut config = quinn::ServerConfig::new(identity.server_crypto(&doors.clock)?, Arc::new(token_key));
+    config
+        .transport_config(tuning.answering())
+        .max_incoming(tuning.max_incoming)
+        .incoming_buffer_size(tuning.incoming_buffer)
+        .incoming_buffer_size_total(tuning.incoming_buffers)
+        .time_source(Arc::new(Wall(doors.clock.clone())));
+    Ok(config)
+}
+
+fn client_config(identity: &Identity, doors: &Doors, tuning: &Tuning) -> Result<quinn::ClientConfig, QuicError> {
+    let mut config = quinn::ClientConfig::new(identity.client_crypto(&doors.clock)?);
+    let ids = doors.random.clone();
+    config
+        .transport_config(tuning.asking())
+        .initial_dst_cid_provider(Arc::new(move || drawn_id(&ids, INITIAL_ID_LEN)))
+        .token_store(Arc::new(quinn::NoneTokenStore));
+    Ok(config)
+}
+
+/// What quinn itself uses; at least 8 for the first packet (RFC 9000 §7.2).
+const ID_LEN: usize = 8;
+const INITIAL_ID_LEN: usize = 20;
+
+struct DrawnIds(Random);
+
+impl ConnectionIdGenerator for DrawnIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        drawn_id(&self.0, ID_LEN)
+    }
+
+    fn cid_len(&self) -> usize {
+        ID_LEN
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+fn drawn_id(random: &Random, length: usize) -> ConnectionId {
+    let mut bytes = [0; INITIAL_ID_LEN];
+    let bytes = &mut bytes[..length.min(INITIAL_ID_LEN)];
+    random.fill(bytes);
+    ConnectionId::new(bytes)
+}
+
+fn draw(random: &Random) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes);
+    bytes
+}
+
+struct Wall(WallClock);
+
+impl TimeSource for Wall {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.0.now_ms())
+    }
+}

@@ -1,0 +1,206 @@
+//! The asking side: one connection per peer, made when first needed and made again when lost.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use quinn::Connection;
+use tokio::{
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    time::{Instant, timeout},
+};
+use tracing::{info, warn};
+
+use super::{
+    Endpoint, QuicError, Reader, StreamCode, error,
+    frame::{frame, within},
+    gauge::{self, Gauge},
+};
+use crate::message::Request;
+
+/// Asks other nodes. Cheap to clone; clones share their connections.
+///
+/// A connection is made by a task of the pool's own: whoever asked first may leave without hurting those who wait for
+/// the same peer. After a failure the peer is left alone for a while ([`super::Tuning::backoff_min`]) and whoever asks
+/// meanwhile is told at once, so that a dead peer costs no request more than one attempt's time and is not hammered.
+/// A connection that lived less than [`Pool::STABLE`] counts as a failure, for a peer that refuses our certificate says
+/// so only after the handshake (RFC 8446 §4.4.2.4 under RFC 9001 §4.4).
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    endpoint: Endpoint,
+    lines: Mutex<BTreeMap<Key, Arc<AsyncMutex<Line>>>>,
+}
+
+type Key = (SocketAddr, String);
+
+/// What is known of the way to one peer.
+#[derive(Debug, Default)]
+struct Line {
+    connection: Option<(Connection, Instant)>,
+    failures: u32,
+    failed: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    retry_at: Instant,
+    why: String,
+}
+
+impl Pool {
+    /// How many peers a pool knows. Beyond it, those without a connection are forgotten.
+    pub const MAX_PEERS: usize = 4096;
+
+    /// A connection that lived this long was a good one.
+    pub const STABLE: Duration = Duration::from_secs(5);
+
+    /// A pool that connects from `endpoint`.
+    pub fn new(endpoint: &Endpoint) -> Self {
+        Self(Arc::new(Shared { endpoint: endpoint.clone(), lines: Mutex::default() }))
+    }
+
+    /// Sends a request to the node `server_name` at `addr` and returns its answer's stream.
+    ///
+    /// Takes at most [`super::Tuning::request`]. A connection that turns out to be dead is made again once; the answer
+    /// itself is never asked for twice.
+    ///
+    /// # Errors
+    /// See [`QuicError`]. That the peer refuses is often seen only when the answer is read.
+    pub async fn request(&self, addr: SocketAddr, server_name: &str, request: &Request) -> Result<Reader, QuicError> {
+        let asked = within(self.0.endpoint.tuning.request, self.ask((addr, server_name.to_owned()), request)).await;
+        gauge::request("asking", request.verb(), asked.as_ref().map(|_| &()));
+        asked
+    }
+
+    async fn ask(&self, key: Key, request: &Request) -> Result<Reader, QuicError> {
+        let line = self.line(&key)?;
+        let connection = self.connection(&line, &key).await?;
+        match open(connection, request).await {
+            Err(QuicError::Lost(_)) => open(self.connection(&line, &key).await?, request).await,
+            opened => opened,
+        }
+    }
+
+    fn line(&self, key: &Key) -> Result<Arc<AsyncMutex<Line>>, QuicError> {
+        let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(key) {
+            return Ok(line.clone());
+        }
+        if lines.len() >= Self::MAX_PEERS {
+            lines.retain(|_, line| line.try_lock().map_or(true, |line| line.alive().is_some()));
+        }
+        if lines.len() >= Self::MAX_PEERS {
+            return Err(QuicError::TooManyPeers(lines.len()));
+        }
+        Ok(lines.entry(key.clone()).or_default().clone())
+    }
+
+    async fn connection(&self, line: &Arc<AsyncMutex<Line>>, key: &Key) -> Result<Connection, QuicError> {
+        let line = line.clone().lock_owned().await;
+        if let Some(connection) = line.alive() {
+            return Ok(connection);
+        }
+        let work = connect(self.0.endpoint.clone(), line, key.clone());
+        tokio::spawn(work).await.unwrap_or(Err(QuicError::ShuttingDown))
+    }
+}
+
+impl Line {
+    fn alive(&self) -> Option<Connection> {
+        let (connection, _) = self.connection.as_ref()?;
+        connection.close_reason().is_none().then(|| connection.clone())
+    }
+
+    /// Takes note of a connection that has died.
+    fn bury(&mut self, endpoint: &Endpoint) {
+        let Some((connection, since)) = self.connection.take() else { return };
+        match connection.close_reason() {
+            Some(reason) if since.elapsed() < Pool::STABLE => self.fail(endpoint, error::why_not(&reason)),
+            _ => self.failures = 0,
+        }
+    }
+
+    fn fail(&mut self, endpoint: &Endpoint, why: String) {
+        let tuning = &endpoint.tuning;
+        let whole = tuning.backoff_min.saturating_mul(1 << self.failures.min(16)).min(tuning.backoff_max);
+        let half = whole / 2;
+        let drawn = endpoint.random.below(half.as_micros() as u64 + 1);
+        self.failures = self.failures.saturating_add(1);
+        self.failed = Some(Failure { retry_at: Instant::now() + half + Duration::from_micros(drawn), why });
+    }
+
+    fn unreachable(&self, key: &Key) -> Option<QuicError> {
+        let failure = self.failed.as_ref()?;
+        let retry_in = failure.retry_at.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())?;
+        let (peer, server_name) = key.clone();
+        Some(QuicError::Unreachable { peer, server_name, why: failure.why.clone(), retry_in })
+    }
+}
+
+/// Makes the connection, unless the peer is to be left alone. Holds the line meanwhile, so that others wait for it.
+async fn connect(endpoint: Endpoint, mut line: OwnedMutexGuard<Line>, key: Key) -> Result<Connection, QuicError> {
+    line.bury(&endpoint);
+    if let Some(error) = line.unreachable(&key) {
+        return Err(error);
+    }
+    match handshake(&endpoint, &key).await {
+        Ok(connection) => {
+            line.failed = None;
+            line.connection = Some((connection.clone(), Instant::now()));
+            tokio::spawn(attend(connection.clone(), key.1));
+            Ok(connection)
+        }
+        Err(why) => {
+            gauge::refused("asking");
+            warn!(peer = %key.0, name = key.1, why, "cannot reach a node");
+            line.fail(&endpoint, why.clone());
+            Err(line.unreachable(&key).unwrap_or(QuicError::Unreachable {
+                peer: key.0,
+                server_name: key.1,
+                why,
+                retry_in: Duration::ZERO,
+            }))
+        }
+    }
+}
+
+async fn handshake(endpoint: &Endpoint, (addr, name): &Key) -> Result<Connection, String> {
+    let connecting = endpoint
+        .quic
+        .connect_with(endpoint.client.clone(), *addr, name)
+        .map_err(|error| error::why_not_tried(&error))?;
+    match timeout(endpoint.tuning.connect, connecting).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(error::why_not(&error)),
+        Err(_) => Err(format!("no answer within {:?}", endpoint.tuning.connect)),
+    }
+}
+
+/// Counts the connection until it ends, and logs its end once.
+async fn attend(connection: Connection, name: String) {
+    info!(peer = %connection.remote_address(), name, "connected to a node");
+    let mut gauge = Gauge::new("asking", &name);
+    let mut tick = tokio::time::interval(gauge::PERIOD);
+    let reason = loop {
+        tokio::select! {
+            biased;
+            reason = connection.closed() => break reason,
+            _ = tick.tick() => gauge.sample(&connection),
+        }
+    };
+    info!(peer = %connection.remote_address(), name, why = error::why_not(&reason), "the connection to a node ended");
+}
+
+async fn open(connection: Connection, request: &Request) -> Result<Reader, QuicError> {
+    let (mut send, receive) = connection.open_bi().await?;
+    let bytes = frame(request)?;
+    send.write_chunk(bytes).await?;
+    send.finish().map_err(|_| QuicError::Reset(StreamCode::Unwanted))?;
+    Ok(Reader::new(receive, connection))
+}

@@ -1,0 +1,158 @@
+//! What services ask of the registry, and how: a channel to whoever runs the session machine.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::id::{ChannelName, Epoch, Msn, NodeId, SessionId};
+
+/// A change that a service asks for. Commands carry their time: applying one reads no clock.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Command {
+    /// An encoder presents a stream key at an origin.
+    Claim {
+        /// The stream key as the encoder sent it. Never logged.
+        key: String,
+        /// Who asks.
+        origin: NodeId,
+    },
+    /// Media of the publish flows: its first playlist is out.
+    Live {
+        /// The channel.
+        channel: ChannelName,
+        /// The publish.
+        epoch: Epoch,
+    },
+    /// The publisher sent something within the last 2 s or it did not: told whenever this changes, so that a second
+    /// encoder with the same key can be weighed against it.
+    Heard {
+        /// The channel.
+        channel: ChannelName,
+        /// The publish.
+        epoch: Epoch,
+        /// Whether it was heard.
+        heard: bool,
+    },
+    /// The publisher has gone.
+    Release {
+        /// The channel.
+        channel: ChannelName,
+        /// The publish.
+        epoch: Epoch,
+        /// How.
+        how: Departure,
+    },
+}
+
+/// How a publisher went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Departure {
+    /// It said so (`deleteStream`, `FCUnpublish`): a short grace.
+    Unpublished,
+    /// Its connection was lost or silent: a long grace.
+    Lost,
+    /// The origin ends the session: what it sends now can't continue it (another set of tracks or codecs).
+    EndSession,
+}
+
+/// A publish that may begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The key's channel.
+    pub channel: ChannelName,
+    /// The session it continues or begins.
+    pub session: SessionId,
+    /// The publish's fencing number.
+    pub epoch: Epoch,
+    /// No segment of the epoch has a smaller number, unless the origin itself holds the session's window and goes on
+    /// from there.
+    pub msn_base: Msn,
+    /// The publish of the same session before this one and the origin that has its window.
+    pub prior: Option<(Epoch, NodeId)>,
+}
+
+/// Why a publish was refused. Sent to the encoder as `NetStream.Publish.BadName` with this text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The publisher's doing. The remedy: copy the key again; it may have been reset.
+    #[error("unknown stream key: copy it again, it may have been reset")]
+    UnknownKey,
+    /// Two encoders use the same key and displace each other. The remedy: stop one of them.
+    #[error("{takeovers} encoders took this channel over within 30 s: stop the other encoder, or reset the stream key")]
+    Fighting {
+        /// How many displacements there were.
+        takeovers: u32,
+    },
+    /// The channel lets no second encoder in while the first is live.
+    #[error("the channel is live already and does not let a second encoder take over")]
+    AlreadyLive,
+    /// The command names a publish that is not the current one.
+    #[error("this publish has been superseded by a newer one")]
+    Superseded,
+    /// Ours. The publisher may retry.
+    #[error("the registry did not answer; retry")]
+    Unavailable,
+}
+
+/// What the registry answers.
+pub type Reply = Result<Option<Claimed>, Refused>;
+
+/// Sends commands to whoever runs the session machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Commands(mpsc::Sender<Ask>);
+
+/// A command and where its answer goes.
+#[derive(Debug)]
+pub struct Ask {
+    /// What is asked.
+    pub command: Command,
+    /// Where the answer goes. It is sent only once the change is durable.
+    pub reply: oneshot::Sender<Reply>,
+}
+
+impl Commands {
+    /// How many commands may wait; a further one waits for a place.
+    pub const QUEUE: usize = 1024;
+
+    /// A sender and the receiver that the registry's task reads.
+    pub fn channel() -> (Self, mpsc::Receiver<Ask>) {
+        let (sender, receiver) = mpsc::channel(Self::QUEUE);
+        (Self(sender), receiver)
+    }
+
+    /// Claims the channel of `key` for a publish at `origin`.
+    ///
+    /// # Errors
+    /// See [`Refused`]; [`Refused::Unavailable`] also when the registry has gone.
+    pub async fn claim(&self, key: String, origin: NodeId) -> Result<Claimed, Refused> {
+        self.ask(Command::Claim { key, origin }).await?.ok_or(Refused::Unavailable)
+    }
+
+    /// Sends any other command and waits until it is durable.
+    ///
+    /// # Errors
+    /// [`Refused::Superseded`] when the publish is no longer the current one, [`Refused::Unavailable`] when the
+    /// registry has gone.
+    pub async fn tell(&self, command: Command) -> Result<(), Refused> {
+        self.ask(command).await.map(drop)
+    }
+
+    async fn ask(&self, command: Command) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Ask { command, reply }).await.map_err(|_| Refused::Unavailable)?;
+        answer.await.map_err(|_| Refused::Unavailable)?
+    }
+}
+
+impl std::fmt::Debug for Command {
+    /// Leaves the key out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Claim { origin, .. } => write!(f, "Claim(origin {origin})"),
+            Self::Live { channel, epoch } => write!(f, "Live({channel} epoch {epoch})"),
+            Self::Heard { channel, epoch, heard } => write!(f, "Heard({channel} epoch {epoch}: {heard})"),
+            Self::Release { channel, epoch, how } => write!(f, "Release({channel} epoch {epoch}: {how:?})"),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+import adapter from '@sveltejs/adapter-static';
+
+/** @type {import('@sveltejs/kit').Config} */
+export default {
+	kit: {
+		// One page for every path: the binary answers with index.html whatever is not a file.
+		adapter: adapter({ fallback: 'index.html', precompress: true }),
+		csp: {
+			mode: 'hash',
+			directives: {
+				'default-src': ['self'],
+				'script-src': ['self'],
+				// The hash is that of SvelteKit's announcer of page changes, which is hidden by a style attribute.
+				'style-src': ['self', 'unsafe-hashes', 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='],
+				// hls.js feeds the picture through a blob.
+				'media-src': ['self', 'blob:'],
+				'img-src': ['self', 'data:'],
+				'object-src': ['none'],
+				'base-uri': ['none'],
+				'form-action': ['none']
+			}
+		},
+		// A page that was open during an upgrade learns of it at its next navigation and reloads.
+		version: { pollInterval: 0 }
+	}
+};
