@@ -57,7 +57,7 @@ export function findings(line) {
 function main() {
   const tree = execFileSync(
     "cargo",
-    ["tree", "--workspace", "--locked", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}|{l}"],
+    ["--color", "never", "tree", "--workspace", "--locked", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}|{l}"],
     { encoding: "utf8", maxBuffer: 64 << 20 },
   );
   const lines = [...new Set(tree.split("\n").map((line) => line.replace(" (*)", "")).filter(Boolean))];

@@ -1,5 +1,6 @@
 // node --test scripts/
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { findings, satisfied } from "./check-crates.mjs";
 
@@ -22,4 +23,10 @@ test("a second TLS stack, a crate from git and a copyleft licence are findings",
   assert.match(findings("ring v0.17.8|ISC")[0], /rustls on aws-lc-rs/);
   assert.match(findings("foo v1.0.0 (https://example.org/foo?rev=1#abc)|MIT")[0], /not from crates.io/);
   assert.match(findings("bar v1.0.0|AGPL-3.0")[0], /not on the list/);
+});
+
+test("colours that the environment asks cargo for don't reach what is read", () => {
+  const env = { ...process.env, CARGO_TERM_COLOR: "always" };
+  const script = new URL("check-crates.mjs", import.meta.url).pathname;
+  assert.match(execFileSync("node", [script], { encoding: "utf8", env }), /crates checked, 0 findings/);
 });
