@@ -186,7 +186,7 @@ fn prepare(registry: &mut Registry, now_ms: u64, config: &Config, pepper: &Peppe
         }
     }
     let mut out = Vec::new();
-    inputs.into_iter().for_each(|input| registry.handle(now_ms, input, &mut out));
+    inputs.into_iter().for_each(|input| registry.handle(registry.revision() + 1, now_ms, input, &mut out));
 }
 
 fn pepper(path: &Path, random: &Random) -> Result<Pepper, LocalError> {
@@ -274,7 +274,7 @@ impl<S: Store> Runner<S> {
 
     fn take(&mut self, input: Input, reply: Option<oneshot::Sender<Reply>>, turn: &mut Turn) {
         let (before, mut out) = (self.registry.revision(), Vec::new());
-        self.registry.handle(self.now_ms(), input.clone(), &mut out);
+        self.registry.handle(before + 1, self.now_ms(), input.clone(), &mut out);
         let (revision, now_ms) = (self.registry.revision(), self.registry.now_ms());
         if revision > before {
             turn.entries.push(Entry { revision, now_ms, input });

@@ -184,7 +184,7 @@ fn apply(registry: &mut Registry, payload: &[u8], at: u64) -> Result<(), LogErro
     };
     let mut out = Vec::<Output>::new();
     for entry in entries {
-        registry.handle(entry.now_ms, entry.input, &mut out);
+        registry.handle(registry.revision() + 1, entry.now_ms, entry.input, &mut out);
         if registry.revision() != entry.revision {
             return Err(LogError::Damaged { at, why: "it does not follow from what is before it" });
         }

@@ -1,8 +1,8 @@
 //! The registry as a state machine: commands in, replies and view changes out. No I/O, no clock, no randomness, so that
 //! whoever applies the same inputs in the same order holds the same state.
 //!
-//! Every input that changes something has a log index, the *revision*; it is the epoch of the claim it grants. An input
-//! that is refused changes nothing and has none, so a stranger with a wrong key costs no disk.
+//! Every input that changes something has a log index, which becomes the *revision* and, for a claim, its epoch. An input
+//! that is refused changes nothing: whoever asks the machine before writing a log need not write it.
 
 use std::collections::BTreeMap;
 
@@ -117,6 +117,13 @@ pub enum Alert {
     },
 }
 
+/// Where in the log an input stands, and when it happens.
+#[derive(Clone, Copy)]
+struct At {
+    index: u64,
+    now_ms: u64,
+}
+
 /// The registry's whole state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registry {
@@ -196,39 +203,40 @@ impl Registry {
         }
     }
 
-    /// Takes an input that happens at `now_ms` (wall time; a time before the latest counts as the latest). The input has
-    /// changed something, and must be made durable before anyone hears of its outputs, if the revision has risen.
-    pub fn handle(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) {
-        let now_ms = now_ms.max(self.now_ms);
+    /// Takes the input of log index `index`, greater than the revision, that happens at `now_ms` (wall time; a time before
+    /// the latest counts as the latest). The input has changed something, and must be durable before anyone hears of its
+    /// outputs, if the revision has risen; it is then `index`.
+    pub fn handle(&mut self, index: u64, now_ms: u64, input: Input, out: &mut Vec<Output>) {
+        let at = At { index: index.max(self.revision + 1), now_ms: now_ms.max(self.now_ms) };
         let reply = match input {
-            Input::Claim { key, origin } => self.claim(now_ms, &key, origin, out).map(Some),
-            Input::Live { channel, epoch } => self.change(now_ms, &channel, out, |c, _| c.live(epoch)),
-            Input::Heard { channel, epoch, heard } => self.change(now_ms, &channel, out, |c, _| c.heard(epoch, heard)),
+            Input::Claim { key, origin } => self.claim(at, &key, origin, out).map(Some),
+            Input::Live { channel, epoch } => self.change(at, &channel, out, |c, _| c.live(epoch)),
+            Input::Heard { channel, epoch, heard } => self.change(at, &channel, out, |c, _| c.heard(epoch, heard)),
             Input::Release { channel, epoch, how } => {
-                self.change(now_ms, &channel, out, |c, times| c.release(now_ms, epoch, how, times))
+                self.change(at, &channel, out, |c, times| c.release(at.now_ms, epoch, how, times))
             }
             Input::OriginLost { origin } => {
-                self.change_all(now_ms, out, |channel, times| channel.lose(now_ms, origin, times))
+                self.change_all(at, out, |channel, times| channel.lose(at.now_ms, origin, times))
             }
-            Input::Timeout => self.change_all(now_ms, out, |channel, times| channel.expire(now_ms, times)),
-            Input::PutChannel { channel, key, policy } => self.put_channel(now_ms, channel, key, policy, out),
-            Input::RemoveChannel { channel } => self.remove_channel(now_ms, &channel, out),
-            Input::PutNode { node, view } => self.put_node(now_ms, node, Some(view), out),
-            Input::RemoveNode { node } => self.put_node(now_ms, node, None, out),
+            Input::Timeout => self.change_all(at, out, |channel, times| channel.expire(at.now_ms, times)),
+            Input::PutChannel { channel, key, policy } => self.put_channel(at, channel, key, policy, out),
+            Input::RemoveChannel { channel } => self.remove_channel(at, &channel, out),
+            Input::PutNode { node, view } => self.put_node(at, node, Some(view), out),
+            Input::RemoveNode { node } => self.put_node(at, node, None, out),
         };
         out.push(Output::Reply(reply));
     }
 
-    fn claim(&mut self, now_ms: u64, key: &KeyHash, origin: NodeId, out: &mut Vec<Output>) -> Result<Claimed, Refused> {
+    fn claim(&mut self, at: At, key: &KeyHash, origin: NodeId, out: &mut Vec<Output>) -> Result<Claimed, Refused> {
         let name = self.channel_of(key).ok_or(Refused::UnknownKey)?;
-        let epoch = Epoch(self.revision + 1);
+        let epoch = Epoch(at.index);
         let channel = self.channels.get_mut(&name).ok_or(Refused::UnknownKey)?;
-        let granted = channel.claim(now_ms, epoch, origin, &self.times).inspect_err(|refused| {
+        let granted = channel.claim(at.now_ms, epoch, origin, &self.times).inspect_err(|refused| {
             if let Refused::Fighting { takeovers } = *refused {
                 out.push(Output::Alert(Alert::Fighting { channel: name.clone(), takeovers }));
             }
         })?;
-        self.advance(now_ms, vec![name.clone()], vec![], out);
+        self.advance(at, vec![name.clone()], vec![], out);
         let prior = granted.prior.map(|prior| (prior.epoch, prior.origin));
         Ok(Claimed { channel: name, session: granted.session, epoch, msn_base: granted.msn_base, prior })
     }
@@ -242,7 +250,7 @@ impl Registry {
     /// Changes one channel; nothing is logged when it stays as it was.
     fn change(
         &mut self,
-        now_ms: u64,
+        at: At,
         name: &ChannelName,
         out: &mut Vec<Output>,
         work: impl FnOnce(&mut Channel, &Times) -> Result<(), Refused>,
@@ -251,61 +259,53 @@ impl Registry {
         let before = channel.clone();
         work(channel, &self.times)?;
         if *channel != before {
-            self.advance(now_ms, vec![name.clone()], vec![], out);
+            self.advance(at, vec![name.clone()], vec![], out);
         }
         Ok(None)
     }
 
-    fn change_all(&mut self, now_ms: u64, out: &mut Vec<Output>, work: impl Fn(&mut Channel, &Times) -> bool) -> Reply {
+    fn change_all(&mut self, at: At, out: &mut Vec<Output>, work: impl Fn(&mut Channel, &Times) -> bool) -> Reply {
         let times = &self.times;
         let changed = self.channels.iter_mut().filter_map(|(name, channel)| work(channel, times).then(|| name.clone()));
         let changed: Vec<_> = changed.collect();
         if !changed.is_empty() {
-            self.advance(now_ms, changed, vec![], out);
+            self.advance(at, changed, vec![], out);
         }
         Ok(None)
     }
 
-    fn put_channel(
-        &mut self,
-        now_ms: u64,
-        name: ChannelName,
-        key: KeyHash,
-        policy: Policy,
-        out: &mut Vec<Output>,
-    ) -> Reply {
+    fn put_channel(&mut self, at: At, name: ChannelName, key: KeyHash, policy: Policy, out: &mut Vec<Output>) -> Reply {
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(None, policy));
         (channel.key, channel.policy, channel.listed) = (Some(key), policy, true);
         self.index();
-        self.advance(now_ms, vec![name], vec![], out);
+        self.advance(at, vec![name], vec![], out);
         Ok(None)
     }
 
-    fn remove_channel(&mut self, now_ms: u64, name: &ChannelName, out: &mut Vec<Output>) -> Reply {
+    fn remove_channel(&mut self, at: At, name: &ChannelName, out: &mut Vec<Output>) -> Reply {
         let times = self.times;
         if let Some(channel) = self.channels.get_mut(name).filter(|channel| channel.listed) {
-            channel.remove(now_ms, &times);
+            channel.remove(at.now_ms, &times);
             self.index();
-            self.advance(now_ms, vec![name.clone()], vec![], out);
+            self.advance(at, vec![name.clone()], vec![], out);
         }
         Ok(None)
     }
 
-    fn put_node(&mut self, now_ms: u64, node: NodeId, view: Option<NodeView>, out: &mut Vec<Output>) -> Reply {
+    fn put_node(&mut self, at: At, node: NodeId, view: Option<NodeView>, out: &mut Vec<Output>) -> Reply {
         if self.nodes.get(&node) != view.as_ref() {
             match view {
                 Some(view) => self.nodes.insert(node, view),
                 None => self.nodes.remove(&node),
             };
-            self.advance(now_ms, vec![], vec![node], out);
+            self.advance(at, vec![], vec![node], out);
         }
         Ok(None)
     }
 
-    /// Takes the next log index and tells what changed under it.
-    fn advance(&mut self, now_ms: u64, channels: Vec<ChannelName>, nodes: Vec<NodeId>, out: &mut Vec<Output>) {
-        self.now_ms = now_ms;
-        self.revision += 1;
+    /// Moves to the input's log index and tells what changed under it.
+    fn advance(&mut self, at: At, channels: Vec<ChannelName>, nodes: Vec<NodeId>, out: &mut Vec<Output>) {
+        (self.revision, self.now_ms) = (at.index, at.now_ms);
         let view_of = |name: &ChannelName| self.channels.get(name).filter(|c| c.listed).map(Channel::view);
         out.push(Output::Changed(Delta {
             revision: self.revision,

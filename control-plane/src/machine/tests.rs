@@ -21,10 +21,14 @@ fn ada() -> ChannelName {
     "ada".parse().unwrap()
 }
 
+fn take(registry: &mut Registry, now_ms: u64, input: Input, out: &mut Vec<Output>) {
+    registry.handle(registry.revision() + 1, now_ms, input, out);
+}
+
 fn with_policy(policy: Policy) -> Registry {
     let mut registry = Registry::new(1, Times::default());
     let key = pepper().hash(SECRET);
-    registry.handle(0, Input::PutChannel { channel: ada(), key, policy }, &mut vec![]);
+    take(&mut registry, 0, Input::PutChannel { channel: ada(), key, policy }, &mut vec![]);
     registry
 }
 
@@ -72,7 +76,7 @@ fn story_with(policy: Policy, text: &str) {
         let (seconds, words) = what.trim().split_once(' ').unwrap();
         let now_ms = (seconds.parse::<f64>().unwrap() * 1000.0) as u64;
         let mut out = vec![];
-        registry.handle(now_ms, input(words.trim()), &mut out);
+        take(&mut registry, now_ms, input(words.trim()), &mut out);
         assert_eq!(outcome(&registry, &out), expected.trim(), "at {line:?} of {text}");
     }
 }
@@ -206,7 +210,7 @@ fn a_wrong_key_is_refused_and_leaves_no_trace() {
     story("0    wrong-key-at 1   │ UnknownKey; Idle");
     let mut registry = with_policy(Policy::Newest);
     let before = registry.clone();
-    registry.handle(9, input("wrong-key-at 1"), &mut vec![]);
+    take(&mut registry, 9, input("wrong-key-at 1"), &mut vec![]);
     assert_eq!(registry, before);
 }
 
@@ -302,7 +306,7 @@ fn a_channel_may_let_no_second_encoder_in() {
 fn the_view_remembers_who_holds_which_epoch_but_not_for_ever() {
     let mut registry = with_policy(Policy::Newest);
     for i in 0..20 {
-        registry.handle(i * 60_000, input(&format!("claim-at {}", i % 3)), &mut vec![]);
+        take(&mut registry, i * 60_000, input(&format!("claim-at {}", i % 3)), &mut vec![]);
     }
     let view = registry.view().channels[&ada()].clone();
     let epochs: Vec<_> = view.epochs.iter().map(|e| (e.epoch.0, e.origin.0)).collect();
@@ -317,7 +321,7 @@ fn the_deltas_lead_from_each_view_to_the_next() {
     let script = ["claim-at 1", "live 2", "claim-at 2", "lost 4", "origin-dies 1", "removed", "restored", "wait"];
     for (i, words) in script.iter().enumerate() {
         let mut out = vec![];
-        registry.handle(i as u64 * 1000, input(words), &mut out);
+        take(&mut registry, i as u64 * 1000, input(words), &mut out);
         for output in out {
             if let Output::Changed(delta) = output {
                 assert_eq!(delta.revision, view.revision + 1);
@@ -366,7 +370,7 @@ fn write(steps: Vec<(i64, Input, bool)>) -> Written {
     for (step_ms, input, flush) in steps {
         now_ms = (now_ms + step_ms).max(0);
         let (before, mut out) = (registry.revision(), vec![]);
-        registry.handle(now_ms as u64, input.clone(), &mut out);
+        take(&mut registry, now_ms as u64, input.clone(), &mut out);
         if registry.revision() > before {
             entries.push(Entry { revision: registry.revision(), now_ms: registry.now_ms(), input });
         }
@@ -405,9 +409,9 @@ proptest! {
         for cut in first..=bytes.len() {
             let mut restored = log::replay(&bytes[..cut]).unwrap().registry;
             let mut out = vec![];
-            restored.handle(0, input("restored"), &mut out);
+            take(&mut restored, 0, input("restored"), &mut out);
             out.clear();
-            restored.handle(u64::MAX / 2, input("claim-at 1"), &mut out);
+            take(&mut restored, u64::MAX / 2, input("claim-at 1"), &mut out);
             let Some(Output::Reply(Ok(Some(next)))) = out.pop() else { panic!("no claim") };
             for (_, promised, _) in promises.iter().filter(|(length, ..)| *length <= cut) {
                 prop_assert!(next.epoch > promised.epoch && next.msn_base > promised.msn_base);
