@@ -14,5 +14,6 @@ pub mod key;
 pub mod local;
 pub mod log;
 pub mod machine;
+pub mod raft;
 pub mod store;
 pub mod watch;

@@ -162,6 +162,11 @@ impl Registry {
         self.now_ms
     }
 
+    /// Becomes another registry with the same state, when it begins anew from a backup: revisions of the two don't compare.
+    pub fn begin_anew(&mut self, cluster: u64) {
+        self.cluster = cluster;
+    }
+
     /// Changes how long things last from now on. Deadlines that run stay.
     pub fn set_times(&mut self, times: Times) {
         self.times = times;
