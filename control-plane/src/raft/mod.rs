@@ -34,7 +34,7 @@ mod watcher;
 pub use config::Config;
 pub use group::Group;
 pub use network::{Carried, Carrier, CarrierError, MAX_BODY};
-pub use snapshot::{BackupError, MAX_SNAPSHOT, restore};
+pub use snapshot::{BackupError, MAX_SNAPSHOT, backed_up, restore};
 pub use store::Store;
 pub use types::{
     Applied, ChangeError, Leadership, MAX_PROPOSAL, Member, OpenError, Peer, Proposal, ProposeError, Status,

@@ -132,3 +132,11 @@ pub fn restore(store: Store, backup: &[u8], id: NodeId, member: Member, random: 
     let changes = vec![Change::Node(id), Change::Vote(vote), Change::Snapshot(Some(last), bytes), Change::Purge(last)];
     Ok(store.seed(changes)?)
 }
+
+/// The registry that is in a backup.
+///
+/// # Errors
+/// [`BackupError::Unreadable`].
+pub fn backed_up(backup: &[u8]) -> Result<Registry, BackupError> {
+    Ok(Snapshot::decode(backup).map_err(BackupError::Unreadable)?.registry)
+}

@@ -46,7 +46,7 @@ async fn the_revision_and_a_claims_epoch_are_the_log_index() {
     let group = &cluster.groups[&1];
     assert_eq!(group.read(|registry| registry.revision()), made.index);
     let key = freshet_control_plane::key::Pepper([1; 32]).hash("sk_1");
-    let claim = Proposal { now_ms: 1, input: Input::Claim { key, origin: NodeId(9) } };
+    let claim = Proposal { now_ms: 1, input: Input::Claim { key, origin: NodeId(9), nonce: 0 } };
     let claimed = group.propose(claim).await.unwrap();
     assert_eq!(claimed.reply.unwrap().unwrap().epoch, Epoch(claimed.index));
     assert_eq!(claimed.index, made.index + 1);
@@ -60,6 +60,7 @@ async fn a_group_is_bootstrapped_once_and_a_proposal_has_a_limit() {
     let long = Input::PutNode {
         node: NodeId(5),
         view: freshet_proto::view::NodeView {
+            state: freshet_proto::view::NodeState::Active,
             role: freshet_proto::view::Role::Edge,
             quic: member(5).addr,
             server_name: "x".repeat(MAX_PROPOSAL),
