@@ -30,7 +30,9 @@ use tracing::{info, warn};
 
 use crate::{
     feed::Feed,
+    join::JoinToken,
     leases::Leases,
+    local::ChannelConfig,
     machine::{Alert, Input},
     raft::{self, Applied, ChangeError, Group, Member, OpenError, Proposal, ProposeError, Store},
     secrets::Secrets,
@@ -167,6 +169,34 @@ impl Control {
             }
             sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// A token with which one node may join within ten minutes; for whoever founds a platform in one process.
+    ///
+    /// # Errors
+    /// See [`Denied`].
+    pub async fn token(&self, role: Role) -> Result<JoinToken, Denied> {
+        self.0.make_token(role, 600, 1).await
+    }
+
+    /// Makes these channels, with these keys, the only ones there are.
+    ///
+    /// # Errors
+    /// See [`Denied`].
+    pub async fn set_channels(&self, channels: &[ChannelConfig]) -> Result<(), Denied> {
+        let pepper = self.0.secrets()?.pepper;
+        let there: Vec<_> = self.0.group.read(|registry| registry.channels().cloned().collect());
+        let gone = there.into_iter().filter(|name| channels.iter().all(|channel| channel.name != *name));
+        for channel in gone {
+            self.0.propose(Input::RemoveChannel { channel }).await?.reply?;
+        }
+        for ChannelConfig { name, key, policy } in channels {
+            let key = pepper.hash(key);
+            if !self.0.group.read(|registry| registry.has(name, &key, *policy)) {
+                self.0.propose(Input::PutChannel { channel: name.clone(), key, policy: *policy }).await?.reply?;
+            }
+        }
+        Ok(())
     }
 
     /// The view as this node knows it.
