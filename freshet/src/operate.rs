@@ -246,7 +246,7 @@ fn restore_from(file: &Path, config: &Config) -> anyhow::Result<()> {
     restore(store, &backup, id, Member { addr, server_name: name.clone() }, &random)?;
     Papers { id, name: name.clone(), role: Role::Control, control: Vec::new() }.save(data, &issued)?;
     println!("{} holds the platform as of revision {}", data.display(), registry.revision());
-    println!("next: freshet control --config …, then `freshet node remove` the control nodes that are lost");
+    println!("next: freshet control --config …; it goes on alone, without the control nodes that are lost");
     Ok(())
 }
 

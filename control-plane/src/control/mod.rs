@@ -151,6 +151,33 @@ impl Control {
         Ok(())
     }
 
+    /// Takes the place of control nodes that are lost: for a node that was restored from a backup, whose group is itself. Does
+    /// nothing where the registry knows this node.
+    ///
+    /// # Errors
+    /// See [`BeginError`].
+    pub async fn succeed(&self) -> Result<(), BeginError> {
+        let inner = &self.0;
+        let mut leadership = inner.group.leadership();
+        let leads = timeout_at(Instant::now() + PATIENCE, leadership.wait_for(|leadership| leadership.mine)).await;
+        leads.map_err(|_| BeginError::Stopped)?.map_err(|_| BeginError::Stopped)?;
+        if inner.group.read(|registry| registry.nodes().contains_key(&inner.id)) {
+            return Ok(());
+        }
+        let members = inner.group.status().members;
+        let lost: Vec<NodeId> = inner.group.read(|registry| {
+            let control = registry.nodes().iter().filter(|(_, node)| node.view.role == Role::Control);
+            control.map(|(id, _)| *id).filter(|id| !members.contains_key(id)).collect()
+        });
+        for node in lost {
+            warn!(%node, "a control node of the lost cluster is removed");
+            inner.group.propose(inner.proposal(Input::RemoveNode { node })).await?.reply?;
+        }
+        let put = Input::PutNode { node: inner.id, view: inner.view.clone() };
+        inner.group.propose(inner.proposal(put)).await?.reply?;
+        Ok(())
+    }
+
     /// Asks the others until this node, which has joined, has its place among the voters. A node that has it already asks
     /// once, in case its address has changed.
     ///
