@@ -16,6 +16,8 @@
 //!
 //! A segment's lines are written once, when they become known; a version is their concatenation.
 
+mod inherit;
+
 use std::{collections::VecDeque, fmt::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
