@@ -1,5 +1,8 @@
 use super::*;
-use crate::playlist::{Hint, MediaPlaylist, RenditionReport};
+use crate::{
+    output::Version,
+    playlist::{Hint, MediaPlaylist, RenditionReport},
+};
 
 const INDEX: &str = r#"#EXTM3U
 #EXT-X-INDEPENDENT-SEGMENTS
@@ -146,6 +149,19 @@ fn at_13_discontinuities_go_on_being_counted_as_they_leave() {
     assert_eq!(numbers, [[9, 3], [13, 4], [14, 5], [15, 5], [16, 5], [17, 5], [18, 5], [19, 5]]);
     let head = list.text(&[]);
     assert!(head.contains("PART-TARGET=0.522000\n"), "{head}");
+}
+
+#[test]
+fn what_is_shown_first_is_newer_than_all_that_the_other_origin_said_of_the_same_parts() {
+    let mut list = MediaPlaylist::inherit(read(TrackId::V0, V0), Duration::from_secs(30));
+    let first = list.render(&[]);
+    assert_eq!(first.version, Version { epoch: 6, msn: 12, part: 1, edit: 1 << 16 });
+    assert_eq!(first.complete, Some((12, 2)));
+    list.set_hint(Some(Hint { epoch: 7, msn: 13, part: 0, init: None }));
+    assert_eq!(list.render(&[]).version.edit, (1 << 16) + 1);
+    list.begin_segment(SegmentStart { epoch: 7, msn: 13, program_date_time: 0, discontinuity: true, init: 0 });
+    list.push_part(PartEntry { part: 0, duration: Duration::from_millis(500), independent: true, gap: false });
+    assert_eq!(list.render(&[]).version, Version { epoch: 7, msn: 13, part: 0, edit: 0 });
 }
 
 #[test]

@@ -5,9 +5,15 @@ use std::time::Duration;
 use super::{MediaPlaylist, Newest, PlaylistConfig, Segment, State};
 use crate::playlist::inherit::{InheritedSegment, InheritedTrack};
 
+/// The first version counts as so many changes after the last part: more than any origin makes.
+const INHERITED_EDIT: u32 = 1 << 16;
+
 impl MediaPlaylist {
     /// A playlist that lists what `left` lists, all of it finished, and hints at nothing. Its constants are those of
     /// `left`; `window` is how much will stay listed.
+    ///
+    /// Its first version is newer than any that the other origin made of the same parts, so that those who have one of
+    /// them learn what is listed as whole now.
     ///
     /// Segments that leave it expire like its own, though whoever calls this may never have had their bytes.
     pub fn inherit(left: InheritedTrack, window: Duration) -> Self {
@@ -17,6 +23,7 @@ impl MediaPlaylist {
         playlist.discontinuity_sequence = discontinuity_sequence;
         segments.into_iter().for_each(|segment| playlist.adopt(segment));
         playlist.longest = playlist.listed;
+        playlist.first_edit = INHERITED_EDIT;
         playlist.shrink();
         playlist
     }
