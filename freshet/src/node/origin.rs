@@ -13,7 +13,7 @@ use freshet_origin::Origin;
 use freshet_proto::{
     id::NodeId,
     message::Request,
-    quic::{self, Endpoint, Handler, Identity, QuicError, Responder, Tuning},
+    quic::{self, Endpoint, Handler, Identity, Pool, QuicError, Responder, Tuning},
     view::{NodeView, Role},
 };
 use tokio::task::JoinHandle;
@@ -87,6 +87,7 @@ impl OriginNode {
         let (clock, random) = (world.clock.clone(), world.random.clone());
         let views = registry.feed.view();
         let origin = Origin::new(plan.config, plan.id, registry.commands, views, clock, random);
+        let origin = origin.with_pool(Pool::new(&endpoint));
         let mut node = Self {
             origin,
             rtmp: rtmp.local_addr()?,
