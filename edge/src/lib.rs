@@ -6,10 +6,12 @@
 //!                      parked │  │ versions, parts        │
 //!                             ▼  └── follow ◀─────────────┘
 //!                           reload
+//! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
 //! ```
 //! Who a viewer is never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
 //! object, it is transferred once.
 
+mod answer;
 mod budget;
 mod cache;
 pub mod config;

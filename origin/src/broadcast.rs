@@ -15,6 +15,7 @@ use freshet_media::{
     health,
     output::Output,
     pipeline::{PackagingConfig, Pipeline, Start},
+    playlist::inherit::Inherited,
 };
 use freshet_proto::{
     id::{ChannelName, Epoch, Msn, SessionId},
@@ -31,6 +32,15 @@ pub(crate) struct Rules {
     /// Most bytes that one window keeps.
     pub(crate) max_bytes: u64,
     pub(crate) meters: Meters,
+}
+
+/// How a session begins at an origin.
+#[derive(Debug)]
+pub(crate) enum Beginning {
+    /// With nothing, and this number.
+    At(Msn),
+    /// With the window that another origin left.
+    With(Inherited),
 }
 
 /// Why a publisher must go. Told to its encoder in these words.
@@ -98,12 +108,25 @@ pub(crate) enum Pushed {
 }
 
 impl Broadcast {
-    /// Begins the session of `claimed` with segment `first`, published by whoever listens to `publisher`.
-    pub(crate) fn begin(claimed: &Claimed, rules: &Rules, first: Msn, publisher: DismissalSender, now_ms: u64) -> Self {
-        let start = Start { epoch: claimed.epoch.0, msn_base: first.0, now_ms };
-        let state = State {
+    /// Begins the session of `claimed`, published by whoever listens to `publisher`.
+    pub(crate) fn begin(
+        claimed: &Claimed,
+        rules: &Rules,
+        beginning: Beginning,
+        publisher: DismissalSender,
+        now_ms: u64,
+    ) -> Self {
+        let start = |first: u64| Start { epoch: claimed.epoch.0, msn_base: first, now_ms };
+        let mut left = Vec::new();
+        let pipeline = match beginning {
+            Beginning::At(first) => Pipeline::new(rules.packaging, start(first.0)),
+            Beginning::With(inherited) => {
+                Pipeline::inherit(rules.packaging, start(inherited.next_msn()), inherited, &mut left)
+            }
+        };
+        let mut state = State {
             window: Window::new(claimed.session, rules.max_bytes),
-            pipeline: Some(Pipeline::new(rules.packaging, start)),
+            pipeline: Some(pipeline),
             epoch: claimed.epoch,
             publisher: Some(publisher),
             phase: Phase::Open,
@@ -111,6 +134,7 @@ impl Broadcast {
             meters: rules.meters.clone(),
             examined: health::Report::default(),
         };
+        state.run(now_ms, |_, out| out.append(&mut left));
         Self {
             channel: claimed.channel.clone(),
             session: claimed.session,

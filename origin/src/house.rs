@@ -1,7 +1,7 @@
 //! Every session that this origin holds, and what the view means for them.
 //!
 //! ```text
-//! Claimed ──enter──▶ House ──find──▶ Broadcast
+//! Claimed, Inherited ──enter──▶ House ──find──▶ Broadcast
 //! View, now ──sweep──▶ takeovers, ends, retention, due work of sessions without a publisher
 //! ```
 //! A view older than the publish it speaks of is not believed: it is older when its revision is below the epoch.
@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use freshet_media::playlist::inherit::Inherited;
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
     registry::Claimed,
@@ -18,7 +19,7 @@ use freshet_proto::{
 };
 use tokio::sync::watch;
 
-use crate::broadcast::{Broadcast, Dismissal, DismissalSender, Phase, Rules, Shared};
+use crate::broadcast::{Beginning, Broadcast, Dismissal, DismissalSender, Phase, Rules, Shared};
 
 /// The sessions of this origin, by channel, oldest first. At most one of a channel is open; of the ended ones the newest
 /// `max_ended` are kept.
@@ -32,6 +33,17 @@ pub(crate) struct House {
     changed: watch::Sender<()>,
 }
 
+/// Whether a session's playlists change any more at this origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastWord {
+    /// They may.
+    Yet,
+    /// They don't: another origin goes on with them.
+    Said,
+    /// There are none, or none to go on with.
+    Not,
+}
+
 type Channels = BTreeMap<ChannelName, Vec<Shared>>;
 
 impl House {
@@ -40,8 +52,22 @@ impl House {
         Self { me, rules, max_ended, channels: Mutex::default(), changed }
     }
 
-    /// Takes a publish in: goes on with its session where this origin holds it, begins it otherwise.
-    pub(crate) fn enter(&self, claimed: &Claimed, publisher: DismissalSender, now_ms: u64) -> Shared {
+    /// Whether this origin holds the session that `claimed` goes on with.
+    pub(crate) fn holds(&self, claimed: &Claimed) -> bool {
+        self.newest(&claimed.channel).is_some_and(|newest| {
+            newest.session == claimed.session && newest.phase() == Phase::Open && newest.epoch() < claimed.epoch
+        })
+    }
+
+    /// Takes a publish in: goes on with its session where this origin holds it or has `inherited` its window, begins it
+    /// otherwise. Numbers never go back: a window older than what this origin had of the channel is not gone on with.
+    pub(crate) fn enter(
+        &self,
+        claimed: &Claimed,
+        inherited: Option<Inherited>,
+        publisher: DismissalSender,
+        now_ms: u64,
+    ) -> Shared {
         let mut channels = self.lock();
         let sessions = channels.entry(claimed.channel.clone()).or_default();
         let held = sessions.last().filter(|newest| newest.session == claimed.session).cloned();
@@ -49,9 +75,12 @@ impl House {
             return held;
         }
         sessions.iter().for_each(|older| older.end(now_ms));
-        let held = sessions.iter().map(|older| older.read(|window, _, _| window.next_msn())).max();
-        let first = claimed.msn_base.max(held.unwrap_or_default());
-        let begun = Broadcast::begin(claimed, &self.rules, first, publisher, now_ms);
+        let held = sessions.iter().map(|older| older.read(|window, _, _| window.next_msn())).max().unwrap_or_default();
+        let beginning = match inherited.filter(|inherited| inherited.next_msn() >= held.0) {
+            Some(inherited) => Beginning::With(inherited),
+            None => Beginning::At(claimed.msn_base.max(held)),
+        };
+        let begun = Broadcast::begin(claimed, &self.rules, beginning, publisher, now_ms);
         let begun = Arc::new(begun);
         sessions.push(begun.clone());
         let excess = sessions.len().saturating_sub(self.max_ended + 1);
@@ -95,6 +124,26 @@ impl House {
             let begun = matches!(known.state, ChannelState::Starting | ChannelState::Live | ChannelState::Grace);
             mine && begun && !here
         })
+    }
+
+    /// Whether `channel`'s session has its last playlists here, because another origin goes on with it.
+    pub(crate) fn last_word(&self, channel: &ChannelName, view: &View) -> LastWord {
+        let Some(known) = view.channels.get(channel) else { return LastWord::Not };
+        if known.current().is_some_and(|current| current.origin == self.me) {
+            return LastWord::Yet;
+        }
+        let mine = known.epochs.iter().rfind(|epoch| epoch.origin == self.me).map(|mine| mine.epoch);
+        match self.newest(channel) {
+            // A publish that was claimed here after it, and never came in, may have been gone on with elsewhere.
+            Some(newest) if Some(newest.session) == known.session && Some(newest.epoch()) == mine => {
+                match newest.phase() {
+                    Phase::Open => LastWord::Yet,
+                    Phase::Moved { .. } => LastWord::Said,
+                    Phase::Ended { .. } | Phase::Gone => LastWord::Not,
+                }
+            }
+            _ => LastWord::Not,
+        }
     }
 
     /// Does what the view and the time ask for; returns when to look again, in milliseconds of the wall clock.
@@ -183,7 +232,7 @@ mod tests {
     /// Publishes; returns the session and what its publisher is told.
     fn enter(house: &House, session: u64, epoch: u64) -> (Shared, watch::Receiver<Option<Dismissal>>) {
         let (sender, told) = watch::channel(None);
-        (house.enter(&claimed(session, epoch), sender, 0), told)
+        (house.enter(&claimed(session, epoch), None, sender, 0), told)
     }
 
     fn view(revision: u64, state: ChannelState, session: u64, epoch: u64, origin: NodeId) -> View {

@@ -5,7 +5,8 @@
 //!                      │                     ▲
 //!                      │                  keeper: takeovers, ends, retention
 //!                      │                     ▲
-//!                      └─ Claim, Live, Heard, Release ──▶ registry ── view
+//!                      ├─ Claim, Live, Heard, Release ──▶ registry ── view
+//!                      └─ takeover ◀─ a session's window ── another origin, or edges
 //! ```
 //! One task a publisher, one for each stream of another node, one keeper. A session's pipeline and window stand behind
 //! one lock, held for the time of one frame and never across an await; whoever waits for something new holds a
@@ -21,6 +22,7 @@ mod live;
 mod meter;
 mod publish;
 mod serve;
+mod takeover;
 
 use std::{
     collections::BTreeMap,
@@ -34,6 +36,7 @@ use freshet_proto::{
     clock::WallClock,
     id::{ChannelName, NodeId},
     object::ObjectName,
+    quic::Pool,
     random::Random,
     registry::{Claimed, Commands, Refused},
     view::View,
@@ -78,6 +81,8 @@ struct Inner {
     /// Followers and held fetches.
     held: Arc<Semaphore>,
     draining: watch::Sender<bool>,
+    /// Asks other nodes for the window of a session that began elsewhere.
+    pool: OnceLock<Pool>,
     tasks: TaskTracker,
     keeper: OnceLock<AbortHandle>,
 }
@@ -104,6 +109,7 @@ impl Origin {
             publishers: Arc::new(Semaphore::new(config.publisher_places())),
             held: Arc::new(Semaphore::new(config.held_places())),
             draining: watch::Sender::new(false),
+            pool: OnceLock::new(),
             tasks: TaskTracker::new(),
             keeper: OnceLock::new(),
             config,
@@ -116,6 +122,14 @@ impl Origin {
         let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&inner), inner.view.clone()));
         let _ = inner.keeper.set(keeper.abort_handle());
         Self(inner)
+    }
+
+    /// Lets it ask other nodes through `pool`, so that it can take over the window of a session that began elsewhere.
+    /// Without one such a session goes on with an empty window, at the registry's msn base. Only the first call counts.
+    #[must_use]
+    pub fn with_pool(self, pool: Pool) -> Self {
+        let _ = self.0.pool.set(pool);
+        self
     }
 
     /// Takes encoders from `listener`, over TLS where a configuration is given, until `shutdown` resolves. Publishers

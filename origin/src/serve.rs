@@ -4,11 +4,12 @@
 //! FETCH name ──▶ find ─▶ Found: header, bytes, FIN
 //!                     ├▶ Announced: hold until it is made, is dead, or Config::hold_ms
 //!                     └▶ Missing: not found, at once
+//! FETCH playlist, asked by another origin ──▶ the last word, once the view has the session there
 //! FOLLOW track ──▶ Cursor over the window, written when the stream takes more
 //! ```
 //! draft-pantos-hls-rfc8216bis §6.2.6: a hinted part may be asked for ahead; it is then held and sent at once and whole.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use freshet_proto::{
     id::{ChannelName, Epoch, TrackKind, TrackName},
@@ -22,6 +23,7 @@ use crate::{
     Inner, Origin,
     broadcast::{Phase, Shared},
     follow::{Cursor, Sending},
+    house::LastWord,
     live::{Body, Lookup},
     meter,
 };
@@ -43,6 +45,9 @@ impl Handler for Origin {
     }
 }
 
+/// How long another origin is kept waiting for a session's last playlists. It does not wait any longer.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// How a fetch goes on.
 enum Outcome {
     Found(Body, Freshness),
@@ -56,9 +61,10 @@ struct Freshness(u64);
 
 impl Inner {
     async fn fetch(&self, name: ResourceName, list_parts: bool, mut reply: Responder) -> Result<(), QuicError> {
+        let asker = reply.peer().name.clone();
         let found = tokio::select! {
             biased;
-            found = self.find_or_hold(&name) => found,
+            found = self.answer(&name, &asker) => found,
             () = reply.left() => return Ok(()),
         };
         let (mut header, body) = self.header(&name, found);
@@ -97,6 +103,35 @@ impl Inner {
             parts: body.as_ref().map(|body| body.part_lengths.clone()).unwrap_or_default(),
         };
         (header, body)
+    }
+
+    async fn answer(&self, name: &ResourceName, asker: &str) -> Outcome {
+        let is_playlist = matches!(name, ResourceName::Playlist(..));
+        if is_playlist && self.view.borrow().is_other_origin(asker, Some(self.me)) {
+            return self.last_word(name).await;
+        }
+        self.find_or_hold(name).await
+    }
+
+    /// A playlist for an origin that has claimed the session: not before it has its last version here.
+    async fn last_word(&self, name: &ResourceName) -> Outcome {
+        let until = Instant::now() + LAST_WORD;
+        loop {
+            let mut waiting = self.waiting(name.channel());
+            match self.house.last_word(name.channel(), &self.view.borrow()) {
+                LastWord::Not => return Outcome::Missing,
+                LastWord::Yet => {}
+                LastWord::Said => {
+                    return match self.find(name) {
+                        (Lookup::Found(body), fresh) => Outcome::Found(body, fresh),
+                        _ => Outcome::Missing,
+                    };
+                }
+            }
+            if tokio::time::timeout_at(until, waiting.changed()).await.is_err() {
+                return Outcome::Unavailable;
+            }
+        }
     }
 
     /// Looks `name` up; holds while it is announced.
@@ -241,9 +276,10 @@ impl Inner {
     fn next_step(&self, broadcast: &Shared, track: TrackName, cursor: &mut Cursor) -> Step {
         let now_ms = self.clock.now_ms();
         broadcast.read(|window, phase, _| match (cursor.next(window, now_ms), phase) {
-            (_, Phase::Moved { .. }) => Step::Finish(FollowEvent::Moved),
             (_, Phase::Gone) => Step::Finish(FollowEvent::Gone),
+            // The last word first: whoever goes on with the session has it too.
             (Some(sending), _) => Step::Send(sending),
+            (None, Phase::Moved { .. }) => Step::Finish(FollowEvent::Moved),
             (None, Phase::Ended { .. }) => Step::Finish(FollowEvent::Ended),
             (None, Phase::Open) if window.has_no(track) => Step::Finish(FollowEvent::Gone),
             (None, Phase::Open) => Step::Wait,

@@ -180,6 +180,20 @@ pub struct Delta {
 }
 
 impl View {
+    /// Whether `server_name` is that of an origin other than `me`.
+    pub fn is_other_origin(&self, server_name: &str, me: Option<NodeId>) -> bool {
+        let is_it = |id: &NodeId, node: &NodeView| {
+            node.role == Role::Origin && node.server_name == server_name && Some(*id) != me
+        };
+        self.nodes.iter().any(|(id, node)| is_it(id, node))
+    }
+
+    /// Whether the current publish of `channel` is at the origin of that `server_name`.
+    pub fn is_current_origin(&self, channel: &ChannelName, server_name: &str) -> bool {
+        let current = self.channels.get(channel).and_then(ChannelView::current);
+        current.and_then(|current| self.nodes.get(&current.origin)).is_some_and(|node| node.server_name == server_name)
+    }
+
     /// How far in which registry's history it is.
     pub fn position(&self) -> Position {
         Position { cluster: self.cluster, revision: self.revision }

@@ -82,6 +82,11 @@ impl Cache {
         self.store.get(key).filter(|entry| entry.is_fresh(Instant::now()))
     }
 
+    /// What is here, fresh or not.
+    pub(crate) fn peek(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.store.get(key)
+    }
+
     /// Whether it is here, without marking it as used.
     pub(crate) fn has(&self, key: &Key) -> bool {
         self.store.contains_key(key)

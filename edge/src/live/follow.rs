@@ -91,14 +91,7 @@ impl Follower<'_> {
 
     fn wish(&mut self) -> Wish {
         let view = Arc::clone(&self.view.borrow_and_update());
-        let Some(channel) = view.channels.get(&self.track.channel) else { return Wish::Nothing };
-        match channel.state {
-            ChannelState::Idle => Wish::Nothing,
-            state => match channel.current().and_then(|current| peer(&view, current.origin)) {
-                Some(peer) => Wish::Follow { session: channel.session, peer, over: state == ChannelState::Ended },
-                None => Wish::Wait,
-            },
-        }
+        wish(&view, self.track)
     }
 
     async fn follow(&mut self, wish: Wish) -> Pause {
@@ -171,7 +164,7 @@ impl Follower<'_> {
             let Some((event, payload)) = event? else { return Err(UpstreamError("the stream ended".to_owned())) };
             self.backoff.reset(self.live);
             next = read(events);
-            match self.take(event, payload) {
+            match self.take(begun, event, payload) {
                 // Events may come oftener than the looks do.
                 None if self.track.is_unwatched(self.live) => return Ok(Pause::Unwatched),
                 None => {}
@@ -186,10 +179,21 @@ impl Follower<'_> {
         }
     }
 
-    fn take(&self, event: FollowEvent, payload: Bytes) -> Option<Over> {
+    /// Takes an event, unless the view has named another origin meanwhile. That is looked at under the window's lock: an
+    /// origin that is told what the window shows, once the view names it, is told the last of its predecessor.
+    fn take(&self, begun: &Wish, event: FollowEvent, payload: Bytes) -> Option<Over> {
         self.live.stats.upstream_bytes.add(payload.len() as u64);
         self.track.set_gone(false);
-        self.track.update(self.live, |window, out| window.handle(Instant::now(), event, payload, out))
+        self.track.update(self.live, |window, out| {
+            if self.is_wanted(begun) {
+                window.handle(Instant::now(), event, payload, out);
+            }
+        })
+    }
+
+    fn is_wanted(&self, begun: &Wish) -> bool {
+        let Wish::Follow { peer: then, .. } = begun else { return false };
+        matches!(wish(&self.view.borrow(), self.track), Wish::Follow { peer, .. } if peer == *then)
     }
 
     fn is_live(&self) -> bool {
@@ -248,6 +252,17 @@ impl Follower<'_> {
             changed = self.view.changed() => if changed.is_err() { sleep_until(until).await },
             () = sleep_until(until) => {}
         }
+    }
+}
+
+fn wish(view: &View, track: &Track) -> Wish {
+    let Some(channel) = view.channels.get(&track.channel) else { return Wish::Nothing };
+    match channel.state {
+        ChannelState::Idle => Wish::Nothing,
+        state => match channel.current().and_then(|current| peer(view, current.origin)) {
+            Some(peer) => Wish::Follow { session: channel.session, peer, over: state == ChannelState::Ended },
+            None => Wish::Wait,
+        },
     }
 }
 

@@ -79,6 +79,12 @@ impl Live {
         tracks.get(&(channel.clone(), track)).map(Track::visit)
     }
 
+    /// A track that is followed already, without counting as one who watches it.
+    pub(crate) fn peek(&self, channel: &ChannelName, track: TrackName) -> Option<Arc<Track>> {
+        let tracks = self.tracks.read().unwrap_or_else(PoisonError::into_inner);
+        tracks.get(&(channel.clone(), track)).cloned()
+    }
+
     /// A track, followed from now on if it was not. `None` when too many are.
     pub(crate) fn enter(self: &Arc<Self>, channel: &ChannelName, track: TrackName) -> Option<Visit> {
         if let Some(visit) = self.find(channel, track) {

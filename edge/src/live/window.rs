@@ -3,7 +3,8 @@
 //! ```text
 //! FollowEvent ──handle──▶ Out::Store (inits, parts) · Out::Release (a version, or none) · Out::Over
 //! ```
-//! Versions only go forward: one that is not newer than the last, above all one of an older epoch, is dropped. A
+//! Versions only go forward: one that is not newer than the last, above all one of an older epoch, is dropped, and so is
+//! one of a newer epoch whose segments have lower numbers (its origin could not learn how far the last one came). A
 //! version comes after the parts that it names, so they are in the cache when viewers learn of them.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -163,7 +164,8 @@ impl Window {
 
     fn playlist(&mut self, header: PlaylistHeader, made: Option<Instant>, payload: &Bytes, out: &mut Vec<Out>) {
         let Some(constants) = self.constants else { return };
-        if self.version().is_some_and(|newest| header.version <= newest) {
+        let goes_back = |newest: Version| header.version <= newest || header.version.msn < newest.msn;
+        if self.version().is_some_and(goes_back) {
             return;
         }
         if payload.len() as u64 > self.most_playlist_bytes {
@@ -258,6 +260,12 @@ mod tests {
     fn a_version_of_an_older_epoch_is_dropped() {
         let story = [constants(1), version(2, 5, 0), version(1, 9, 0), version(2, 5, 0), version(2, 5, 1)];
         assert_eq!(seen(&mut window(), &story), "[2 5.0] [2 5.1]");
+    }
+
+    #[test]
+    fn at_12_a_version_whose_segments_have_lower_numbers_is_not_shown() {
+        let story = [constants(1), version(1, 7, 0), version(2, 6, 0), version(2, 6, 1), version(2, 7, 0)];
+        assert_eq!(seen(&mut window(), &story), "[1 7.0] [2 7.0]");
     }
 
     #[test]

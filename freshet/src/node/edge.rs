@@ -10,7 +10,7 @@ use freshet_control_plane::{
 use freshet_edge::Edge;
 use freshet_proto::{
     id::NodeId,
-    quic::{Endpoint, Identity, Pool, Tuning},
+    quic::{self, Endpoint, Identity, Pool, Tuning},
     view::{NodeView, Role, View},
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -93,6 +93,8 @@ impl EdgeNode {
         let held = match plan.member {
             Some(member) => {
                 let remote = Remote::new(pool, plan.registry, Some(view.clone()), random.clone());
+                let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
+                tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
                 Some(member.take_part(remote, &plan.identity, &endpoint, world)?)
             }
             None => None,

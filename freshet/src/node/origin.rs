@@ -107,9 +107,10 @@ impl OriginNode {
         let endpoint = Endpoint::bind(plan.quic.addr, &plan.identity, world.doors(), Tuning::default())?;
         let quic = endpoint.local_addr()?;
         let me = NodeView::new(Role::Origin, plan.advertise.unwrap_or(quic), plan.identity.name());
-        let (commands, view, keeps) = connect(plan.registry, plan.id, me, &endpoint, world).await?;
+        let pool = Pool::new(&endpoint);
+        let (commands, view, keeps) = connect(plan.registry, plan.id, me, (&endpoint, &pool), world).await?;
         let (clock, random) = (world.clock.clone(), world.random.clone());
-        let origin = Origin::new(plan.config, plan.id, commands, view.clone(), clock, random);
+        let origin = Origin::new(plan.config, plan.id, commands, view.clone(), clock, random).with_pool(pool);
         let (at, no_more) = (rtmp.local_addr()?, CancellationToken::new());
         let mut node = Self { origin, rtmp: at, rtmps: None, quic, view, keeps, endpoint, no_more };
         node.take_encoders(rtmp, None);
@@ -191,7 +192,7 @@ async fn connect(
     registry: Registry,
     id: NodeId,
     me: NodeView,
-    endpoint: &Endpoint,
+    (endpoint, pool): (&Endpoint, &Pool),
     world: &World,
 ) -> anyhow::Result<(Commands, watch::Receiver<Arc<View>>, Keeps)> {
     let (data, control) = match registry {
@@ -202,9 +203,9 @@ async fn connect(
         }
         Registry::Platform { data, control } => (data, control),
     };
-    let (pool, random) = (Pool::new(endpoint), world.random.clone());
+    let random = world.random.clone();
     let view = registry::follow(pool.clone(), control.clone(), Some(&data), random.clone());
-    let remote = Remote::new(pool, control, Some(view.clone()), random.clone());
+    let remote = Remote::new(pool.clone(), control, Some(view.clone()), random.clone());
     let held = hold(remote.clone(), id, me, 1 + random.below(u64::MAX));
     let (commands, asks) = Commands::channel();
     tokio::spawn(carry(remote.clone(), random, held.clone(), asks));

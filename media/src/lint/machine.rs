@@ -402,6 +402,7 @@ impl Lint {
         self.tracks[track].seen_at = self.tracks[track].seen_at.max(at);
         self.tracks[track].latest = Some(media);
         self.tracks[track].judge_waiting(log);
+        self.tracks[track].judge_refused(log);
         presentation::check_alike(log, &self.tracks, track);
         presentation::check_pace(log, &self.tracks, track);
         self.plan_objects(track, before.as_ref());

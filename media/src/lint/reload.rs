@@ -71,13 +71,15 @@ impl History {
         let saw = || format!("{} follows where nothing was hinted", next.uri);
         let good = !parts.is_empty() || is_after_break(after, &next.uri);
         log.must("L12", good, url, saw, "write EXT-X-PRELOAD-HINT for the next part: it is known when this one ends");
+        // What a publish that was lost had hinted at comes to nothing; another goes on.
+        let lost = parts.iter().all(|uri| directory(uri) != directory(&next.uri)) && is_after_break(after, &next.uri);
         let saw = || format!("{} follows where {parts:?} was hinted", next.uri);
-        let good = parts.is_empty() || parts.contains(&next.uri);
+        let good = parts.is_empty() || parts.contains(&next.uri) || lost;
         log.must("L12", good, url, saw, "hint at the part that comes: decide where the segment ends before hinting");
         let (old, new) = (map_of(before), map_of_part(after, &next.uri));
         if let (Some(old), Some(new)) = (old, new) {
             let saw = || format!("{new} is needed where {maps:?} was hinted");
-            let good = old == new || parts.is_empty() || maps.contains(&new);
+            let good = old == new || parts.is_empty() || maps.contains(&new) || lost;
             log.must("L12", good, url, saw, "hint at a new map (TYPE=MAP) together with the first part that needs it");
         }
     }
@@ -154,6 +156,10 @@ fn next_part<'a>(before: &Media, after: &'a Media) -> Option<&'a Part> {
         Some(part) => Some(part),
         None => parts_of(after, msn + 1)?.first(),
     }
+}
+
+fn directory(uri: &str) -> &str {
+    uri.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
 fn parts_of(media: &Media, msn: u64) -> Option<&[Part]> {

@@ -43,6 +43,8 @@ pub(super) struct Track {
     spans: BTreeMap<u64, Span>,
     /// Parts that came, and how many of them came slowly.
     pub(super) paces: (u64, u64),
+    /// Hinted URIs that were refused, with the URL: whether they should have been shows when the next part is listed.
+    refused: BTreeMap<String, String>,
     /// What came before the playlist that tells of it, or before its init.
     waiting: VecDeque<Object>,
 }
@@ -87,6 +89,28 @@ impl Track {
     pub(super) fn is_behind_by_us(&self, other: &Self) -> bool {
         let target = other.latest.as_ref().and_then(|media| media.part_target).unwrap_or_default();
         self.seen_at + target < other.seen_at
+    }
+
+    /// A hinted part was refused.
+    pub(super) fn refuse(&mut self, uri: &str, url: &str) {
+        if self.refused.len() < MAX_WAITING {
+            self.refused.insert(uri.to_owned(), url.to_owned());
+        }
+    }
+
+    /// Judges the refusals of hinted parts by the newest version: what is listed should not have been refused, and what
+    /// is no longer hinted at never was.
+    pub(super) fn judge_refused(&mut self, log: &mut Log) {
+        let Some(media) = &self.latest else { return };
+        let open = media.open.iter().map(|open| &open.parts);
+        let whole = media.segments.iter().map(|segment| &segment.parts);
+        let listed: BTreeSet<_> = open.chain(whole).flatten().filter(|part| !part.gap).map(|part| &part.uri).collect();
+        self.refused.retain(|uri, url| {
+            let is_listed = listed.contains(uri);
+            let saw = || "404 while it was hinted at, and then it was listed".to_owned();
+            log.must("L30", !is_listed, url, saw, "hold a request for a hinted part until it is there");
+            !is_listed && media.hints.iter().any(|hint| hint.uri == *uri)
+        });
     }
 
     /// Takes a part or segment that came; it is checked now or once what tells of it is known.

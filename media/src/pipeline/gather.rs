@@ -112,11 +112,25 @@ impl Gather {
 
     /// Whether enough is known to begin.
     pub(super) fn is_ready(&self, config: &PackagingConfig) -> bool {
-        let full = self.bytes >= config.limits.start_bytes || self.units.len() >= config.limits.waiting_frames;
+        let full = self.is_full(config);
         let patience = i64::from(config.max_target_duration_s) * i64::from(LINE_SCALE);
         let waited = self.video.first.is_some_and(|first| self.newest - first >= patience);
         let known = self.longest_gop.is_some() || !self.video_came || waited || full;
         known && self.can_begin() && (self.is_settled(config) || full)
+    }
+
+    /// Whether a session whose constants are known can go on with tracks of these kinds.
+    pub(super) fn can_continue(&self, kinds: &[TrackKind]) -> bool {
+        self.can_begin() && kinds.iter().all(|kind| self.has(*kind))
+    }
+
+    /// Whether the set of tracks is closed, or too much is kept to wait any longer.
+    pub(super) fn is_closed(&self, config: &PackagingConfig) -> bool {
+        self.is_settled(config) || self.is_full(config)
+    }
+
+    fn is_full(&self, config: &PackagingConfig) -> bool {
+        self.bytes >= config.limits.start_bytes || self.units.len() >= config.limits.waiting_frames
     }
 
     /// Whether there is anything that can be published.
@@ -142,7 +156,7 @@ impl Gather {
         let part_target = ceil_ms(longest + audio_frame.unwrap_or_default());
         let segment = Duration::from_millis(config.segment_ms.into());
         let target_s = self.target_duration_s(config);
-        let lag = i64::from(config.limits.skew_ms) * i64::from(LINE_SCALE / 1000);
+        let lag = lag(config);
         Constants {
             rules: Rules { lag, ..Rules::new(aim, longest, part_target, segment, target_s) },
             target_duration: Duration::from_secs(target_s),
@@ -225,6 +239,11 @@ impl Gathered {
         let span = self.first.map_or(0, |first| self.newest - first) + self.mean_unit();
         if span > 0 { self.bytes * 8 * u64::from(LINE_SCALE) / span as u64 } else { 0 }
     }
+}
+
+/// A track that is behind by so much is not waited for, in ticks of the line.
+pub(super) fn lag(config: &PackagingConfig) -> i64 {
+    i64::from(config.limits.skew_ms) * i64::from(LINE_SCALE / 1000)
 }
 
 /// The longest part that whole frames make when each part ends at the frame nearest to its target.

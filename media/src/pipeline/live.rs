@@ -10,8 +10,8 @@ use super::{
 use crate::{
     frame::{CodecConfig, TrackId, TrackKind},
     output::{self, Output},
-    playlist::{AudioRendition, Multivariant, VideoRendition, multivariant},
-    segmenter::{Cut, LaneConfig, Segmenter},
+    playlist::{AudioRendition, MediaPlaylist, Multivariant, VideoRendition, multivariant},
+    segmenter::{Cut, LaneConfig, Rules, Segmenter},
     timeline::{LINE_SCALE, Unit, WallAnchor},
 };
 
@@ -52,17 +52,44 @@ impl Live {
     ) -> Self {
         let audio_frame = tracks.iter().find_map(|(_, codec)| audio_frame(codec));
         let constants = gather.constants(config, audio_frame);
-        let lanes: Vec<_> = tracks.iter().map(|(id, codec)| lane(*id, codec)).collect();
+        let playlist = playlist_config(&constants, config);
         out.push(Output::Constants(output::Constants {
             target_duration: constants.target_duration,
             part_target: constants.part_target,
-            keep: playlist_config(&constants, config).keep(),
+            keep: playlist.keep(),
         }));
         out.push(Output::Multivariant(multivariant(&describe(&constants, &tracks))));
-        let scaled = tracks.into_iter().zip(&lanes).map(|((id, codec), lane)| (id, lane.scale, codec));
+        let begin = |(id, codec)| (id, codec, MediaPlaylist::new(playlist, id, start.msn_base));
+        let tracks = tracks.into_iter().map(begin).collect();
+        Self::over(config, constants.rules, constants.part_target, (start.epoch, start.msn_base), tracks)
+    }
+
+    /// Goes on with playlists that another origin began, after a discontinuity.
+    pub(super) fn inherit(
+        config: &PackagingConfig,
+        rules: Rules,
+        part_target: Duration,
+        first: (u64, u64),
+        tracks: Vec<(TrackId, Arc<CodecConfig>, MediaPlaylist)>,
+    ) -> Self {
+        let mut live = Self::over(config, rules, part_target, first, tracks);
+        live.segmenter.begin_with_discontinuity();
+        live
+    }
+
+    fn over(
+        config: &PackagingConfig,
+        rules: Rules,
+        part_target: Duration,
+        (epoch, first_msn): (u64, u64),
+        tracks: Vec<(TrackId, Arc<CodecConfig>, MediaPlaylist)>,
+    ) -> Self {
+        let lanes: Vec<_> = tracks.iter().map(|(id, codec, _)| lane(*id, codec)).collect();
+        let scaled = tracks.into_iter().zip(&lanes);
+        let scaled = scaled.map(|((id, codec, playlist), lane)| (id, lane.scale, codec, playlist));
         Self {
-            segmenter: Segmenter::new(constants.rules, config.limits, &lanes, start.msn_base),
-            publisher: Publisher::new(start.epoch, start.msn_base, &constants, config, scaled.collect()),
+            segmenter: Segmenter::new(rules, config.limits, &lanes, first_msn),
+            publisher: Publisher::new(epoch, part_target, scaled.collect()),
             stalled: false,
             stalled_at_ms: 0,
             refused: false,
@@ -181,7 +208,8 @@ fn lane(id: TrackId, codec: &CodecConfig) -> LaneConfig {
     }
 }
 
-fn audio_frame(codec: &CodecConfig) -> Option<Duration> {
+/// How long a frame of audio is; `None` where it is no audio.
+pub(super) fn audio_frame(codec: &CodecConfig) -> Option<Duration> {
     let CodecConfig::Aac(aac) = codec else { return None };
     Some(Duration::from_nanos(u64::from(aac.frame_samples) * 1_000_000_000 / u64::from(aac.sample_rate.max(1))))
 }

@@ -3,11 +3,13 @@
 //! ```text
 //! Media ─▶ Timeline ─▶ Gather ─▶ Segmenter ─▶ Publisher ─▶ Output::{Init, Part, Segment, Keyframe, Playlist, Expired}
 //!                        └─▶ Output::{Constants, Multivariant}, once
+//! Inherited ─▶ Heir ─────▶ Output::{Constants, Multivariant, Playlist}, and the playlists go on here
 //! ```
 //! Whatever a playlist names is output before it. Bad frames are dropped and counted: no call fails.
 
 mod config;
 mod gather;
+mod heir;
 mod live;
 mod meter;
 mod publish;
@@ -20,9 +22,11 @@ use crate::{
     frame::{CodecConfig, Frame, Media, TrackId, TrackKind},
     health,
     output::Output,
+    playlist::inherit::Inherited,
     timeline::{Event, LINE_SCALE, Timeline, Unit, WallAnchor, rescale},
 };
 use gather::Gather;
+use heir::Heir;
 use live::Live;
 use meter::Meter;
 
@@ -53,6 +57,8 @@ pub struct Pipeline {
     wall: WallAnchor,
     video: Option<Arc<CodecConfig>>,
     audio: Option<Arc<CodecConfig>>,
+    /// The session that another origin began, until it goes on here.
+    heir: Option<Box<Heir>>,
     state: State,
     meter: Meter,
     events: Vec<Event>,
@@ -102,6 +108,7 @@ impl Pipeline {
             wall: WallAnchor::default(),
             video: None,
             audio: None,
+            heir: None,
             state: State::Gathering(Box::default()),
             meter: Meter::default(),
             events: Vec::new(),
@@ -109,6 +116,17 @@ impl Pipeline {
             interrupted: false,
             breaks: Breaks::default(),
         }
+    }
+
+    /// A session that another origin began: shows it as it was left, and goes on with it once the encoder has shown its
+    /// tracks: the same constants, the next number whatever `start` says, a discontinuity, and inits of `start`'s epoch.
+    ///
+    /// Where what comes can't continue it, [`Output::NewSession`] is output.
+    pub fn inherit(config: PackagingConfig, start: Start, inherited: Inherited, out: &mut Vec<Output>) -> Self {
+        let mut heir = Box::new(Heir::new(&config, inherited));
+        heir.announce(&config, out);
+        let start = Start { msn_base: heir.next_msn(), ..start };
+        Self { heir: Some(heir), ..Self::new(config, start) }
     }
 
     /// Takes what the encoder sent, at `now_ms` of wall time (milliseconds since 1970 UTC); appends to `out` what
@@ -184,9 +202,13 @@ impl Pipeline {
     /// The session is over: publishes what is left, and every playlist with `EXT-X-ENDLIST`.
     pub fn end(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         self.begin_anyway(now_ms, out);
-        if let State::Live(live) = &mut self.state {
-            live.flush(now_ms, &mut self.wall, out);
-            live.publisher.end(out);
+        match &mut self.state {
+            State::Live(live) => {
+                live.flush(now_ms, &mut self.wall, out);
+                live.publisher.end(out);
+            }
+            State::Gathering(_) => self.heir.iter_mut().for_each(|heir| heir.end(out)),
+            State::Over(_) => {}
         }
         self.state = State::Over(self.next_msn());
     }
@@ -225,8 +247,7 @@ impl Pipeline {
 
 impl Pipeline {
     fn configure(&mut self, now_ms: u64, kind: TrackKind, codec: Arc<CodecConfig>, out: &mut Vec<Output>) {
-        let refused = matches!(&self.state, State::Live(live) if live.refused);
-        if refused || self.codec_mut(kind).as_ref() == Some(&codec) {
+        if self.is_refused() || self.codec_mut(kind).as_ref() == Some(&codec) {
             return;
         }
         let former = self.codec_mut(kind).replace(Arc::clone(&codec));
@@ -242,10 +263,10 @@ impl Pipeline {
     }
 
     fn frame(&mut self, now_ms: u64, frame: Frame, out: &mut Vec<Output>) {
+        if self.is_refused() {
+            return;
+        }
         if let State::Live(live) = &mut self.state {
-            if live.refused {
-                return;
-            }
             if live.lane(frame.track.kind).is_none() {
                 return self.new_session("a track came after the session's tracks were settled", out);
             }
@@ -299,7 +320,11 @@ impl Pipeline {
                     gather.clear();
                 }
                 gather.push(kind, unit, line);
-                if gather.is_ready(&self.config) {
+                let ready = match &self.heir {
+                    Some(heir) => gather.can_continue(&heir.kinds()) || gather.is_closed(&self.config),
+                    None => gather.is_ready(&self.config),
+                };
+                if ready {
                     self.begin(now_ms, out);
                 }
             }
@@ -318,9 +343,16 @@ impl Pipeline {
         let codec = |kind, codec: &Option<Arc<CodecConfig>>| codec.clone().filter(|_| gather.has(kind));
         let video = codec(TrackKind::Video, &self.video).map(|codec| (TrackId::V0, codec));
         let audio = codec(TrackKind::Audio, &self.audio).map(|codec| (TrackId::A0, codec));
-        let tracks = [video, audio].into_iter().flatten().collect();
+        let tracks: Vec<_> = [video, audio].into_iter().flatten().collect();
+        let mut live = match &mut self.heir {
+            None => Box::new(Live::new(&self.config, &self.start, gather, tracks, out)),
+            Some(heir) => match heir.live(&self.config, self.start.epoch, &tracks) {
+                Ok(live) => Box::new(live),
+                Err(reason) => return self.new_session(reason, out),
+            },
+        };
         let units = gather.take();
-        let mut live = Box::new(Live::new(&self.config, &self.start, gather, tracks, out));
+        self.heir = None;
         for (kind, unit) in units {
             let line = rescale(unit.dts, live.scale(kind), LINE_SCALE);
             // Tracks can't change here: these are the units by which they were settled.
@@ -331,17 +363,31 @@ impl Pipeline {
 
     /// The publisher is gone before the constants were known: begins with what there is.
     fn begin_anyway(&mut self, now_ms: u64, out: &mut Vec<Output>) {
-        if let State::Gathering(gather) = &self.state
-            && gather.can_begin()
-        {
+        let can_begin = |gather: &Gather| match &self.heir {
+            Some(heir) => !heir.refused && gather.can_continue(&heir.kinds()),
+            None => gather.can_begin(),
+        };
+        if matches!(&self.state, State::Gathering(gather) if can_begin(gather)) {
             self.begin(now_ms, out);
         }
     }
 
     fn new_session(&mut self, reason: &'static str, out: &mut Vec<Output>) {
+        if self.is_refused() {
+            return;
+        }
         out.push(Output::NewSession(reason));
-        if let State::Live(live) = &mut self.state {
-            live.refused = true;
+        match &mut self.state {
+            State::Live(live) => live.refused = true,
+            _ => self.heir.iter_mut().for_each(|heir| heir.refused = true),
+        }
+    }
+
+    /// Whether another session was asked for.
+    fn is_refused(&self) -> bool {
+        match &self.state {
+            State::Live(live) => live.refused,
+            _ => self.heir.as_ref().is_some_and(|heir| heir.refused),
         }
     }
 

@@ -65,25 +65,22 @@ impl Publisher {
     /// A publisher of tracks in the segmenter's order.
     pub(super) fn new(
         epoch: u64,
-        first_msn: u64,
-        constants: &Constants,
-        config: &PackagingConfig,
-        tracks: Vec<(TrackId, u32, Arc<CodecConfig>)>,
+        part_target: Duration,
+        tracks: Vec<(TrackId, u32, Arc<CodecConfig>, MediaPlaylist)>,
     ) -> Self {
-        let playlist = playlist_config(constants, config);
-        let track = |(id, scale, codec)| Track {
+        let track = |(id, scale, codec, playlist)| Track {
             id,
             scale,
             codec,
             next_codec: None,
             init: 0,
-            playlist: MediaPlaylist::new(playlist, id, first_msn),
+            playlist,
             sequence: 0,
             expired: None,
         };
         Self {
             epoch,
-            part_target: constants.part_target,
+            part_target,
             tracks: tracks.into_iter().map(track).collect(),
             segments: VecDeque::new(),
             needs_inits: true,

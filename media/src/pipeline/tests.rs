@@ -5,6 +5,8 @@ use bytes::Bytes;
 use super::*;
 use crate::{aac, avc, health::Alert, output::Part};
 
+mod takeover;
+
 /// A sequence parameter set's profile is all that is read of this.
 fn h264(profile: u8, width: u32) -> Arc<CodecConfig> {
     let record = Bytes::from(vec![1, profile, 0, 31, 0xFF, 0xE0, 0, width as u8]);

@@ -16,6 +16,8 @@
 //!
 //! A segment's lines are written once, when they become known; a version is their concatenation.
 
+mod inherit;
+
 use std::{collections::VecDeque, fmt::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -136,6 +138,8 @@ pub struct MediaPlaylist {
     constants: String,
     newest: Option<Newest>,
     rendered: Option<Arc<Rendered>>,
+    /// The `edit` of the first version that lists nothing newer than the last part.
+    first_edit: u32,
     others: Vec<RenditionReport>,
     dirty: bool,
 }
@@ -202,6 +206,7 @@ impl MediaPlaylist {
             constants: constants(&config),
             newest: None,
             rendered: None,
+            first_edit: 0,
             others: Vec::new(),
             dirty: true,
         }
@@ -226,6 +231,7 @@ impl MediaPlaylist {
         segment.push(self.track, &part);
         self.elapsed += part.duration;
         self.newest = Some(Newest { epoch: segment.start.epoch, msn: segment.start.msn, part: part.part });
+        self.first_edit = 0;
         self.longest = self.longest.max(self.listed + segment.duration);
         self.dirty = true;
         self.expire();
@@ -357,9 +363,11 @@ impl MediaPlaylist {
 
     fn version(&self) -> Version {
         let newest = self.newest.unwrap_or(Newest { epoch: 0, msn: 0, part: 0 });
-        let version = Version { epoch: newest.epoch, msn: newest.msn, part: newest.part, edit: 0 };
+        let version = Version { epoch: newest.epoch, msn: newest.msn, part: newest.part, edit: self.first_edit };
         match self.rendered.as_ref().map(|rendered| rendered.version) {
-            Some(last) if (Version { edit: 0, ..last }) == version => Version { edit: last.edit + 1, ..version },
+            Some(last) if (Version { edit: self.first_edit, ..last }) == version => {
+                Version { edit: last.edit + 1, ..version }
+            }
             _ => version,
         }
     }

@@ -100,6 +100,11 @@ impl Segmenter {
         }
     }
 
+    /// The first segment does not continue what is listed already.
+    pub(crate) fn begin_with_discontinuity(&mut self) {
+        self.fresh = false;
+    }
+
     /// Takes the next unit of a track in decode order; appends the cuts it completes.
     ///
     /// How long a unit lasts is known only when its successor arrives, so `out` speaks of the units before it.

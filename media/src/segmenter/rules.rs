@@ -66,6 +66,21 @@ impl Rules {
         }
     }
 
+    /// As [`Rules::new`] under a part target that is given, with audio frames that are `audio_frame` long; `None` where
+    /// no part could be long enough.
+    pub(crate) fn within(
+        aim: Duration,
+        part_target: Duration,
+        audio_frame: Duration,
+        segment: Duration,
+        target_s: u64,
+    ) -> Option<Self> {
+        let longest = part_target.checked_sub(audio_frame)?;
+        let mut rules = Self::new(aim, longest, part_target, segment.min(Duration::from_secs(target_s)), target_s);
+        rules.aim = rules.aim.clamp(rules.shortest().min(rules.longest), rules.longest);
+        (rules.shortest() <= rules.longest).then_some(rules)
+    }
+
     /// The least that a part may be when nothing excuses it.
     pub(super) fn shortest(&self) -> i64 {
         (self.part_target * 85 + 99) / 100

@@ -223,6 +223,15 @@ pub(crate) fn track_name(track: TrackId) -> TrackName {
     TrackName { kind, index: track.index }
 }
 
+/// The nodes' name of a track in the language of the media core.
+pub(crate) fn track_id(name: TrackName) -> TrackId {
+    let kind = match name.kind {
+        TrackKind::Video => frame::TrackKind::Video,
+        TrackKind::Audio => frame::TrackKind::Audio,
+    };
+    TrackId { kind, index: name.index }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{

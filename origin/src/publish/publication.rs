@@ -57,8 +57,9 @@ impl Publication {
     pub(crate) async fn begin(inner: Arc<Inner>, key: String) -> Result<Self, Close> {
         let place = inner.publishers.clone().try_acquire_owned().map_err(|_| Close::NoPlace)?;
         let claimed = inner.claim(&key).await?;
+        let inherited = inner.inherit(&claimed).await;
         let (sender, dismissal) = watch::channel(None);
-        let broadcast = inner.house.enter(&claimed, sender, inner.clock.now_ms());
+        let broadcast = inner.house.enter(&claimed, inherited, sender, inner.clock.now_ms());
         Ok(Self {
             told: Told::new(claimed.channel.clone(), claimed.epoch),
             demuxer: Demuxer::new(),
@@ -167,7 +168,7 @@ impl Publication {
         self.claimed = self.inner.claim(&self.key).await?;
         let (sender, dismissal) = watch::channel(None);
         self.dismissal = dismissal;
-        self.broadcast = self.inner.house.enter(&self.claimed, sender, self.inner.clock.now_ms());
+        self.broadcast = self.inner.house.enter(&self.claimed, None, sender, self.inner.clock.now_ms());
         self.told = Told::new(self.claimed.channel.clone(), self.claimed.epoch);
         for again in self.said.again(&media) {
             self.push_once(again)?;

@@ -114,6 +114,11 @@ impl Lint {
         if hinted && response.status == 404 && ended {
             return;
         }
+        if hinted && response.status == 404 {
+            self.tracks[track].refuse(&named.uri, url);
+            self.tracks[track].judge_refused(&mut self.log);
+            return;
+        }
         let remedy = if hinted { "hold a request for a hinted part until it is there" } else { "serve what is listed" };
         self.log.must("L30", response.status == 200, url, saw, remedy);
         if response.status != 200 {

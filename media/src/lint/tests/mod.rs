@@ -3,6 +3,7 @@
 
 mod muxer;
 mod server;
+mod takeover;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -87,6 +87,15 @@ impl Server {
         server
     }
 
+    /// A server of versions and objects that were made elsewhere. The last version of each track has its end.
+    pub fn of(
+        index: Bytes,
+        versions: BTreeMap<&'static str, Vec<(Duration, Arc<Rendered>)>>,
+        objects: BTreeMap<String, (Duration, Bytes)>,
+    ) -> Self {
+        Self { versions, objects, index }
+    }
+
     fn publish(&mut self, name: &str, k: u64, at: Duration) {
         let (msn, part) = place(k);
         let video = name == "v0";
