@@ -143,11 +143,12 @@ impl Broadcast {
         }
     }
 
-    /// Goes on with the session in a newer publish; whoever published before is dismissed. False where the session is
-    /// over here or `epoch` is not newer.
+    /// Goes on with the session in a newer publish; whoever published before is dismissed. In the same one only when nobody
+    /// publishes. False where that can't be, or the session is over here.
     pub(crate) fn resume(&self, epoch: Epoch, publisher: DismissalSender, now_ms: u64) -> bool {
         let mut state = self.lock();
-        if state.phase != Phase::Open || epoch <= state.epoch {
+        let readmitted = epoch == state.epoch && state.publisher.is_none();
+        if state.phase != Phase::Open || !(readmitted || epoch > state.epoch) {
             return false;
         }
         state.dismiss(Dismissal::TakenOver, now_ms);

@@ -21,6 +21,7 @@ mod keeper;
 mod live;
 mod meter;
 mod publish;
+mod readmit;
 mod serve;
 mod takeover;
 
@@ -38,7 +39,7 @@ use freshet_proto::{
     object::ObjectName,
     quic::Pool,
     random::Random,
-    registry::{Claimed, Commands, Refused},
+    registry::Commands,
     view::View,
 };
 use rustls::ServerConfig;
@@ -60,6 +61,7 @@ use crate::{
     house::House,
     meter::Meters,
     publish::Gate,
+    readmit::Granted,
 };
 
 /// An origin. Cheap to clone; it ends when the last clone is dropped.
@@ -70,6 +72,7 @@ struct Inner {
     config: Config,
     me: NodeId,
     commands: Commands,
+    granted: Granted,
     view: watch::Receiver<Arc<View>>,
     clock: WallClock,
     random: Random,
@@ -115,6 +118,7 @@ impl Origin {
             config,
             me,
             commands,
+            granted: Granted::default(),
             view,
             clock,
             random,
@@ -198,11 +202,6 @@ impl Origin {
 }
 
 impl Inner {
-    async fn claim(&self, key: &str) -> Result<Claimed, Refused> {
-        let claim = self.commands.claim(key.to_owned(), self.me);
-        timeout(self.config.claim_timeout(), claim).await.unwrap_or(Err(Refused::Unavailable))
-    }
-
     fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }

@@ -90,11 +90,15 @@ impl Publisher {
         }
     }
 
-    /// Another publish of the session: its objects are named anew.
+    /// Another publish of the session: its objects are named anew. One that was readmitted in the same epoch goes on with
+    /// the names there are, for a name stands for the same bytes for ever.
     pub(super) fn resume(&mut self, epoch: u64) {
+        self.segments.clear();
+        if epoch == self.epoch {
+            return;
+        }
         self.epoch = epoch;
         self.needs_inits = true;
-        self.segments.clear();
         self.tracks.iter_mut().for_each(|track| track.init = 0);
     }
 

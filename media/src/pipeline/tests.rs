@@ -263,6 +263,33 @@ fn at_12_a_reconnect_goes_on_with_the_next_number_in_a_new_epoch_after_a_discont
 }
 
 #[test]
+fn a_publish_that_is_readmitted_in_its_epoch_never_uses_a_name_for_other_bytes() {
+    let mut session = Session::new(true, true);
+    session.send(0, 4400);
+    session.interrupt(NOON + 4400);
+    session.pipeline.resume(NOON + 9000, 7);
+    session.configure();
+    session.zero_ms = NOON + 9000;
+    session.send(0, 2600);
+    session.check();
+    let playlist = session.playlist(TrackId::V0);
+    let expected = r#"7/v0/102.m4s
+#EXT-X-DISCONTINUITY
+#EXT-X-PROGRAM-DATE-TIME:2026-11-21T12:00:09.000Z
+#EXT-X-PART:DURATION=0.500000,INDEPENDENT=YES,URI="7/v0/103.0.m4s"
+"#;
+    assert!(playlist.contains(expected), "{playlist}");
+    assert_eq!(session.inits(TrackId::V0), [(7, 0)]);
+    session.interrupt(NOON + 12_000);
+    session.pipeline.resume(NOON + 15_000, 7);
+    session.push(NOON + 15_000, Media::Config(TrackId::V0, h264(100, 640)));
+    session.zero_ms = NOON + 15_000;
+    session.send(0, 4600);
+    session.check();
+    assert_eq!(session.inits(TrackId::V0), [(7, 0), (7, 1)], "what is coded otherwise has another name");
+}
+
+#[test]
 fn a_publish_that_is_lost_before_the_session_began_leaves_nothing_behind() {
     let mut session = Session::new(true, true);
     session.send(0, 1500);

@@ -10,7 +10,7 @@ use freshet_media::{
 use freshet_proto::registry::{Claimed, Command, Departure, Refused};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
-    time::{Instant, timeout},
+    time::Instant,
 };
 use tracing::{debug, info, warn};
 
@@ -18,7 +18,7 @@ use super::{close::Close, told::Told};
 use crate::{
     Inner,
     broadcast::{Dismissal, Pushed, Shared},
-    meter,
+    meter, readmit,
     serve::Count,
 };
 
@@ -192,6 +192,9 @@ impl Publication {
 
     /// Tells the registry what has changed; returns when [`Publication::due`] must be called at the latest.
     pub(crate) fn settle(&mut self, now: Instant) -> Instant {
+        if self.inner.is_taken_for_gone(&self.claimed.channel, self.claimed.epoch) {
+            self.told.is_forgotten();
+        }
         self.told.begin(&self.inner.commands, now);
         let config = &self.inner.config;
         let patience = if self.told.is_heard() { config.silent_after() } else { config.lost_after() };
@@ -205,19 +208,20 @@ impl Publication {
         self.inner.house.leave(&self.broadcast, self.claimed.epoch, self.inner.clock.now_ms());
         let Claimed { channel, session, epoch, .. } = &self.claimed;
         info!(%channel, %session, %epoch, ?how, ?health, "a publish ended");
-        if let Some(how) = how {
-            self.release(how).await;
+        let Some(how) = how else { return };
+        if !self.release(how).await {
+            let (inner, farewell) = (Arc::downgrade(&self.inner), self.farewell(how));
+            tokio::spawn(readmit::insist(inner, self.broadcast, self.claimed.epoch, farewell));
         }
     }
 
-    async fn release(&self, how: Departure) {
-        let Claimed { channel, epoch, .. } = &self.claimed;
-        let command = Command::Release { channel: channel.clone(), epoch: *epoch, how };
-        match timeout(self.inner.config.claim_timeout(), self.inner.commands.tell(command)).await {
-            Ok(Ok(()) | Err(Refused::Superseded)) => {}
-            Ok(Err(why)) => warn!(%channel, %epoch, %why, "the registry was not told that a publish ended"),
-            Err(_) => warn!(%channel, %epoch, "the registry did not answer that a publish ended"),
-        }
+    /// Tells the registry that the publisher has gone; whether it knows.
+    async fn release(&self, how: Departure) -> bool {
+        self.inner.farewell(&self.farewell(how)).await
+    }
+
+    fn farewell(&self, how: Departure) -> Command {
+        Command::Release { channel: self.claimed.channel.clone(), epoch: self.claimed.epoch, how }
     }
 }
 

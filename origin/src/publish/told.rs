@@ -49,6 +49,14 @@ impl Told {
         self.now.heard = heard;
     }
 
+    /// The registry takes the publish for gone, because this origin was not heard for a while, or because the farewell of a
+    /// connection before this one came late: it is told again that media flows.
+    pub(crate) fn is_forgotten(&mut self) {
+        if self.under_way.is_none() {
+            self.known.live = false;
+        }
+    }
+
     /// Whether the encoder was heard when last looked at.
     pub(crate) fn is_heard(&self) -> bool {
         self.now.heard

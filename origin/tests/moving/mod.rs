@@ -54,7 +54,7 @@ impl Registry {
             Command::Claim { key, .. } if key != KEY => Err(Refused::UnknownKey),
             Command::Claim { origin, .. } => {
                 let epoch = Epoch(self.revision);
-                self.channel.claim(now, epoch, origin, &times).map(|granted| {
+                self.channel.claim(now, epoch, origin, 0, &times).map(|granted| {
                     self.sessions.insert(granted.session.0);
                     let prior = granted.prior.map(|prior| (prior.epoch, prior.origin));
                     let (session, msn_base) = (granted.session, granted.msn_base);
@@ -140,7 +140,7 @@ impl Platform {
             let doors = Doors { clock: clock.clone(), random: Random::system() };
             let endpoint = Endpoint::bind(loopback(), &identity, doors, Tuning::default()).unwrap();
             let quic = endpoint.local_addr().unwrap();
-            registry.nodes.insert(id, NodeView { role, quic, server_name: name.into() });
+            registry.nodes.insert(id, NodeView::new(role, quic, name));
             endpoints.insert(id, endpoint);
         }
         registry.show();
