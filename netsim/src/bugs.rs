@@ -65,7 +65,7 @@ impl Bug {
     /// Within how many seeds, from seed 0 on, it must be found.
     pub fn within(self) -> u64 {
         match self {
-            Self::FencingOff => 200,
+            Self::FencingOff => 100,
             Self::FsyncSkipped => 30,
             Self::ShortFillStored => 10,
             Self::LeaseNeverExpires => 60,
@@ -93,7 +93,7 @@ pub struct Buggy<U> {
 
 #[derive(Default)]
 struct Stale {
-    reads: Vec<Read>,
+    reads: Vec<(Peer, Read)>,
     /// The newest version that was let through.
     last: Option<Version>,
 }
@@ -144,7 +144,9 @@ impl<U: Upstream> Upstream for Buggy<U> {
             if self.bug != Some(Bug::FencingOff) {
                 return Ok(events);
             }
-            Ok(Box::new(Unfenced { main: Some(read(events)), stale: self.stale.clone() }) as Box<dyn Events>)
+            let stale = self.stale.clone();
+            stale.lock().unwrap_or_else(PoisonError::into_inner).reads.retain(|(other, _)| other != peer);
+            Ok(Box::new(Unfenced { peer: peer.clone(), main: Some(read(events)), stale }) as Box<dyn Events>)
         })
     }
 }
@@ -168,6 +170,7 @@ impl Chunks for Short {
 
 /// A follow that lets in what earlier ones still say, as if it were the newest.
 struct Unfenced {
+    peer: Peer,
     main: Option<Read>,
     stale: Arc<Mutex<Stale>>,
 }
@@ -175,7 +178,7 @@ struct Unfenced {
 impl Drop for Unfenced {
     fn drop(&mut self) {
         let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
-        stale.reads.extend(self.main.take());
+        stale.reads.extend(self.main.take().map(|main| (self.peer.clone(), main)));
         let excess = stale.reads.len().saturating_sub(MAX_STALE);
         stale.reads.drain(..excess);
     }
@@ -192,16 +195,16 @@ impl Events for Unfenced {
             }
             let mut at = 0;
             while at < stale.reads.len() {
-                let Poll::Ready((events, next)) = stale.reads[at].as_mut().poll(cx) else {
+                let Poll::Ready((events, next)) = stale.reads[at].1.as_mut().poll(cx) else {
                     at += 1;
                     continue;
                 };
                 match next {
                     Ok(Some((event @ (FollowEvent::Part { .. } | FollowEvent::Playlist(_)), payload))) => {
-                        stale.reads[at] = read(events);
+                        stale.reads[at].1 = read(events);
                         return Poll::Ready(Ok(Some((stale.renew(event), payload))));
                     }
-                    Ok(Some(_)) => stale.reads[at] = read(events),
+                    Ok(Some(_)) => stale.reads[at].1 = read(events),
                     _ => drop(stale.reads.remove(at)),
                 }
             }

@@ -52,6 +52,9 @@ impl fmt::Display for Failure {
     }
 }
 
+/// A seed and what it broke.
+pub type Failed = (u64, Violation);
+
 /// What a campaign came to.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -59,10 +62,10 @@ pub struct Report {
     pub seeds: u64,
     /// How long all runs lasted, in simulated ms.
     pub simulated_ms: u64,
-    /// What failed, by seed; at most [`MOST_FAILURES`].
+    /// The seeds that failed.
+    pub failed: Vec<Failed>,
+    /// What the first [`MOST_FAILURES`] of them shrink to.
     pub failures: Vec<Failure>,
-    /// How many seeds failed.
-    pub failed: u64,
     /// Seeds that were played twice.
     pub twice: u64,
     /// Those of them that came out differently.
@@ -75,7 +78,7 @@ impl Report {
     /// Whether nothing is wrong: nothing failed, and everything came up if there were [`ENOUGH`] seeds.
     pub fn is_good(&self) -> bool {
         let lacking = self.seeds >= ENOUGH && !self.sometimes.never().is_empty();
-        self.failed == 0 && self.unlike.is_empty() && !lacking
+        self.failed.is_empty() && self.unlike.is_empty() && !lacking
     }
 }
 
@@ -117,32 +120,28 @@ pub fn campaign(seeds: Range<u64>, jobs: usize, done: impl Fn(&Report) + Sync) -
         }
     });
     let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report.failures.sort_by_key(|failure| failure.shrunk.seed);
+    report.failed.sort_by_key(|(seed, _)| *seed);
+    let first = report.failed.iter().take(MOST_FAILURES);
+    report.failures = first.map(|(seed, violation)| shrink(&Schedule::of(*seed), None, violation.clone())).collect();
     report
 }
 
-/// A seed's outcome, what it shrinks to if it failed, and whether it came out the same again if that was asked.
-type Played = (Outcome, Option<Failure>, Option<bool>);
+/// A seed's outcome, and whether it came out the same again if that was asked.
+type Played = (Outcome, Option<bool>);
 
 fn one(seed: u64) -> Played {
     let schedule = Schedule::of(seed);
     let outcome = play_safely(&schedule, None, false);
-    let failure = outcome.violation.clone().map(|violation| shrink(&schedule, None, violation));
     let again = seed.is_multiple_of(TWICE_EVERY).then(|| play_safely(&schedule, None, false).digest == outcome.digest);
-    (outcome, failure, again)
+    (outcome, again)
 }
 
 impl Report {
-    fn add(&mut self, seed: u64, (outcome, failure, again): Played) {
+    fn add(&mut self, seed: u64, (outcome, again): Played) {
         self.seeds += 1;
         self.simulated_ms += outcome.lasted_ms;
         self.sometimes.merge(&outcome.sometimes);
-        if let Some(failure) = failure {
-            self.failed += 1;
-            if self.failures.len() < MOST_FAILURES {
-                self.failures.push(failure);
-            }
-        }
+        self.failed.extend(outcome.violation.map(|violation| (seed, violation)));
         self.twice += u64::from(again.is_some());
         self.unlike.extend((again == Some(false)).then_some(seed));
     }

@@ -14,9 +14,17 @@
 //! - order: every `select!` in the nodes is `biased`, and nothing that goes over the network hangs on the order in which
 //!   a `tokio::sync::watch` wakes several waiters. tokio draws both from a source that can't be seeded without
 //!   `--cfg tokio_unstable`, which would build everything a second time. Nothing else in tokio draws while there is one
-//!   thread.
+//!   thread. In a campaign several edges follow one origin, and several viewers one edge: whichever wakes first, each
+//!   writes to a link of its own, which has a source of chance of its own ([`weather`]) and a hash of its own ([`trace`]).
+//!   For the same reason viewers there watch one track: two follows on one connection would share its packets.
 //!
 //! TCP here neither loses nor resends, so loss is for the link between nodes.
+//!
+//! # A campaign
+//! ```text
+//! seed ──▶ schedule (faults) ──▶ world: hosts, crowd ──▶ stage: ledger, shown ──▶ invariants ──▶ campaign ──▶ main
+//!                                  └ bugs, disk                  └ sometimes
+//! ```
 
 // The seams.
 pub mod certs;

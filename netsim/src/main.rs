@@ -68,10 +68,10 @@ fn main() -> ExitCode {
     match Args::parse().command {
         Command::Run { seeds, from, jobs } => run(seeds, from, jobs),
         Command::Replay { seed, bug, trace } => replay(seed, bug, trace),
-        Command::Bug { name, seeds } if name == "all" => Bug::ALL.into_iter().map(|bug| look_for(bug, seeds)).fold(
-            ExitCode::SUCCESS,
-            |worst, found| if found { worst } else { ExitCode::FAILURE },
-        ),
+        Command::Bug { name, seeds } if name == "all" => Bug::ALL
+            .into_iter()
+            .map(|bug| look_for(bug, seeds))
+            .fold(ExitCode::SUCCESS, |worst, found| if found { worst } else { ExitCode::FAILURE }),
         Command::Bug { name, seeds } => match parse_bug(&name) {
             Ok(bug) => exit(look_for(bug, seeds)),
             Err(why) => {
@@ -93,7 +93,11 @@ fn run(seeds: u64, from: u64, jobs: Option<usize>) -> ExitCode {
     let report = campaign::campaign(from..from.saturating_add(seeds), jobs, |report| {
         if report.seeds.is_multiple_of(every) {
             let rate = report.simulated_ms as f64 / 1000.0 / began.elapsed().as_secs_f64();
-            eprintln!("{:>6} of {seeds} seeds, {} failed, {rate:.0} simulated s a second", report.seeds, report.failed);
+            eprintln!(
+                "{:>6} of {seeds} seeds, {} failed, {rate:.0} simulated s a second",
+                report.seeds,
+                report.failed.len()
+            );
         }
     });
     summary(&report, began.elapsed().as_secs_f64());
@@ -102,9 +106,16 @@ fn run(seeds: u64, from: u64, jobs: Option<usize>) -> ExitCode {
 
 fn summary(report: &Report, took: f64) {
     report.failures.iter().for_each(|failure| println!("{failure}\n"));
+    let others = report.failed.iter().skip(report.failures.len());
+    others.for_each(|(seed, violation)| println!("seed {seed} FAILED: {violation}"));
     let simulated = report.simulated_ms as f64 / 1000.0;
     println!("{} seeds, {simulated:.0} simulated s in {took:.1} s: {:.0} a second", report.seeds, simulated / took);
-    println!("{} failed; {} played twice, {} came out differently", report.failed, report.twice, report.unlike.len());
+    println!(
+        "{} failed; {} played twice, {} came out differently",
+        report.failed.len(),
+        report.twice,
+        report.unlike.len()
+    );
     report.unlike.iter().for_each(|seed| println!("  seed {seed} came out differently the second time"));
     println!("what came up:\n{}", report.sometimes);
     if report.seeds >= campaign::ENOUGH {

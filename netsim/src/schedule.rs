@@ -31,7 +31,7 @@ const FIRST_MS: u64 = 5_000;
 /// By when the last one has begun.
 const LAST_MS: u64 = 15_000;
 /// When everything is healed.
-pub const HEAL_MS: u64 = 18_000;
+const HEAL_MS: u64 = 18_000;
 
 /// Which nodes there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,6 +136,8 @@ pub struct Schedule {
     pub usual: Link,
     /// The faults, by when they begin.
     pub faults: Vec<Planned>,
+    /// When everything is healed, in ms.
+    pub heal_ms: u64,
     /// How it ends.
     pub farewell: Farewell,
 }
@@ -152,7 +154,24 @@ impl Schedule {
             (1, _) => Farewell::EncoderDies,
             _ => Farewell::Goodbye,
         };
-        Self { seed, layout, usual, faults, farewell }
+        Self { seed, layout, usual, faults, heal_ms: HEAL_MS, farewell }
+    }
+
+    /// As many rounds, each of which kills the encoder, and often its origin after it, so that the publish moves to the
+    /// other origin.
+    pub fn rounds(seed: u64, rounds: u64) -> Self {
+        let draw = Draw(Random::seeded(seed ^ 0x0040_0da7));
+        let round = |n: u64| {
+            let (at_ms, for_ms) = (FIRST_MS + n * 4_000, draw.between(100, 1_500));
+            let (old, new) = (ORIGINS[(n % 2) as usize], ORIGINS[((n + 1) % 2) as usize]);
+            let moves = Planned { at_ms, for_ms, fault: Fault::Encoder(Handover::Dies, new) };
+            let crash = Planned { at_ms: at_ms + 500, for_ms: 1_500, fault: Fault::Crash(old) };
+            if draw.below(2) == 0 { vec![moves, crash] } else { vec![moves] }
+        };
+        let faults = (0..rounds).flat_map(round).collect();
+        let usual = Link { loss_permille: 5, delay_ms: 0, jitter_ms: 10 };
+        let heal_ms = FIRST_MS + rounds * 4_000 + 3_000;
+        Self { seed, layout: Layout::Apart, usual, faults, heal_ms, farewell: Farewell::Goodbye }
     }
 
     /// The one fault that there is.
@@ -204,7 +223,7 @@ impl Draw {
         let for_ms = self.between(100, 6_000);
         let plan = |fault| Planned { at_ms, for_ms, fault };
         let registry = layout.registry();
-        match self.below(14) {
+        match self.below(16) {
             0 => vec![plan(Fault::Bad(registry, self.one(&EDGES), self.storm()))],
             1 => vec![plan(Fault::Bad(self.one(layout.origins()), self.one(&EDGES), self.storm()))],
             2 => vec![plan(Fault::Part(self.one(layout.origins()), self.one(&EDGES)))],
@@ -217,6 +236,7 @@ impl Draw {
             9 | 10 if handover => self.caught_writing(layout, at_ms),
             11 if handover => self.unseen(layout, at_ms),
             12 if handover && layout == Layout::Apart => self.zombie(at_ms),
+            13 if handover => vec![self.too_long(layout)],
             _ if handover => vec![plan(self.handover(layout))],
             _ => vec![plan(Fault::Crash(self.one(&EDGES)))],
         }
@@ -233,6 +253,12 @@ impl Draw {
     fn handover(&self, layout: Layout) -> Fault {
         let how = self.one(&[Handover::Dies, Handover::Cut, Handover::Usurped]);
         Fault::Encoder(how, self.one(layout.origins()))
+    }
+
+    /// The encoder is away for longer than its session waits for it.
+    fn too_long(&self, layout: Layout) -> Planned {
+        let fault = Fault::Encoder(Handover::Dies, self.one(layout.origins()));
+        Planned { at_ms: FIRST_MS, for_ms: self.between(9_000, 12_000), fault }
     }
 
     /// The registry dies while it writes down that the publish has moved.
@@ -310,7 +336,7 @@ mod tests {
             let schedule = Schedule::of(seed);
             assert_eq!(schedule, Schedule::of(seed));
             assert!(!schedule.faults.is_empty() && schedule.faults.is_sorted_by_key(|planned| planned.at_ms));
-            assert!(schedule.faults.iter().all(|planned| planned.at_ms < HEAL_MS));
+            assert!(schedule.faults.iter().all(|planned| planned.at_ms < schedule.heal_ms));
         }
     }
 

@@ -64,7 +64,7 @@ impl Shown {
         let listed = listed(media);
         self.order(&listed)?;
         self.identity(media, &listed)?;
-        self.advance(&listed)?;
+        self.advance(&listed, media.ended)?;
         if media.ended {
             self.last_part_ms = None;
         }
@@ -109,13 +109,20 @@ impl Shown {
         Ok(())
     }
 
-    fn advance(&mut self, listed: &[Listed<'_>]) -> Result<(), Broken> {
-        let Some((segment, part)) = listed.iter().rev().find_map(|segment| Some((segment, segment.parts.len().checked_sub(1)?)))
+    /// The newest part only gets newer. The end of a session may take back the parts of a segment that was never finished.
+    fn advance(&mut self, listed: &[Listed<'_>], ended: bool) -> Result<(), Broken> {
+        let Some((segment, part)) =
+            listed.iter().rev().find_map(|segment| Some((segment, segment.parts.len().checked_sub(1)?)))
         else {
             return Ok(());
         };
         let Some(epoch) = segment.epoch()? else { return Ok(()) };
         let now = (epoch, segment.msn, part as u32);
+        if let Some(before) = self.newest.filter(|_| ended) {
+            let whole = now.1 + 1 >= before.1;
+            let what = || format!("the end went back from part {before:?} to {now:?}");
+            return if whole { Ok(()) } else { Err((Rule::I3, what())) };
+        }
         if let Some(before) = self.newest {
             if now.0 < before.0 {
                 return Err((Rule::I1, format!("epoch {} was shown after epoch {}", now.0, before.0)));

@@ -13,7 +13,7 @@ use freshet_edge::Edge;
 use freshet_media::playlist::read::Media;
 use freshet_origin::Origin;
 use freshet_proto::{
-    id::Epoch,
+    id::{Epoch, NodeId},
     object::ObjectName,
     registry::Claimed,
     view::{ChannelView, Position, View},
@@ -59,6 +59,10 @@ pub struct Seen {
     /// What the registry published, by revision.
     published: BTreeMap<u64, Arc<View>>,
     acknowledged: Epoch,
+    /// When faults end, in ms.
+    pub heal_ms: u64,
+    /// Who owns each epoch.
+    owners: BTreeMap<Epoch, NodeId>,
     /// The current epoch and since when, in ms.
     current: Option<(Epoch, u64)>,
     /// Which edges are behind it, and have been told of.
@@ -108,6 +112,9 @@ impl Stage {
     /// A viewer was shown a playlist.
     pub fn playlist(&self, viewer: Host, media: &Media) {
         let (mut seen, now_ms) = (self.seen(), now_ms());
+        if media.ended && now_ms < seen.heal_ms {
+            seen.sometimes.note(Situation::EndedEarly);
+        }
         let shown = seen.viewers.entry(viewer).or_default();
         let checked = shown.playlist(media).map_err(|(rule, what)| (rule, format!("{viewer}: {what}")));
         seen.check(now_ms, checked);
@@ -198,6 +205,13 @@ impl Seen {
         let Some(channel) = self.channel() else { return };
         let epochs: Vec<_> = channel.epochs.iter().map(|e| format!("{} at {}", e.epoch, e.origin)).collect();
         self.tell(now_ms, format!("revision {revision}: {:?}, epochs {epochs:?}", channel.state));
+        for epoch in &channel.epochs {
+            let owner = *self.owners.entry(epoch.epoch).or_insert(epoch.origin);
+            if owner != epoch.origin {
+                let what = format!("epoch {} has two owners, {owner} and {}", epoch.epoch, epoch.origin);
+                self.check(now_ms, Err((Rule::I1, what)));
+            }
+        }
         let current = channel.current().map(|current| current.epoch);
         if current != self.current.map(|(epoch, _)| epoch) {
             self.current = current.map(|epoch| (epoch, now_ms));

@@ -1,7 +1,7 @@
 //! One run: hosts, faults in time, promises checked after every step, then healing, and everything well again.
 //!
 //! ```text
-//! 0 s ──▶ everybody starts ──5 s──▶ faults ──18 s──▶ all is healed ──▶ converged (I10) ──▶ the encoder goes ──▶ ended (I10)
+//! 0 s ──▶ everybody starts ──5 s──▶ faults ──heal_ms──▶ all is healed ──▶ converged (I10) ──▶ the encoder goes ──▶ ended (I10)
 //!         └──────────────── safety (I1–I5, I8) is checked after every step of 5 ms ────────────────────────────────────┘
 //! ```
 //! What turmoil offers and we use: a partition drops what is on its way, TCP's bytes too, and its TCP never sends again;
@@ -31,7 +31,7 @@ use crate::{
     hosts::{self, Cast},
     invariants::{Rule, Violation},
     nodes::QUIC,
-    schedule::{ENCODERS, Farewell, Fault, HEAL_MS, Handover, Host, Layout, ORIGINS, Planned, REGISTRY, Schedule, VIEWERS},
+    schedule::{ENCODERS, Farewell, Fault, Handover, Host, ORIGINS, Planned, REGISTRY, Schedule, VIEWERS},
     sometimes::{Situation, Sometimes},
     stage::Stage,
 };
@@ -85,7 +85,7 @@ struct World<'a> {
     /// Who publishes, and where.
     publishing: (Host, Host),
     deeds: Vec<Deed>,
-    /// Pairs through which nothing passes now, and by how many faults.
+    /// The nodes that do not run.
     down: BTreeSet<Host>,
     /// When to kill the registry's host: as soon as its disk has unsynced bytes.
     armed_until_ms: Option<u64>,
@@ -123,6 +123,7 @@ impl<'a> World<'a> {
             .tcp_capacity(16_384)
             .build();
         let cast = cast(&mut sim, schedule, run, bug);
+        cast.stage.with(|seen| seen.heal_ms = schedule.heal_ms);
         let orders = Orders::default();
         people(&mut sim, &cast, &orders);
         let begin = |planned: &Planned| Deed { at_ms: planned.at_ms, what: What::Begin(*planned) };
@@ -138,7 +139,7 @@ impl<'a> World<'a> {
 
     /// The whole run.
     fn run(&mut self) -> Result<(), Violation> {
-        while self.now_ms() < HEAL_MS {
+        while self.now_ms() < self.schedule.heal_ms {
             self.step()?;
         }
         self.waits()?;
@@ -205,6 +206,7 @@ impl<'a> World<'a> {
     /// After one node's death alone, no viewer may have waited longer than promised (I9).
     fn waits(&self) -> Result<(), Violation> {
         let Some(Planned { for_ms, fault: Fault::Crash(host), .. }) = self.schedule.only() else { return Ok(()) };
+        let heal_ms = self.schedule.heal_ms;
         self.cast.stage.with(|seen| {
             for (viewer, edge) in VIEWERS {
                 let most_ms = match host {
@@ -212,12 +214,14 @@ impl<'a> World<'a> {
                     _ if host == ORIGINS[0] => for_ms + ORIGIN_STALL_MS,
                     _ => UNTROUBLED_MS,
                 };
-                let (waited_ms, until_ms) = seen.viewers.get(viewer).map(|shown| shown.longest_wait()).unwrap_or_default();
+                let (waited_ms, until_ms) =
+                    seen.viewers.get(viewer).map(|shown| shown.longest_wait()).unwrap_or_default();
                 let playing = seen.viewers.get(viewer).and_then(|shown| shown.newest());
-                let still_ms = playing.map_or(u64::MAX, |(_, last)| HEAL_MS - last.min(HEAL_MS));
-                let (waited_ms, until_ms) = (waited_ms, until_ms).max((still_ms, HEAL_MS));
+                let still_ms = playing.map_or(u64::MAX, |(_, last)| heal_ms.saturating_sub(last));
+                let (waited_ms, until_ms) = (waited_ms, until_ms).max((still_ms, heal_ms));
                 if waited_ms > most_ms {
-                    let what = format!("{viewer} waited {waited_ms} ms for a part when {host} died; {most_ms} are promised");
+                    let what =
+                        format!("{viewer} waited {waited_ms} ms for a part when {host} died; {most_ms} are promised");
                     return Err(Violation::new(until_ms, Rule::I9, what));
                 }
             }
@@ -388,7 +392,8 @@ impl<'a> World<'a> {
         let (run, stage) = (self.cast.run.clone(), self.cast.stage.clone());
         drop(self);
         crowd::count(&stage);
-        let (sometimes, story) = stage.with(|seen| (std::mem::take(&mut seen.sometimes), std::mem::take(&mut seen.story)));
+        let (sometimes, story) =
+            stage.with(|seen| (std::mem::take(&mut seen.sometimes), std::mem::take(&mut seen.story)));
         Outcome { violation, sometimes, digest: run.trace.digest(), lasted_ms, story, trace: run.trace.lines() }
     }
 }
@@ -398,7 +403,7 @@ fn cast(sim: &mut Sim<'_>, schedule: &Schedule, run: Run, bug: Option<Bug>) -> C
     let layout = schedule.layout;
     let addr = |host: Host| SocketAddr::new(sim.lookup(host), QUIC);
     let random = run.random("disk", 0);
-    let disk = match hosts::first_log(layout, schedule.seed | 1, addr) {
+    let disk = match hosts::first_log(layout, bug, schedule.seed | 1, addr) {
         Ok(Some(log)) => Disk::with(random, log),
         _ => Disk::new(random),
     };
@@ -437,9 +442,4 @@ fn people(sim: &mut Sim<'_>, cast: &Cast, orders: &Orders) {
         let (stage, trace) = (cast.stage.clone(), cast.run.trace.clone());
         sim.client(me, Viewer { me, edge, stage, trace }.watch());
     }
-}
-
-/// Whether a schedule has more than one origin to play with.
-pub fn is_apart(schedule: &Schedule) -> bool {
-    schedule.layout == Layout::Apart
 }
