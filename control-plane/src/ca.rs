@@ -16,9 +16,11 @@ use freshet_proto::{
     quic::{Identity, QuicError},
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
 };
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use sha2::{Digest, Sha256};
 
 /// Why a certificate could not be had. All ours: the operator's doing.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,8 @@ pub const KEY: &str = "ca.key";
 pub const CA_DAYS: u64 = 3650;
 /// For how many days a node's certificate is valid unless told otherwise.
 pub const NODE_DAYS: u64 = 365;
+/// For how many days the certificate of a node that joined is valid. It renews it by itself after two thirds of that.
+pub const JOINED_DAYS: u64 = 30;
 /// Certificates are valid from an hour ago, for clocks that are behind.
 const BACKDATED: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -111,6 +115,15 @@ impl Ca {
         if dir.join(CERTIFICATE).exists() { Self::load(dir) } else { Self::create(dir, clock) }
     }
 
+    /// Takes an authority from PEM.
+    ///
+    /// # Errors
+    /// [`CaError::Make`] when the texts are no certificate and its key.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, CaError> {
+        let pair = KeyPair::from_pem(key)?;
+        Ok(Self { issuer: Issuer::from_ca_cert_pem(certificate, pair)?, pem: certificate.to_owned() })
+    }
+
     /// The authority's certificate, PEM. Not a secret: every node needs it.
     pub fn pem(&self) -> &str {
         &self.pem
@@ -121,20 +134,75 @@ impl Ca {
     /// # Errors
     /// [`CaError::Name`], [`CaError::Make`].
     pub fn issue(&self, name: &str, addrs: &[IpAddr], days: u64, clock: &WallClock) -> Result<Issued, CaError> {
-        if !is_host_name(name) {
-            return Err(CaError::Name(name.to_owned()));
-        }
-        let names = std::iter::once(name.to_owned()).chain(addrs.iter().map(IpAddr::to_string));
-        let mut params = CertificateParams::new(names.collect::<Vec<_>>())?;
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
-        validity(&mut params, days, clock);
+        let params = node(name, addrs, days, clock)?;
         let pair = KeyPair::generate_for(&PKCS_ED25519)?;
         let certificate = params.signed_by(&pair, &self.issuer)?.pem();
         Ok(Issued { certificate, key: pair.serialize_pem(), authority: self.pem.clone() })
     }
+
+    /// Certifies the key of a signing request (PKCS #10, DER) for the node `name`; PEM. Nothing else that the request
+    /// says is believed.
+    ///
+    /// # Errors
+    /// [`CaError::Name`]; [`CaError::Make`] also for a request that is none.
+    pub fn certify(
+        &self,
+        request: &[u8],
+        name: &str,
+        addrs: &[IpAddr],
+        days: u64,
+        clock: &WallClock,
+    ) -> Result<String, CaError> {
+        let params = node(name, addrs, days, clock)?;
+        let mut request = CertificateSigningRequestParams::from_der(&request.into())?;
+        request.params = params;
+        Ok(request.signed_by(&self.issuer)?.pem())
+    }
+}
+
+/// A new key and a request to certify it.
+///
+/// # Errors
+/// [`CaError::Make`].
+pub fn request() -> Result<SigningRequest, CaError> {
+    let pair = KeyPair::generate_for(&PKCS_ED25519)?;
+    let request = CertificateParams::default().serialize_request(&pair)?.der().to_vec();
+    Ok(SigningRequest { request, key: pair.serialize_pem() })
+}
+
+/// A key that waits for its certificate.
+pub struct SigningRequest {
+    /// What an authority is shown (PKCS #10, DER).
+    pub request: Vec<u8>,
+    /// The key, PEM: a secret.
+    pub key: String,
+}
+
+/// The SHA-256 of a certificate in PEM, by which a join token names its authority.
+pub fn fingerprint(pem: &str) -> Option<[u8; 32]> {
+    Some(Sha256::digest(CertificateDer::from_pem_slice(pem.as_bytes()).ok()?).into())
+}
+
+/// Since when and until when a certificate in PEM is valid, in milliseconds since 1970 UTC.
+pub fn validity_of(pem: &str) -> Option<(u64, u64)> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+    let ms = |at: x509_parser::time::ASN1Time| u64::try_from(at.timestamp()).ok()?.checked_mul(1000);
+    Some((ms(certificate.validity().not_before)?, ms(certificate.validity().not_after)?))
+}
+
+fn node(name: &str, addrs: &[IpAddr], days: u64, clock: &WallClock) -> Result<CertificateParams, CaError> {
+    if !is_host_name(name) {
+        return Err(CaError::Name(name.to_owned()));
+    }
+    let names = std::iter::once(name.to_owned()).chain(addrs.iter().map(IpAddr::to_string));
+    let mut params = CertificateParams::new(names.collect::<Vec<_>>())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    validity(&mut params, days, clock);
+    Ok(params)
 }
 
 /// A node's certificate, all PEM.
@@ -246,6 +314,22 @@ mod tests {
         }
         let [chain, key, ca] = ["origin.pem", "origin.key", "ca.pem"].map(|name| dir.path().join(name));
         assert_eq!(Identity::load(&chain, &key, &ca).unwrap().name(), "origin");
+    }
+
+    #[test]
+    fn a_request_is_certified_under_the_name_that_the_authority_chooses() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), WallClock::system());
+        let ca = Ca::create(dir.path(), &clock).unwrap();
+        let key = fs::read_to_string(dir.path().join(KEY)).unwrap();
+        let ca = Ca::from_pem(ca.pem(), &key).unwrap();
+        let asked = request().unwrap();
+        let certificate = ca.certify(&asked.request, "edge-7", &[], JOINED_DAYS, &clock).unwrap();
+        let (from, to) = validity_of(&certificate).unwrap();
+        assert_eq!((to - from) / 3_600_000, JOINED_DAYS * 24 + 1, "a month, and the hour it is backdated");
+        let issued = Issued { certificate, key: asked.key, authority: ca.pem().to_owned() };
+        assert_eq!(issued.identity().unwrap().name(), "edge-7");
+        assert!(ca.certify(&[1, 2, 3], "edge-7", &[], 1, &clock).is_err());
+        assert!(fingerprint(ca.pem()).is_some_and(|it| fingerprint(&issued.certificate) != Some(it)));
     }
 
     #[test]

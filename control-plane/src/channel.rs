@@ -23,6 +23,8 @@ use freshet_proto::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use freshet_proto::registry::Policy;
+
 use crate::key::KeyHash;
 
 /// How long things last, in milliseconds.
@@ -41,19 +43,6 @@ impl Default for Times {
     fn default() -> Self {
         Self { end_grace_ms: 5_000, reconnect_grace_ms: 30_000, ended_ms: 300_000 }
     }
-}
-
-/// What becomes of a second encoder that presents the key while the first is live.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Policy {
-    /// The newest wins, unless they fight: [`MAX_TAKEOVERS`] within [`TAKEOVER_WINDOW_MS`].
-    #[default]
-    Newest,
-    /// It wins only if the first was not heard for 2 s.
-    Silent,
-    /// It is refused.
-    Reject,
 }
 
 /// Numbers left free between what a publish may have used and the next one's base.
@@ -81,6 +70,8 @@ pub struct Channel {
     deadline_ms: Option<u64>,
     base: Option<Base>,
     takeovers_ms: Vec<u64>,
+    /// The nonce of the latest claim, and what it was granted.
+    latest: Option<(u64, Granted)>,
 }
 
 /// The base of the latest claim and when it was made.
@@ -91,7 +82,7 @@ struct Base {
 }
 
 /// A claim that was granted; [`freshet_proto::registry::Claimed`] without the channel's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// The session it continues or begins.
     pub session: SessionId,
@@ -115,6 +106,7 @@ impl Channel {
             deadline_ms: None,
             base: None,
             takeovers_ms: Vec::new(),
+            latest: None,
         }
     }
 
@@ -128,11 +120,26 @@ impl Channel {
         self.deadline_ms
     }
 
-    /// Claims it for a publish at `origin`; `epoch` is greater than any before.
+    /// What the latest claim was granted, if it was this one: made at `origin` with this nonce, and not over.
+    pub fn granted_before(&self, origin: NodeId, nonce: u64) -> Option<(Epoch, Granted)> {
+        let (_, granted) = self.latest.filter(|(latest, _)| *latest == nonce && nonce != 0)?;
+        let current = self.epochs.last().filter(|current| current.origin == origin && self.continues())?;
+        Some((current.epoch, granted))
+    }
+
+    /// Claims it for a publish at `origin`; `epoch` is greater than any before. `nonce` names the claim; see
+    /// [`Channel::granted_before`].
     ///
     /// # Errors
     /// [`Refused::Fighting`], [`Refused::AlreadyLive`]; then nothing has changed.
-    pub fn claim(&mut self, now_ms: u64, epoch: Epoch, origin: NodeId, times: &Times) -> Result<Granted, Refused> {
+    pub fn claim(
+        &mut self,
+        now_ms: u64,
+        epoch: Epoch,
+        origin: NodeId,
+        nonce: u64,
+        times: &Times,
+    ) -> Result<Granted, Refused> {
         self.admit(now_ms)?;
         // A grace that is over but was not ended yet, because two things happened in one millisecond.
         self.expire(now_ms, times);
@@ -150,7 +157,9 @@ impl Channel {
             self.epochs.remove(0);
         }
         self.epochs.push(EpochView { epoch, origin });
-        Ok(Granted { session, msn_base, prior })
+        let granted = Granted { session, msn_base, prior };
+        self.latest = Some((nonce, granted));
+        Ok(granted)
     }
 
     /// Whether a claim continues the session.

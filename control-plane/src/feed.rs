@@ -114,6 +114,15 @@ impl Publisher {
     }
 }
 
+impl Publisher {
+    /// Replaces the view by one to which no known changes lead: whoever is behind it gets a snapshot.
+    pub fn replace(&self, view: View) {
+        self.shared.recent().deltas.clear();
+        self.sender.send_replace(Arc::new(view));
+        self.shared.moved.notify_waiters();
+    }
+}
+
 impl Drop for Publisher {
     fn drop(&mut self) {
         self.shared.recent().closed = true;
@@ -153,6 +162,20 @@ mod tests {
         assert_eq!(from(1, 12), "[13]");
         assert_eq!(from(1, 13), "[]");
         assert_eq!(from(1, 99), "[]", "a watcher that is ahead waits");
+    }
+
+    #[test]
+    fn a_watcher_that_is_behind_a_replaced_view_gets_it_whole() {
+        let (publisher, feed) = Feed::new(at(1, 10));
+        publisher.publish(vec![delta(11), delta(12)]);
+        publisher.replace(at(1, 40));
+        let from = |cluster, revision| revisions(&feed, Some(Position { cluster, revision }));
+        assert_eq!((from(1, 12).as_str(), from(1, 39).as_str()), ("snapshot 40", "snapshot 40"));
+        assert_eq!(from(1, 40), "[]");
+        publisher.publish(vec![delta(45)]);
+        assert_eq!(from(1, 12), "snapshot 45", "what led to 40 is still not known");
+        assert_eq!(from(1, 40), "snapshot 45");
+        assert_eq!(from(1, 44), "[45]");
     }
 
     #[test]

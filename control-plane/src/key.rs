@@ -20,7 +20,7 @@ pub fn generate(random: &Random) -> String {
 }
 
 /// The secret that keys the hashes. It stands beside the log in a file of its own, readable by the owner alone.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pepper(pub [u8; 32]);
 
 impl Pepper {

@@ -1,18 +1,24 @@
 //! The registry: which channels there are, who may publish to them, who does, and what everybody may know of it.
 //!
 //! ```text
-//! Commands ──▶ local (task) ──Input──▶ machine::Registry ──▶ log (fsync) ──▶ replies
-//!                                              └──Delta──▶ feed ──▶ watch::serve ──QUIC──▶ watch::follow ──▶ view
+//! other nodes ──remote──▶ control ──Proposal──▶ raft (log, fsync, quorum) ──▶ machine::Registry ──Delta──▶ feed
+//!                                                                                 └──▶ watch::serve ──QUIC──▶ watch::follow
 //! ```
-//! [`machine`], [`channel`] and [`log`] do no I/O and read no clock. [`local`] runs the machine alone, on one origin's
-//! disk. Media never comes here: no command is sent per message, per segment or per viewer.
+//! [`machine`], [`channel`], [`leases`] and [`log`] do no I/O and read no clock. [`local`] runs the machine alone, on one
+//! node's disk. Media never comes here: no command is sent per message, per segment or per viewer.
 
 pub mod ca;
 pub mod channel;
+pub mod control;
 pub mod feed;
+pub mod join;
 pub mod key;
+pub mod leases;
 pub mod local;
 pub mod log;
 pub mod machine;
+pub mod raft;
+pub mod remote;
+pub mod secrets;
 pub mod store;
 pub mod watch;

@@ -264,7 +264,7 @@ impl<S: Store> Runner<S> {
     fn input(&self, command: Command) -> Result<Input, Refused> {
         Ok(match command {
             Command::Claim { key, .. } if key.len() > key::MAX_LEN => return Err(Refused::UnknownKey),
-            Command::Claim { key, origin } => Input::Claim { key: self.pepper.hash(&key), origin },
+            Command::Claim { key, origin } => Input::Claim { key: self.pepper.hash(&key), origin, nonce: 0 },
             Command::Live { channel, epoch } => Input::Live { channel, epoch },
             Command::Heard { channel, epoch, heard } => Input::Heard { channel, epoch, heard },
             Command::Release { channel, epoch, how } => Input::Release { channel, epoch, how },

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::machine::{Input, Output, Registry};
 
 /// The format's version. A log of another one is refused.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest payload. A snapshot of 10,000 channels is about 2 MB.
 pub const MAX_RECORD: usize = 256 << 20;
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn a_log_of_another_version_is_told_from_a_damaged_one() {
         let registry = Box::new(Registry::new(7, Times::default()));
-        let newer = encode(&Record::Snapshot { version: 2, registry }).unwrap();
-        assert_eq!(replay(&newer).map(|_| ()), Err(LogError::Version { found: 2 }));
+        let newer = encode(&Record::Snapshot { version: 3, registry }).unwrap();
+        assert_eq!(replay(&newer).map(|_| ()), Err(LogError::Version { found: 3 }));
     }
 
     #[test]

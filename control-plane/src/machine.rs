@@ -4,18 +4,23 @@
 //! Every input that changes something has a log index, which becomes the *revision* and, for a claim, its epoch. An input
 //! that is refused changes nothing: whoever asks the machine before writing a log need not write it.
 
+mod nodes;
+
 use std::collections::BTreeMap;
 
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
     registry::{Claimed, Departure, Refused, Reply},
-    view::{Delta, NodeView, View},
+    view::{Delta, NodeState, NodeView, Role, View},
 };
 use serde::{Deserialize, Serialize};
 
+pub use nodes::{MAX_NODES, MAX_TOKENS, Node, Token};
+
 use crate::{
-    channel::{Channel, Policy, Times},
+    channel::{Channel, Granted, Policy, Times},
     key::KeyHash,
+    secrets::Secrets,
 };
 
 /// What happens to a registry. Goes into the log as it is, so it names no stream key.
@@ -28,6 +33,8 @@ pub enum Input {
         key: KeyHash,
         /// Where.
         origin: NodeId,
+        /// The same where one claim is made twice, because its answer was lost; 0 for a claim that is never repeated.
+        nonce: u64,
     },
     /// A publish's media flows.
     Live {
@@ -80,6 +87,39 @@ pub enum Input {
         /// What others may know of it.
         view: NodeView,
     },
+    /// The platform is founded: what all control nodes share. Only the first one counts.
+    Found(Secrets),
+    /// A join token is made.
+    PutToken(Token),
+    /// A node presents a join token; the log index becomes its number.
+    Join {
+        /// The token's hash.
+        token: KeyHash,
+        /// The name it wants.
+        name: String,
+    },
+    /// A node renews its lease, with something new to say: it was lost, it moved, or its process is another one than
+    /// before, whose publishers are lost.
+    Renewed {
+        /// Its id.
+        node: NodeId,
+        /// What others may know of it.
+        view: NodeView,
+        /// Drawn anew by each of its processes.
+        life: u64,
+    },
+    /// A node's lease has run out.
+    NodeLost {
+        /// Which.
+        node: NodeId,
+    },
+    /// An operator drains a node, or lets it work again.
+    DrainNode {
+        /// Which.
+        node: NodeId,
+        /// Whether it is to take nothing new.
+        draining: bool,
+    },
     /// A node leaves.
     RemoveNode {
         /// Its id.
@@ -131,8 +171,10 @@ pub struct Registry {
     revision: u64,
     now_ms: u64,
     times: Times,
+    secrets: Option<Secrets>,
+    tokens: Vec<Token>,
     channels: BTreeMap<ChannelName, Channel>,
-    nodes: BTreeMap<NodeId, NodeView>,
+    nodes: BTreeMap<NodeId, Node>,
     /// Channels by their key's bucket.
     #[serde(skip)]
     keys: BTreeMap<u32, Vec<ChannelName>>,
@@ -146,6 +188,8 @@ impl Registry {
             revision: 0,
             now_ms: 0,
             times,
+            secrets: None,
+            tokens: Vec::new(),
             channels: BTreeMap::new(),
             nodes: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -162,6 +206,11 @@ impl Registry {
         self.now_ms
     }
 
+    /// Becomes another registry with the same state, when it begins anew from a backup: revisions of the two don't compare.
+    pub fn begin_anew(&mut self, cluster: u64) {
+        self.cluster = cluster;
+    }
+
     /// Changes how long things last from now on. Deadlines that run stay.
     pub fn set_times(&mut self, times: Times) {
         self.times = times;
@@ -174,8 +223,33 @@ impl Registry {
             cluster: self.cluster,
             revision: self.revision,
             channels: listed.map(|(name, channel)| (name.clone(), channel.view())).collect(),
-            nodes: self.nodes.clone(),
+            nodes: self.nodes.iter().map(|(id, node)| (*id, node.view.clone())).collect(),
         }
+    }
+
+    /// What all control nodes share; `None` until the platform is founded.
+    pub fn secrets(&self) -> Option<&Secrets> {
+        self.secrets.as_ref()
+    }
+
+    /// How long things last.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// What the join token of this hash is for, if it is still good at `now_ms`.
+    pub fn token(&self, token: &KeyHash, now_ms: u64) -> Option<Role> {
+        self.tokens.iter().find(|known| known.hash == *token && known.is_good(now_ms)).map(|known| known.role)
+    }
+
+    /// The node of this name.
+    pub fn node_named(&self, name: &str) -> Option<(NodeId, &Node)> {
+        self.nodes.iter().find(|(_, node)| node.view.server_name == name).map(|(id, node)| (*id, node))
+    }
+
+    /// Every node.
+    pub fn nodes(&self) -> &BTreeMap<NodeId, Node> {
+        &self.nodes
     }
 
     /// When [`Input::Timeout`] is due, in ms.
@@ -186,6 +260,11 @@ impl Registry {
     /// Whether there is a channel with this key and policy.
     pub fn has(&self, channel: &ChannelName, key: &KeyHash, policy: Policy) -> bool {
         self.channels.get(channel).is_some_and(|known| known.key.as_ref() == Some(key) && known.policy == policy)
+    }
+
+    /// Whether a channel has this key.
+    pub fn knows(&self, key: &KeyHash) -> bool {
+        self.channel_of(key).is_some()
     }
 
     /// The channels there are.
@@ -209,7 +288,7 @@ impl Registry {
     pub fn handle(&mut self, index: u64, now_ms: u64, input: Input, out: &mut Vec<Output>) {
         let at = At { index: index.max(self.revision + 1), now_ms: now_ms.max(self.now_ms) };
         let reply = match input {
-            Input::Claim { key, origin } => self.claim(at, &key, origin, out).map(Some),
+            Input::Claim { key, origin, nonce } => self.claim(at, &key, origin, nonce, out).map(Some),
             Input::Live { channel, epoch } => self.change(at, &channel, out, |c, _| c.live(epoch)),
             Input::Heard { channel, epoch, heard } => self.change(at, &channel, out, |c, _| c.heard(epoch, heard)),
             Input::Release { channel, epoch, how } => {
@@ -221,24 +300,41 @@ impl Registry {
             Input::Timeout => self.change_all(at, out, |channel, times| channel.expire(at.now_ms, times)),
             Input::PutChannel { channel, key, policy } => self.put_channel(at, channel, key, policy, out),
             Input::RemoveChannel { channel } => self.remove_channel(at, &channel, out),
-            Input::PutNode { node, view } => self.put_node(at, node, Some(view), out),
-            Input::RemoveNode { node } => self.put_node(at, node, None, out),
+            Input::PutNode { node, view } => self.put_node(at, node, Node::new(view), out),
+            Input::Found(secrets) => self.found(at, secrets, out),
+            Input::PutToken(token) => self.put_token(at, token, out),
+            Input::Join { token, name } => self.join(at, &token, name, out),
+            Input::Renewed { node, view, life } => self.renewed(at, node, view, life, out),
+            Input::NodeLost { node } => self.set_state(at, node, NodeState::Lost, out),
+            Input::DrainNode { node, draining } => {
+                self.set_state(at, node, if draining { NodeState::Draining } else { NodeState::Active }, out)
+            }
+            Input::RemoveNode { node } => self.remove_node(at, node, out),
         };
         out.push(Output::Reply(reply));
     }
 
-    fn claim(&mut self, at: At, key: &KeyHash, origin: NodeId, out: &mut Vec<Output>) -> Result<Claimed, Refused> {
+    fn claim(
+        &mut self,
+        at: At,
+        key: &KeyHash,
+        origin: NodeId,
+        nonce: u64,
+        out: &mut Vec<Output>,
+    ) -> Result<Claimed, Refused> {
         let name = self.channel_of(key).ok_or(Refused::UnknownKey)?;
         let epoch = Epoch(at.index);
         let channel = self.channels.get_mut(&name).ok_or(Refused::UnknownKey)?;
-        let granted = channel.claim(at.now_ms, epoch, origin, &self.times).inspect_err(|refused| {
+        if let Some((epoch, granted)) = channel.granted_before(origin, nonce) {
+            return Ok(claimed(name, epoch, granted));
+        }
+        let granted = channel.claim(at.now_ms, epoch, origin, nonce, &self.times).inspect_err(|refused| {
             if let Refused::Fighting { takeovers } = *refused {
                 out.push(Output::Alert(Alert::Fighting { channel: name.clone(), takeovers }));
             }
         })?;
         self.advance(at, vec![name.clone()], vec![], out);
-        let prior = granted.prior.map(|prior| (prior.epoch, prior.origin));
-        Ok(Claimed { channel: name, session: granted.session, epoch, msn_base: granted.msn_base, prior })
+        Ok(claimed(name, epoch, granted))
     }
 
     fn channel_of(&self, key: &KeyHash) -> Option<ChannelName> {
@@ -292,17 +388,6 @@ impl Registry {
         Ok(None)
     }
 
-    fn put_node(&mut self, at: At, node: NodeId, view: Option<NodeView>, out: &mut Vec<Output>) -> Reply {
-        if self.nodes.get(&node) != view.as_ref() {
-            match view {
-                Some(view) => self.nodes.insert(node, view),
-                None => self.nodes.remove(&node),
-            };
-            self.advance(at, vec![], vec![node], out);
-        }
-        Ok(None)
-    }
-
     /// Moves to the input's log index and tells what changed under it.
     fn advance(&mut self, at: At, channels: Vec<ChannelName>, nodes: Vec<NodeId>, out: &mut Vec<Output>) {
         (self.revision, self.now_ms) = (at.index, at.now_ms);
@@ -310,9 +395,14 @@ impl Registry {
         out.push(Output::Changed(Delta {
             revision: self.revision,
             channels: channels.into_iter().map(|name| (name.clone(), view_of(&name))).collect(),
-            nodes: nodes.into_iter().map(|node| (node, self.nodes.get(&node).cloned())).collect(),
+            nodes: nodes.into_iter().map(|id| (id, self.nodes.get(&id).map(|node| node.view.clone()))).collect(),
         }));
     }
+}
+
+fn claimed(channel: ChannelName, epoch: Epoch, granted: Granted) -> Claimed {
+    let prior = granted.prior.map(|prior| (prior.epoch, prior.origin));
+    Claimed { channel, session: granted.session, epoch, msn_base: granted.msn_base, prior }
 }
 
 #[cfg(test)]

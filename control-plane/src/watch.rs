@@ -14,7 +14,7 @@ use freshet_proto::{
     message::{MAX_FRAME, Request, WatchEvent},
     quic::{Pool, QuicError, Reader, Responder, within},
     random::Random,
-    view::{Delta, Position, View},
+    view::{Delta, NodeView, Position, Role, View},
 };
 use tokio::{
     sync::watch,
@@ -36,11 +36,17 @@ pub const PAUSE: Duration = Duration::from_millis(500);
 /// How often the view is written to disk at most.
 pub const KEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Answers [`Request::Watch`] until the watcher leaves or the registry goes.
+/// Answers [`Request::Watch`] until the watcher leaves or the registry goes. While `is_current` says no, because the node
+/// that answers has lost touch, there are no bookmarks, so that watchers turn elsewhere.
 ///
 /// # Errors
 /// See [`QuicError`].
-pub async fn serve(feed: &Feed, after: Option<Position>, mut reply: Responder) -> Result<(), QuicError> {
+pub async fn serve(
+    feed: &Feed,
+    after: Option<Position>,
+    mut reply: Responder,
+    is_current: impl Fn() -> bool,
+) -> Result<(), QuicError> {
     let mut at = after;
     let mut bookmark = interval(BOOKMARK);
     bookmark.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -57,7 +63,7 @@ pub async fn serve(feed: &Feed, after: Option<Position>, mut reply: Responder) -
             biased;
             () = &mut left => return Ok(()),
             () = moved => {}
-            _ = bookmark.tick() => {
+            _ = bookmark.tick() => if is_current() {
                 let revision = at.map_or(0, |at| at.revision);
                 reply.write_frame(&WatchEvent::Bookmark(revision)).await?;
             }
@@ -82,51 +88,55 @@ async fn catch_up(feed: &Feed, at: Option<Position>, reply: &mut Responder) -> R
     }
 }
 
-/// Follows the view of the registry at `addr` until every receiver is dropped. Starts with the view kept in `dir` if
-/// there is one, else with an empty one, whose `cluster` is 0.
-pub fn follow(
-    pool: Pool,
-    addr: std::net::SocketAddr,
-    server_name: String,
-    dir: Option<&Path>,
-    random: Random,
-) -> watch::Receiver<Arc<View>> {
+/// Follows the registry's view until every receiver is dropped: at one of `seeds` or of the control nodes that the view
+/// names, and at the next one whenever that one is lost or falls silent. Starts with the view kept in `dir` if there is
+/// one, else with an empty one, whose `cluster` is 0.
+pub fn follow(pool: Pool, seeds: Vec<NodeView>, dir: Option<&Path>, random: Random) -> watch::Receiver<Arc<View>> {
     let path = dir.map(|dir| dir.join(KEPT));
     let kept = path.as_deref().and_then(read_kept).unwrap_or_default();
     let (sender, receiver) = watch::channel(Arc::new(kept));
     if let Some(path) = path {
         tokio::spawn(keep(path, receiver.clone()));
     }
-    let follower = Follower { pool, addr, server_name, random, view: sender };
+    let turn = random.below(1 + seeds.len() as u64) as usize;
+    let follower = Follower { pool, seeds, turn, random, view: sender };
     tokio::spawn(follower.run());
     receiver
 }
 
 struct Follower {
     pool: Pool,
-    addr: std::net::SocketAddr,
-    server_name: String,
+    seeds: Vec<NodeView>,
+    /// Whose turn it is among the candidates: at first anybody's, so that watchers spread.
+    turn: usize,
     random: Random,
     view: watch::Sender<Arc<View>>,
 }
 
 impl Follower {
-    async fn run(self) {
-        let mut was_up = true;
+    async fn run(mut self) {
+        let (mut was_up, mut misses) = (true, 0);
         loop {
+            let candidates = candidates(&self.seeds, &self.view.borrow());
+            let Some(registry) = candidates.get(self.turn % candidates.len().max(1)).cloned() else { return };
             let mut heard = false;
             let error = tokio::select! {
                 biased;
                 () = self.view.closed() => return,
-                error = self.attend(&mut heard) => error,
+                error = self.attend(&registry, &mut heard) => error,
             };
+            self.turn = self.turn.wrapping_add(1);
+            misses = if heard { 0 } else { misses + 1 };
             if heard || was_up {
-                warn!(registry = %self.addr, %error, "lost the registry; going on with what is known");
+                warn!(registry = %registry.quic, %error, "lost the registry; going on with what is known");
                 was_up = false;
             } else {
-                debug!(registry = %self.addr, %error, "the registry is still lost");
+                debug!(registry = %registry.quic, %error, "the registry is still lost");
             }
-            sleep(self.pause(&error)).await;
+            // Another one may be there at once; when all have been asked, there is time.
+            if misses == 0 || misses % candidates.len() == 0 {
+                sleep(self.pause(&error)).await;
+            }
         }
     }
 
@@ -140,8 +150,8 @@ impl Follower {
     }
 
     /// Watches until something goes wrong.
-    async fn attend(&self, heard: &mut bool) -> QuicError {
-        let mut events = match self.watch().await {
+    async fn attend(&self, registry: &NodeView, heard: &mut bool) -> QuicError {
+        let mut events = match self.watch(registry).await {
             Ok(events) => events,
             Err(error) => return error,
         };
@@ -151,15 +161,15 @@ impl Follower {
                 Err(error) => return error,
             }
             if !*heard {
-                info!(registry = %self.addr, "following the registry");
+                info!(registry = %registry.quic, "following the registry");
             }
             *heard = true;
         }
     }
 
-    async fn watch(&self) -> Result<Reader, QuicError> {
+    async fn watch(&self, registry: &NodeView) -> Result<Reader, QuicError> {
         let after = Some(self.view.borrow().position()).filter(|at| at.cluster != 0);
-        self.pool.request(self.addr, &self.server_name, &Request::Watch { after }).await
+        self.pool.request(registry.quic, &registry.server_name, &Request::Watch { after }).await
     }
 
     fn take(&self, event: WatchEvent) {
@@ -189,6 +199,18 @@ impl Follower {
             newer
         });
     }
+}
+
+/// Whom to ask: the control nodes that the view names, then the seeds that are none of them. No address twice.
+pub(crate) fn candidates(seeds: &[NodeView], view: &View) -> Vec<NodeView> {
+    let reachable = |node: &&NodeView| node.role == Role::Control && node.quic.port() != 0;
+    let mut all: Vec<NodeView> = view.nodes.values().filter(reachable).cloned().collect();
+    for seed in seeds {
+        if all.iter().all(|known| known.quic != seed.quic) {
+            all.push(seed.clone());
+        }
+    }
+    all
 }
 
 async fn next(events: &mut Reader) -> Result<WatchEvent, QuicError> {

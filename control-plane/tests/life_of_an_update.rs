@@ -26,7 +26,7 @@ struct Registry(Feed);
 impl Handler for Registry {
     async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
         let Request::Watch { after } = request else { return Ok(()) };
-        watch::serve(&self.0, after, reply).await
+        watch::serve(&self.0, after, reply, || true).await
     }
 }
 
@@ -109,7 +109,7 @@ fn config(addr: SocketAddr) -> Config {
             policy: Policy::Newest,
         }],
         node: NodeId(1),
-        view: NodeView { role: Role::Origin, quic: addr, server_name: "origin".to_owned() },
+        view: NodeView::new(Role::Origin, addr, "origin"),
         times: Times::default(),
     }
 }
@@ -119,7 +119,7 @@ fn anywhere() -> SocketAddr {
 }
 
 fn follow(pool: Pool, addr: SocketAddr, dir: Option<&Path>) -> Receiver<Arc<View>> {
-    watch::follow(pool, addr, "origin".to_owned(), dir, Random::system())
+    watch::follow(pool, vec![NodeView::new(Role::Origin, addr, "origin")], dir, Random::system())
 }
 
 async fn until(views: &mut Receiver<Arc<View>>, what: &str, wanted: impl Fn(&View) -> bool) -> Arc<View> {

@@ -33,11 +33,7 @@ fn config(names: &[&str]) -> Config {
     Config {
         channels: names.iter().map(|name| channel(name)).collect(),
         node: ORIGIN,
-        view: NodeView {
-            role: Role::Origin,
-            quic: "127.0.0.1:4430".parse().unwrap(),
-            server_name: "origin".to_owned(),
-        },
+        view: NodeView::new(Role::Origin, "127.0.0.1:4430".parse().unwrap(), "origin"),
         times: Times::default(),
     }
 }

@@ -103,7 +103,7 @@ fn edge() -> Edge {
     let epochs = vec![EpochView { epoch: Epoch(1), origin: NodeId(1) }];
     let channel = ChannelView { state: ChannelState::Live, session: Some(SessionId(1)), epochs };
     let quic = SocketAddr::from(([127, 0, 0, 1], 1));
-    let node = NodeView { role: Role::Origin, quic, server_name: "origin".to_owned() };
+    let node = NodeView::new(Role::Origin, quic, "origin");
     let channels = [("ada".parse().expect("a name"), channel)].into();
     let view = View { revision: 1, channels, nodes: [(NodeId(1), node)].into(), ..View::default() };
     let (sender, view) = watch::channel(Arc::new(view));

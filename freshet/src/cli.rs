@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use freshet_proto::{id::ChannelName, registry::Policy, view::Role};
 
 use crate::config::{self, ConfigError, Loaded, Override};
 
@@ -23,11 +24,25 @@ pub struct Cli {
 pub enum Command {
     /// Run everything in one process, on this machine, for yourself.
     Dev(Box<crate::dev::Dev>),
+    /// Run a control node: with others it keeps who may publish, who is live and which nodes there are.
+    Control(Box<ControlArgs>),
     /// Run an origin: it takes encoders, packages what they send and offers it to edges.
     Origin(Box<Settings>),
     /// Run an edge: it serves viewers.
     Edge(Box<Settings>),
-    /// Make the small certificate authority of the nodes, and certificates with it.
+    /// Let nodes join, see how they are, drain and remove them.
+    Node {
+        /// What to do.
+        #[command(subcommand)]
+        command: Box<NodeCommand>,
+    },
+    /// Make channels and their stream keys.
+    Channel {
+        /// What to do.
+        #[command(subcommand)]
+        command: Box<ChannelCommand>,
+    },
+    /// Make the small certificate authority of nodes that have no control plane, and certificates with it.
     Ca {
         /// What to make.
         #[command(subcommand)]
@@ -48,6 +63,167 @@ pub enum Command {
     },
     /// Print the version.
     Version,
+}
+
+/// `freshet control`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ControlArgs {
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<ControlCommand>,
+    /// Begin a new platform with this node, named by node.name, if it has not joined one. Afterwards it changes nothing.
+    #[arg(long)]
+    pub bootstrap: bool,
+    /// Everything that can be configured.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What can be done with what the control nodes keep.
+#[derive(Debug, Subcommand)]
+pub enum ControlCommand {
+    /// Write everything that the control nodes agree on to a file: channels, nodes, sessions, and the platform's secrets.
+    Backup {
+        /// The file, made anew, readable by its owner alone.
+        file: PathBuf,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// Begin anew from a backup, with this node alone: for when most control nodes are lost. Its data directory is empty.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// The control node to be.
+        #[command(flatten)]
+        at: Settings,
+    },
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON value.
+    Json,
+}
+
+/// What can be done with nodes. All but `join` are run on a control node's host, with its configuration.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Make a token with which nodes may join. Hand it over as a secret.
+    Token {
+        /// What they will be: control, origin or edge.
+        #[arg(long)]
+        role: Role,
+        /// For how long it is good, as in 30m, 1h or 2d.
+        #[arg(long, default_value = "1h", value_parser = seconds)]
+        valid: u64,
+        /// How many nodes may use it.
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// Make this machine a node: its papers are put into node.data, and it can be started.
+    Join {
+        /// The token, or a file that holds it as @FILE, or - for standard input.
+        #[arg(long, env = "FRESHET_JOIN_TOKEN", hide_env_values = true)]
+        token: String,
+        /// Its name: a host name, which no other node has.
+        #[arg(long)]
+        name: String,
+        /// Where its papers go (`--data` or node.data).
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// List the nodes.
+    Ls {
+        /// How the answer is written.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// Let a node take nothing new; what it has goes on.
+    Drain {
+        /// Its name.
+        name: String,
+        /// Let it work again.
+        #[arg(long)]
+        undo: bool,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// Forget a node. Its publishers count as lost, its certificate is renewed no more; a control node loses its vote.
+    Remove {
+        /// Its name.
+        name: String,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+}
+
+/// What can be done with channels, on a control node's host.
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Make a channel, or give it a new stream key, which is printed this once. Whoever publishes goes on.
+    Put {
+        /// Its name: where it is watched.
+        name: ChannelName,
+        /// What becomes of a second encoder while the first is live: newest wins, silent (wins if the first is), reject.
+        #[arg(long, default_value = "newest", value_parser = policy)]
+        policy: Policy,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// List the channels and whether they are live.
+    Ls {
+        /// How the answer is written.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// Remove a channel; its session ends.
+    Rm {
+        /// Its name.
+        name: ChannelName,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    match text {
+        "newest" => Ok(Policy::Newest),
+        "silent" => Ok(Policy::Silent),
+        "reject" => Ok(Policy::Reject),
+        _ => Err("newest, silent or reject".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no duration: write it as in 30m, 1h or 2d");
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)
 }
 
 /// What the authority can do.
@@ -198,6 +374,14 @@ pub fn version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        assert_eq!((seconds("30m"), seconds("2d")), (Ok(1800), Ok(172_800)));
+        for bad in ["", "h", "30", "-1h", "1.5h", "99999999999999999999d", "ä"] {
+            assert!(seconds(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

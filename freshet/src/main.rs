@@ -1,7 +1,7 @@
 //! The binary: every role, its configuration and its command line.
 //!
 //! ```text
-//! arguments ─▶ cli ─▶ config (defaults < file < environment < flags) ─▶ a role: dev · origin · edge ─▶ exit code
+//! arguments ─▶ cli ─▶ config (defaults < file < environment < flags) ─▶ a role: dev · control · origin · edge ─▶ exit code
 //! ```
 //! Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong configuration (`EX_CONFIG` of sysexits).
 
@@ -17,6 +17,7 @@ mod lint;
 mod logging;
 mod metrics;
 mod node;
+mod operate;
 mod ports;
 mod redirect;
 mod role;
@@ -53,6 +54,12 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Dev(dev) => block_on(dev.run())?,
+        Command::Control(args) => match args.command {
+            Some(command) => block_on(operate::control(command))?,
+            None => block_on(role::control(args.settings.load()?.config, args.bootstrap))?,
+        },
+        Command::Node { command } => block_on(operate::node(*command))?,
+        Command::Channel { command } => block_on(operate::channel(*command))?,
         Command::Origin(settings) => block_on(role::origin(settings.load()?.config))?,
         Command::Edge(settings) => block_on(role::edge(settings.load()?.config))?,
         Command::Ca { command } => match command {

@@ -1,10 +1,17 @@
-//! `freshet origin` and `freshet edge`: configuration → checks → bind → serve → drain.
+//! `freshet control`, `freshet origin` and `freshet edge`: configuration → checks → bind → serve → drain.
+//!
+//! A node that has joined a platform finds its papers in its data directory: they say who it is and which control nodes to
+//! ask. Without papers an origin keeps a registry of its own, and edges learn from that origin.
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use freshet_control_plane::local::ChannelConfig;
-use freshet_proto::{id::NodeId, quic::Identity};
+use freshet_proto::{
+    id::NodeId,
+    quic::Identity,
+    view::{NodeView, Role},
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -12,10 +19,47 @@ use crate::{
     config::{Config, ConfigError},
     life::Signals,
     logging, metrics,
-    node::{EdgeNode, EdgePlan, OriginNode, OriginPlan, Upstream, World},
+    node::{ControlNode, ControlPlan, EdgeNode, EdgePlan, Member, OriginNode, OriginPlan, Papers, Registry, World},
     ports::{self, Port},
     tls::Certificate,
 };
+
+/// Runs a control node until it is told to stop, or until its disk fails.
+///
+/// # Errors
+/// A wrong configuration, a port or file that can't be had, or a disk that fails.
+pub async fn control(config: Config, bootstrap: bool) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    let mut signals = Signals::new().context("heeding signals")?;
+    let metrics = metrics::install()?;
+    let world = World::system();
+    let plan = ControlPlan {
+        data: config.node.data.clone(),
+        quic: port("node (QUIC)", config.listen.quic, "listen.quic"),
+        advertise: advertised(&config)?,
+        raft: config.control.raft.clone(),
+        times: config.registry,
+        found: bootstrap.then(|| config.node.name.clone()),
+    };
+    let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
+    let node = Arc::new(ControlNode::start(plan, &world).await?);
+    info!(quic = %node.quic, admin = %admin.local_addr()?, "the control node listens");
+    let checked = node.clone();
+    let checks: Checks = Arc::new(move || checked.checks());
+    tokio::spawn(admin::serve(admin, metrics, checks));
+    tokio::select! {
+        () = signals.until_stop(|| info!("told to reload: a control node has nothing to read again")) => {}
+        why = node.failed() => anyhow::bail!("this control node has stopped: {why}"),
+    }
+    let drained = node.clone();
+    signals
+        .drain(async move {
+            drained.drain().await;
+            drained.close().await;
+        })
+        .await;
+    Ok(())
+}
 
 /// Runs an origin until it is told to stop.
 ///
@@ -27,7 +71,7 @@ pub async fn origin(config: Config) -> anyhow::Result<()> {
     let metrics = metrics::install()?;
     let world = World::system();
     let certificate = certificate(&config)?;
-    let plan = origin_plan(&config, certificate.clone())?;
+    let plan = joined_origin_plan(&config, certificate.clone())?;
     let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
     let node = Arc::new(OriginNode::start(plan, &world).await?);
     info!(rtmp = %node.rtmp, rtmps = ?node.rtmps, quic = %node.quic, admin = %admin.local_addr()?, "the origin listens");
@@ -92,6 +136,17 @@ pub fn check(config: &Config) -> Result<Vec<&'static str>, ConfigError> {
     let mut roles = Vec::new();
     validate(config)?;
     certificate(config)?;
+    let joined = Papers::load(&config.node.data)
+        .map_err(|error| ConfigError::Invalid { key: "node.data", what: format!("{error:#}") })?;
+    if let Some(papers) = joined {
+        advertised(config)?;
+        roles.push(match papers.role {
+            Role::Control => "control",
+            Role::Origin => "origin",
+            _ => "edge",
+        });
+        return Ok(roles);
+    }
     if !config.channels.is_empty() {
         origin_plan(config, None)?;
         roles.push("origin");
@@ -109,15 +164,51 @@ fn port(what: &'static str, addr: SocketAddr, key: &str) -> Port {
     Port { what, addr, flag }
 }
 
+/// The papers of a node that has joined as `role`.
+fn papers(config: &Config, role: Role) -> anyhow::Result<Option<Papers>> {
+    let papers = Papers::load(&config.node.data)?;
+    if let Some(other) = papers.as_ref().filter(|papers| papers.role != role) {
+        anyhow::bail!("{} joined as {}: start it with `freshet {}`", other.name, other.role, other.role);
+    }
+    Ok(papers)
+}
+
+/// As its papers say, where it has some.
+fn joined_origin_plan(config: &Config, certificate: Option<Certificate>) -> anyhow::Result<OriginPlan> {
+    let Some(papers) = papers(config, Role::Origin)? else { return Ok(origin_plan(config, certificate)?) };
+    if !config.channels.is_empty() {
+        warn!("[[channels]] are ignored: this origin has joined a platform, which keeps them (`freshet channel put`)");
+    }
+    let data = config.node.data.clone();
+    let identity = papers.identity(&data)?;
+    Ok(origin_plan_with(
+        config,
+        papers.id,
+        identity,
+        Registry::Platform { data, control: papers.control },
+        certificate,
+    )?)
+}
+
 fn origin_plan(config: &Config, certificate: Option<Certificate>) -> Result<OriginPlan, ConfigError> {
+    let dir = config.node.data.join("registry");
+    let registry = Registry::Own { dir, channels: channels(config)?, times: config.registry };
+    origin_plan_with(config, NodeId(config.node.id), identity(config)?, registry, certificate)
+}
+
+fn origin_plan_with(
+    config: &Config,
+    id: NodeId,
+    identity: Identity,
+    registry: Registry,
+    certificate: Option<Certificate>,
+) -> Result<OriginPlan, ConfigError> {
     validate(config)?;
     let rtmps = port("RTMPS", config.listen.rtmps, "listen.rtmps");
     Ok(OriginPlan {
-        id: NodeId(config.node.id),
-        identity: identity(config)?,
-        registry: config.node.data.join("registry"),
-        channels: channels(config)?,
-        times: config.registry,
+        id,
+        identity,
+        registry,
         config: config.origin.clone(),
         rtmp: port("RTMP", config.listen.rtmp, "listen.rtmp"),
         rtmps: certificate.map(|certificate| (rtmps, certificate)),
@@ -130,9 +221,19 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
     validate(config)?;
     let https = port("HTTPS", config.listen.https, "listen.https");
     let redirects = certificate.is_some() && config.tls.redirect_http;
+    let (identity, registry, member) = match papers(config, Role::Edge)? {
+        None => (identity(config)?, vec![upstream(config).await?], None),
+        Some(papers) => {
+            let data = config.node.data.clone();
+            let quic = port("node (QUIC)", config.listen.quic, "listen.quic");
+            let identity = papers.identity(&data)?;
+            (identity, papers.control, Some(Member { id: papers.id, data, quic, advertise: advertised(config)? }))
+        }
+    };
     Ok(EdgePlan {
-        identity: identity(config)?,
-        upstream: upstream(config).await?,
+        identity,
+        registry,
+        member,
         kept: Some(config.node.data.clone()),
         config: config.edge.clone(),
         http: port("HTTP", config.listen.http, "listen.http"),
@@ -198,7 +299,7 @@ fn advertised(config: &Config) -> Result<Option<SocketAddr>, ConfigError> {
 }
 
 /// Reads `HOST:PORT` or `NAME@ADDRESS:PORT`.
-async fn upstream(config: &Config) -> Result<Upstream, ConfigError> {
+async fn upstream(config: &Config) -> Result<NodeView, ConfigError> {
     let key = "quic.origin";
     let remedy = "say where the origin listens for nodes, as HOST:PORT or NAME@ADDRESS:PORT".to_owned();
     let text = config.quic.origin.as_deref().ok_or(ConfigError::Missing { key, remedy })?;
@@ -209,8 +310,7 @@ async fn upstream(config: &Config) -> Result<Upstream, ConfigError> {
         .await
         .map_err(|error| invalid(format!("{target} can't be resolved: {error}; or write NAME@ADDRESS:PORT")))?;
     let addr = found.next().ok_or_else(|| invalid(format!("{host} has no address")))?;
-    let server_name = name.unwrap_or(host).trim_matches(['[', ']']).to_owned();
-    Ok(Upstream { addr, server_name })
+    Ok(NodeView::new(Role::Origin, addr, name.unwrap_or(host).trim_matches(['[', ']'])))
 }
 
 #[cfg(test)]
@@ -221,7 +321,7 @@ mod tests {
         let mut config = Config::default();
         config.quic.origin = Some(text.to_owned());
         let upstream = upstream(&config).await.map_err(|error| error.to_string())?;
-        Ok((upstream.server_name, upstream.addr.to_string()))
+        Ok((upstream.server_name, upstream.quic.to_string()))
     }
 
     #[tokio::test]

@@ -48,7 +48,7 @@ pub async fn origin(run: Run, disk: MemoryStore, life: u64, seen: impl FnOnce(Or
     let (clock, random) = (run.clock(ORIGIN), run.random("origin-node", life));
     let quic = SocketAddr::new(turmoil::lookup(ORIGIN), QUIC);
     let endpoint = run.endpoint(ORIGIN, QUIC, life).await?;
-    let view = NodeView { role: Role::Origin, quic, server_name: ORIGIN.to_owned() };
+    let view = NodeView::new(Role::Origin, quic, ORIGIN);
     let channels = vec![ChannelConfig { name: "ada".parse()?, key: KEY.to_owned(), policy: Policy::Newest }];
     let config = Config { channels, node: NodeId(1), view, times: Times::default() };
     let local = spawn_over(disk, Pepper([1; 32]), config, clock.clone(), &random).await?;
@@ -80,7 +80,7 @@ struct OriginNode {
 impl Handler for OriginNode {
     async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
         match request {
-            Request::Watch { after } => watch::serve(&self.feed, after, reply).await,
+            Request::Watch { after } => watch::serve(&self.feed, after, reply, || true).await,
             other => self.origin.handle(other, reply).await,
         }
     }
@@ -92,8 +92,8 @@ impl Handler for OriginNode {
 /// When it can't start.
 pub async fn follower(run: &Run, life: u64) -> Result<(Pool, Receiver<Arc<View>>), QuicError> {
     let pool = Pool::new(&run.endpoint(EDGE, QUIC, life).await?);
-    let registry = SocketAddr::new(turmoil::lookup(ORIGIN), QUIC);
-    let views = watch::follow(pool.clone(), registry, ORIGIN.to_owned(), None, run.random("edge-view", life));
+    let registry = NodeView::new(Role::Origin, SocketAddr::new(turmoil::lookup(ORIGIN), QUIC), ORIGIN);
+    let views = watch::follow(pool.clone(), vec![registry], None, run.random("edge-view", life));
     Ok((pool, views))
 }
 

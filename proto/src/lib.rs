@@ -1,6 +1,7 @@
 //! What nodes say to each other and to clients: ids, object names, the verbs of the node protocol, the view and the
 //! registry's commands. Only [`quic`] does I/O; only [`clock`] reads the wall clock; only [`random`] makes randomness.
 
+pub mod admin;
 pub mod clock;
 pub mod id;
 pub mod message;

@@ -1,20 +1,26 @@
 //! The node protocol's messages, ALPN [`ALPN`]: one bidirectional QUIC stream per request.
 //!
 //! ```text
-//! asker  ──▶ frame(Request)                          then the asker finishes its half
-//! FETCH  ◀── frame(FetchReply) · `length` bytes · FIN
-//! FOLLOW ◀── { frame(FollowEvent) · its payload }* · FIN
-//! WATCH  ◀── { frame(WatchEvent) }*
+//! asker     ──▶ frame(Request) · its body, if it has one  then the asker finishes its half
+//! FETCH     ◀── frame(FetchReply) · `length` bytes · FIN
+//! FOLLOW    ◀── { frame(FollowEvent) · its payload }* · FIN
+//! WATCH     ◀── { frame(WatchEvent) }*
+//! CONSENSUS ◀── frame(length) · `length` bytes · FIN
+//! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY ◀── frame(Result<…, Denied>) · FIN
 //! ```
+//! FETCH and FOLLOW move media, WATCH the view; the rest is asked of control nodes. JOIN alone may be asked without a
+//! certificate: it is how a node gets one.
 //! A frame is a big-endian `u32` length and that many bytes of postcard, at most [`MAX_FRAME`]. Payloads are raw bytes
 //! whose lengths the frame before them tells. A stream that is reset or ends short is an error, never a clean end.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ChannelName, Epoch, Msn, SessionId, TrackName},
+    admin::AdminCommand,
+    id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
     object::ResourceName,
-    view::{Delta, Position, View},
+    registry::Command,
+    view::{Delta, NodeView, Position, View},
 };
 
 /// The protocol's name and version in the TLS handshake.
@@ -53,11 +59,129 @@ pub enum Request {
         /// What the asker has; `None` asks for a snapshot.
         after: Option<Position>,
     },
+    /// One message of the consensus among control nodes; `length` bytes of body. Answered by such a body.
+    Consensus {
+        /// How many bytes the body has.
+        length: u32,
+    },
+    /// A change that an origin asks of the registry. Answered by `Result<Option<Claimed>, Denied>`.
+    Command {
+        /// Drawn anew for each change: a change that is asked twice happens once.
+        nonce: u64,
+        /// The change.
+        command: Command,
+    },
+    /// A node shows that it is alive and what it is now. Answered by `Result<Lease, Denied>`.
+    Renew {
+        /// Who.
+        node: NodeId,
+        /// What others may know of it.
+        view: NodeView,
+        /// Drawn anew by each process: publishers of the one before are lost.
+        life: u64,
+    },
+    /// A control node that has joined asks for its place in the consensus. Answered by `Result<(), Denied>`.
+    Enlist {
+        /// Who.
+        node: NodeId,
+        /// What others may know of it.
+        view: NodeView,
+    },
+    /// What an operator asks, from a control node's host. Answered by `Result<AdminReply, Denied>`.
+    Admin(AdminCommand),
+    /// Who wants to be a node presents a join token. Answered by `Result<Joined, Denied>`.
+    Join(Join),
+    /// A node asks for a new certificate before its own runs out. Answered by `Result<Certified, Denied>`.
+    Certify {
+        /// A certificate signing request (PKCS #10, RFC 2986), DER.
+        request: Vec<u8>,
+    },
+}
+
+/// What a node that wants to join presents.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The token's secret part. Never logged.
+    pub token: String,
+    /// The name it wants.
+    pub name: String,
+    /// A certificate signing request (PKCS #10, RFC 2986), DER.
+    pub request: Vec<u8>,
+}
+
+impl std::fmt::Debug for Join {
+    /// Leaves the token out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Join({})", self.name)
+    }
+}
+
+/// What a node that has joined is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Its number.
+    pub node: NodeId,
+    /// What it is for.
+    pub role: crate::view::Role,
+    /// Its certificate and the authority's.
+    pub certified: Certified,
+    /// The control nodes there are.
+    pub control: Vec<NodeView>,
+}
+
+/// A certificate, PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certified {
+    /// The node's.
+    pub certificate: String,
+    /// The authority's.
+    pub authority: String,
+}
+
+/// For how long a node that has shown itself counts as alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Milliseconds from now.
+    pub ttl_ms: u64,
+    /// Whether the node is to take nothing new.
+    pub draining: bool,
+}
+
+/// Why a control node did not do what was asked of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// Another control node leads: ask that one.
+    #[error("another control node leads")]
+    Elsewhere(Option<NodeView>),
+    /// The registry says no.
+    #[error(transparent)]
+    Refused(#[from] crate::registry::Refused),
+    /// The asker's doing: it may not ask that.
+    #[error("{0}")]
+    Forbidden(String),
 }
 
 impl Request {
     /// The longest request frame, in bytes.
-    pub const MAX_FRAME: usize = 1024;
+    pub const MAX_FRAME: usize = 4096;
+
+    /// The longest body, in bytes: a snapshot of the registry with 100,000 channels is about 20 MB before it is
+    /// compressed.
+    pub const MAX_BODY: u32 = 64 << 20;
+
+    /// How many bytes follow the request's frame.
+    pub fn body_length(&self) -> u32 {
+        match self {
+            Self::Consensus { length } => *length,
+            _ => 0,
+        }
+    }
+
+    /// Whether it may come from someone who shows no certificate.
+    pub fn is_for_strangers(&self) -> bool {
+        matches!(self, Self::Join(_))
+    }
 
     /// Its verb, for metrics and logs.
     pub fn verb(&self) -> &'static str {
@@ -65,6 +189,13 @@ impl Request {
             Self::Fetch { .. } => "fetch",
             Self::Follow { .. } => "follow",
             Self::Watch { .. } => "watch",
+            Self::Consensus { .. } => "consensus",
+            Self::Command { .. } => "command",
+            Self::Renew { .. } => "renew",
+            Self::Enlist { .. } => "enlist",
+            Self::Admin(_) => "admin",
+            Self::Join(_) => "join",
+            Self::Certify { .. } => "certify",
         }
     }
 }

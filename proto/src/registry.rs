@@ -44,6 +44,19 @@ pub enum Command {
     },
 }
 
+/// What becomes of a second encoder that presents the key while the first is live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// The newest wins, unless they fight.
+    #[default]
+    Newest,
+    /// It wins only if the first was not heard for 2 s.
+    Silent,
+    /// It is refused.
+    Reject,
+}
+
 /// How a publisher went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Departure {
@@ -93,6 +106,43 @@ pub enum Refused {
     /// Ours. The publisher may retry.
     #[error("the registry did not answer; retry")]
     Unavailable,
+    /// The operator's doing: this origin is to take nothing new. The remedy: publish to another one.
+    #[error("this server takes no new encoders at present; publish to another one")]
+    Draining,
+    /// The operator's: there is no such node or channel. The remedy: look with `freshet node ls` or `channel ls`.
+    #[error("there is no {0} of that name")]
+    NoSuch(NoSuch),
+    /// The operator's: a node of that name is there. The remedy: choose another name, or remove that one first.
+    #[error("a node of that name is there already; choose another name, or `freshet node remove` that one first")]
+    NameTaken,
+    /// The joiner's: the token is unknown, used up, or has run out. The remedy: make a new one (`freshet node token`).
+    #[error("the join token is unknown, used up or has run out; make a new one with `freshet node token`")]
+    BadToken,
+    /// Ours: too many join tokens or nodes.
+    #[error("there are too many {0}; remove some first")]
+    TooMany(NoSuch),
+}
+
+/// What something is that isn't there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum NoSuch {
+    /// A node.
+    Node,
+    /// A channel.
+    Channel,
+    /// A join token.
+    Token,
+}
+
+impl std::fmt::Display for NoSuch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Node => "node",
+            Self::Channel => "channel",
+            Self::Token => "join token",
+        })
+    }
 }
 
 /// What the registry answers.

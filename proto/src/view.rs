@@ -82,6 +82,41 @@ pub struct NodeView {
     pub quic: SocketAddr,
     /// The name its certificate carries.
     pub server_name: String,
+    /// How it is.
+    pub state: NodeState,
+}
+
+impl NodeView {
+    /// A node that is there.
+    pub fn new(role: Role, quic: SocketAddr, server_name: &str) -> Self {
+        Self { role, quic, server_name: server_name.to_owned(), state: NodeState::Active }
+    }
+}
+
+/// How a node is, as the leader of the control plane sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum NodeState {
+    /// It has its certificate and was not heard of yet.
+    Joined,
+    /// It renews its lease.
+    #[default]
+    Active,
+    /// It is to take nothing new: an operator said so.
+    Draining,
+    /// Its lease has run out. What it held may still be there.
+    Lost,
+}
+
+impl std::fmt::Display for NodeState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Joined => "joined",
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Lost => "lost",
+        })
+    }
 }
 
 /// What a node is for.
@@ -92,7 +127,37 @@ pub enum Role {
     Origin,
     /// Serves viewers.
     Edge,
+    /// Keeps the registry.
+    Control,
 }
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Origin => "origin",
+            Self::Edge => "edge",
+            Self::Control => "control",
+        })
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        match text {
+            "origin" => Ok(Self::Origin),
+            "edge" => Ok(Self::Edge),
+            "control" => Ok(Self::Control),
+            _ => Err(UnknownRole),
+        }
+    }
+}
+
+/// The text is no role. Whoever wrote it is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a role is control, origin or edge")]
+pub struct UnknownRole;
 
 /// A point in the history of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

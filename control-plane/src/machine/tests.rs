@@ -37,8 +37,8 @@ fn input(words: &str) -> Input {
     let number: u64 = number.parse().unwrap();
     let (channel, epoch) = (ada(), Epoch(number));
     match verb {
-        "claim-at" => Input::Claim { key: pepper().hash(SECRET), origin: NodeId(number) },
-        "wrong-key-at" => Input::Claim { key: pepper().hash("sk_eve"), origin: NodeId(number) },
+        "claim-at" => Input::Claim { key: pepper().hash(SECRET), origin: NodeId(number), nonce: 0 },
+        "wrong-key-at" => Input::Claim { key: pepper().hash("sk_eve"), origin: NodeId(number), nonce: 0 },
         "live" => Input::Live { channel, epoch },
         "silent" => Input::Heard { channel, epoch, heard: false },
         "speaks" => Input::Heard { channel, epoch, heard: true },

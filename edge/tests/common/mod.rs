@@ -257,7 +257,7 @@ pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
 
 pub fn node(n: u64) -> (NodeId, NodeView) {
     let quic = SocketAddr::from(([127, 0, 0, 1], 4430 + n as u16));
-    (NodeId(n), NodeView { role: Role::Origin, quic, server_name: format!("origin-{n}") })
+    (NodeId(n), NodeView::new(Role::Origin, quic, &format!("origin-{n}")))
 }
 
 /// Channel `ada` in `state`, with its epochs and their origins.

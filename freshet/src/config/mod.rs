@@ -40,7 +40,9 @@ pub struct Config {
     pub tls: Tls,
     /// Logs.
     pub log: Log,
-    /// How long sessions outlive their publishers (origin).
+    /// How the control nodes agree (control).
+    pub control: Control,
+    /// How long sessions outlive their publishers (an origin without control nodes; control, when it founds a platform).
     pub registry: Times,
     /// Ingest, packaging and what is kept (origin).
     pub origin: freshet_origin::Config,
@@ -120,6 +122,14 @@ pub struct Quic {
     /// origin's certificate carries; `NAME@ADDRESS:PORT` where the name can't be resolved.
     #[serde(with = "optional")]
     pub origin: Option<String>,
+}
+
+/// How the control nodes agree.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// How fast the consensus reacts, and how much it keeps.
+    pub raft: freshet_control_plane::raft::Config,
 }
 
 /// Certificates for viewers and encoders, read again on SIGHUP.

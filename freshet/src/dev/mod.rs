@@ -20,6 +20,7 @@ use freshet_control_plane::local::ChannelConfig;
 use freshet_proto::{
     id::{ChannelName, NodeId},
     quic::Identity,
+    view::{NodeView, Role},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
@@ -32,7 +33,7 @@ use crate::{
     config::{Config, Listen, Override},
     life::Signals,
     logging, metrics,
-    node::{EdgeNode, EdgePlan, OriginNode, OriginPlan, Upstream, World},
+    node::{EdgeNode, EdgePlan, OriginNode, OriginPlan, Registry, World},
     ports::Port,
     role,
     tls::Certificate,
@@ -133,7 +134,7 @@ impl Dev {
         let house = House::open(self, config, metrics.clone()).await?;
         let stop_demo = CancellationToken::new();
         if self.demo {
-            let views = house.origin.feed.view();
+            let views = house.origin.view.clone();
             let to = demo::To { rtmp: house.addresses.rtmp, key: house.key.clone(), channel: self.channel.clone() };
             tokio::spawn(demo::publish(to, views, stop_demo.clone()));
         }
@@ -214,9 +215,7 @@ fn origin_plan(
     OriginPlan {
         id: ORIGIN,
         identity,
-        registry: home.registry(),
-        channels: vec![channel],
-        times: config.registry,
+        registry: Registry::Own { dir: home.registry(), channels: vec![channel], times: config.registry },
         config: config.origin.clone(),
         rtmp: port("RTMP", config.listen.rtmp, "--rtmp-port"),
         rtmps: Some((port("RTMPS", config.listen.rtmps, "--rtmps-port"), certificate)),
@@ -232,7 +231,8 @@ fn edge_plan(config: &Config, identity: Identity, origin: SocketAddr, certificat
     }
     EdgePlan {
         identity,
-        upstream: Upstream { addr, server_name: NODE_NAME.into() },
+        registry: vec![NodeView::new(Role::Origin, addr, NODE_NAME)],
+        member: None,
         kept: None,
         config: config.edge.clone(),
         http: port("HTTP", config.listen.http, "--http-port"),

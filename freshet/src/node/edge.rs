@@ -2,35 +2,33 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use freshet_control_plane::watch as registry;
+use anyhow::Context;
+use freshet_control_plane::{
+    remote::{Held, Remote, hold},
+    watch as registry,
+};
 use freshet_edge::Edge;
 use freshet_proto::{
+    id::NodeId,
     quic::{Endpoint, Identity, Pool, Tuning},
-    view::View,
+    view::{NodeView, Role, View},
 };
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::World;
+use super::{World, papers::keep_certified};
 use crate::{admin::Check, front::Front, ports::Port, redirect, tls::Certificate};
-
-/// The origin that an edge learns the view from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Where it listens for nodes.
-    pub addr: SocketAddr,
-    /// The name or address that its certificate carries.
-    pub server_name: String,
-}
 
 /// What an edge needs to start.
 pub struct EdgePlan {
     /// Its node certificate.
     pub identity: Identity,
-    /// Whom it learns from.
-    pub upstream: Upstream,
+    /// Whom it learns the view from: control nodes, or an origin that keeps the registry.
+    pub registry: Vec<NodeView>,
     /// Where the last view is kept over restarts.
     pub kept: Option<PathBuf>,
+    /// Its place among the nodes; `None` where there are no control nodes.
+    pub member: Option<Member>,
     /// Limits, deadlines, cache.
     pub config: freshet_edge::Config,
     /// Where viewers come.
@@ -39,6 +37,18 @@ pub struct EdgePlan {
     pub https: Option<(Port, Certificate)>,
     /// The port that plain HTTP sends viewers on to, 0 for that of `https`; `None` serves them where they are.
     pub redirect: Option<u16>,
+}
+
+/// An edge's place among the nodes of a platform.
+pub struct Member {
+    /// Its number.
+    pub id: NodeId,
+    /// Where its papers are.
+    pub data: PathBuf,
+    /// Where other nodes come.
+    pub quic: Port,
+    /// Where other nodes are told to come, if not at the address that is bound.
+    pub advertise: Option<SocketAddr>,
 }
 
 /// A running edge.
@@ -51,6 +61,7 @@ pub struct EdgeNode {
     pub https: Option<SocketAddr>,
     /// What it knows of the platform.
     pub view: watch::Receiver<Arc<View>>,
+    held: Option<watch::Receiver<Held>>,
     endpoint: Endpoint,
     no_more: CancellationToken,
 }
@@ -66,14 +77,28 @@ impl EdgeNode {
             Some((port, certificate)) => Some((port.listen().await?, certificate.https())),
             None => None,
         };
-        let endpoint = Endpoint::bind(any_port(plan.upstream.addr), &plan.identity, world.doors(), Tuning::default())?;
-        let pool = Pool::new(&endpoint);
-        let Upstream { addr, server_name } = plan.upstream;
-        let view = registry::follow(pool.clone(), addr, server_name, plan.kept.as_deref(), world.random.clone());
-        let edge = Edge::new(plan.config, view.clone(), pool, world.clock.clone(), world.random.clone())
+        let first = plan.registry.first().context("an edge needs somebody to learn from")?;
+        let at = match &plan.member {
+            Some(member) => {
+                member.quic.check_udp()?;
+                member.quic.addr
+            }
+            None => any_port(first.quic),
+        };
+        let endpoint = Endpoint::bind(at, &plan.identity, world.doors(), Tuning::default())?;
+        let (pool, random) = (Pool::new(&endpoint), world.random.clone());
+        let view = registry::follow(pool.clone(), plan.registry.clone(), plan.kept.as_deref(), random.clone());
+        let edge = Edge::new(plan.config, view.clone(), pool.clone(), world.clock.clone(), random.clone())
             .with_site(Arc::new(Front::new(view.clone())));
-        let mut node =
-            Self { edge, http: http.local_addr()?, https: None, view, endpoint, no_more: CancellationToken::new() };
+        let held = match plan.member {
+            Some(member) => {
+                let remote = Remote::new(pool, plan.registry, Some(view.clone()), random.clone());
+                Some(member.take_part(remote, &plan.identity, &endpoint, world)?)
+            }
+            None => None,
+        };
+        let no_more = CancellationToken::new();
+        let mut node = Self { edge, http: http.local_addr()?, https: None, view, held, endpoint, no_more };
         if let Some((listener, tls)) = https {
             node.https = Some(listener.local_addr()?);
             let (edge, no_more) = (node.edge.clone(), node.no_more.clone());
@@ -99,7 +124,8 @@ impl EdgeNode {
     pub fn checks(&self) -> Vec<Check> {
         let view = self.view.borrow();
         let (known, revision, channels) = (view.revision > 0, view.revision, view.channels.len());
-        let draining = self.no_more.is_cancelled();
+        let told = self.held.as_ref().is_some_and(|held| held.borrow().draining);
+        let draining = self.no_more.is_cancelled() || told;
         vec![
             Check { name: "view", ok: known, detail: format!("revision {revision}, {channels} channels") },
             Check {
@@ -119,6 +145,24 @@ impl EdgeNode {
     /// Takes leave of the other nodes.
     pub async fn close(&self) {
         self.endpoint.close().await;
+    }
+}
+
+impl Member {
+    /// Shows itself to the control plane from now on.
+    fn take_part(
+        self,
+        remote: Remote,
+        identity: &Identity,
+        endpoint: &Endpoint,
+        world: &World,
+    ) -> anyhow::Result<watch::Receiver<Held>> {
+        let addr = self.advertise.unwrap_or(endpoint.local_addr()?);
+        let me = NodeView::new(Role::Edge, addr, identity.name());
+        let held = hold(remote.clone(), self.id, me, 1 + world.random.below(u64::MAX));
+        let (endpoint, clock) = (endpoint.clone(), world.clock.clone());
+        tokio::spawn(keep_certified(self.data, endpoint, remote, clock, Arc::new(|identity| identity)));
+        Ok(held)
     }
 }
 

@@ -1,13 +1,17 @@
 //! The roles, each as one value that is bound, then serves, then drains.
 
+mod control;
 mod edge;
 mod origin;
+mod papers;
 
 use freshet_proto::{clock::WallClock, quic::Doors, random::Random};
 
 pub use self::{
-    edge::{EdgeNode, EdgePlan, Upstream},
-    origin::{OriginNode, OriginPlan},
+    control::{CONSENSUS, ControlNode, ControlPlan},
+    edge::{EdgeNode, EdgePlan, Member},
+    origin::{OriginNode, OriginPlan, Registry},
+    papers::Papers,
 };
 
 /// The system's clock and randomness, which all roles of a process share.

@@ -1,25 +1,32 @@
 //! An origin as a process runs it: registry, ingest and the node protocol, joined.
 //!
 //! ```text
-//! encoders ──RTMP, RTMPS──▶ Origin ──Commands──▶ registry (this node's disk)
+//! encoders ──RTMP, RTMPS──▶ Origin ──Commands──▶ the control nodes, or a registry on this node's own disk
 //! edges ──QUIC──▶ Router ──FETCH, FOLLOW──▶ Origin
-//!                       └──WATCH─────────▶ registry's feed
+//!                       └──WATCH─────────▶ that registry's feed, where it is this node's own
 //! ```
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use freshet_control_plane::{channel::Times, feed::Feed, local, watch};
+use freshet_control_plane::{
+    channel::Times,
+    feed::Feed,
+    local,
+    remote::{Held, Remote, carry, hold},
+    watch as registry,
+};
 use freshet_origin::Origin;
 use freshet_proto::{
     id::NodeId,
     message::Request,
-    quic::{self, Endpoint, Handler, Identity, QuicError, Responder, Tuning},
-    view::{NodeView, Role},
+    quic::{self, Endpoint, Handler, Identity, Pool, QuicError, Responder, Tuning},
+    registry::Commands,
+    view::{NodeView, Role, View},
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::World;
+use super::{World, papers::keep_certified};
 use crate::{admin::Check, ports::Port, tls::Certificate};
 
 /// What an origin needs to start.
@@ -28,12 +35,8 @@ pub struct OriginPlan {
     pub id: NodeId,
     /// Its node certificate.
     pub identity: Identity,
-    /// Where it keeps the registry.
-    pub registry: PathBuf,
-    /// Its channels and their keys.
-    pub channels: Vec<local::ChannelConfig>,
-    /// How long sessions outlive their publishers.
-    pub times: Times,
+    /// Who keeps the registry.
+    pub registry: Registry,
     /// Limits, deadlines, packaging.
     pub config: freshet_origin::Config,
     /// Where encoders come.
@@ -46,6 +49,26 @@ pub struct OriginPlan {
     pub advertise: Option<SocketAddr>,
 }
 
+/// Who keeps the registry that an origin claims from.
+pub enum Registry {
+    /// This origin alone, on its own disk: there are no control nodes.
+    Own {
+        /// Where.
+        dir: PathBuf,
+        /// Its channels and their keys.
+        channels: Vec<local::ChannelConfig>,
+        /// How long sessions outlive their publishers.
+        times: Times,
+    },
+    /// The control nodes of the platform that this node has joined.
+    Platform {
+        /// Where its papers and the last view are kept.
+        data: PathBuf,
+        /// The control nodes it knows.
+        control: Vec<NodeView>,
+    },
+}
+
 /// A running origin.
 pub struct OriginNode {
     /// The origin itself.
@@ -56,11 +79,17 @@ pub struct OriginNode {
     pub rtmps: Option<SocketAddr>,
     /// Where other nodes come.
     pub quic: SocketAddr,
-    /// What the registry lets everybody know.
-    pub feed: Feed,
+    /// What it knows of the platform.
+    pub view: watch::Receiver<Arc<View>>,
+    keeps: Keeps,
     endpoint: Endpoint,
-    registry: JoinHandle<Result<(), local::LocalError>>,
     no_more: CancellationToken,
+}
+
+/// What the origin's way to the registry consists of.
+enum Keeps {
+    Own { feed: Feed, task: JoinHandle<Result<(), local::LocalError>> },
+    Platform { held: watch::Receiver<Held> },
 }
 
 impl OriginNode {
@@ -77,26 +106,12 @@ impl OriginNode {
         plan.quic.check_udp()?;
         let endpoint = Endpoint::bind(plan.quic.addr, &plan.identity, world.doors(), Tuning::default())?;
         let quic = endpoint.local_addr()?;
-        let view = NodeView {
-            role: Role::Origin,
-            quic: plan.advertise.unwrap_or(quic),
-            server_name: plan.identity.name().to_owned(),
-        };
-        let config = local::Config { channels: plan.channels, node: plan.id, view, times: plan.times };
-        let registry = local::spawn(&plan.registry, config, world.clock.clone(), &world.random).await?;
+        let me = NodeView::new(Role::Origin, plan.advertise.unwrap_or(quic), plan.identity.name());
+        let (commands, view, keeps) = connect(plan.registry, plan.id, me, &endpoint, world).await?;
         let (clock, random) = (world.clock.clone(), world.random.clone());
-        let views = registry.feed.view();
-        let origin = Origin::new(plan.config, plan.id, registry.commands, views, clock, random);
-        let mut node = Self {
-            origin,
-            rtmp: rtmp.local_addr()?,
-            rtmps: None,
-            quic,
-            feed: registry.feed,
-            endpoint,
-            registry: registry.task,
-            no_more: CancellationToken::new(),
-        };
+        let origin = Origin::new(plan.config, plan.id, commands, view.clone(), clock, random);
+        let (at, no_more) = (rtmp.local_addr()?, CancellationToken::new());
+        let mut node = Self { origin, rtmp: at, rtmps: None, quic, view, keeps, endpoint, no_more };
         node.take_encoders(rtmp, None);
         if let Some((listener, tls)) = rtmps {
             node.rtmps = Some(listener.local_addr()?);
@@ -112,22 +127,21 @@ impl OriginNode {
     }
 
     fn answer_nodes(&self) {
-        let router = Arc::new(Router { origin: self.origin.clone(), feed: self.feed.clone() });
+        let feed = match &self.keeps {
+            Keeps::Own { feed, .. } => Some(feed.clone()),
+            Keeps::Platform { .. } => None,
+        };
+        let router = Arc::new(Router { origin: self.origin.clone(), feed });
         let endpoint = self.endpoint.clone();
         tokio::spawn(async move { quic::serve(&endpoint, router, std::future::pending()).await });
     }
 
     /// Whether new publishers can be taken.
     pub fn checks(&self) -> Vec<Check> {
-        let registry = !self.registry.is_finished();
         let takes = self.origin.ready();
         let publishers = self.origin.publishers();
         vec![
-            Check {
-                name: "registry",
-                ok: registry,
-                detail: if registry { "writes to disk" } else { "stopped: see the log" }.into(),
-            },
+            self.keeps.check(),
             Check {
                 name: "publishers",
                 ok: takes,
@@ -148,17 +162,68 @@ impl OriginNode {
     }
 }
 
+impl Keeps {
+    fn check(&self) -> Check {
+        match self {
+            Self::Own { task, .. } => {
+                let ok = !task.is_finished();
+                Check {
+                    name: "registry",
+                    ok,
+                    detail: if ok { "writes to disk" } else { "stopped: see the log" }.into(),
+                }
+            }
+            Self::Platform { held } => {
+                let (ok, draining) = (held.borrow().is_good(Instant::now()), held.borrow().draining);
+                let detail = match (ok, draining) {
+                    (true, true) => "draining",
+                    (true, false) => "heard by the control plane",
+                    (false, _) => "not heard by the control plane: takes no new publishers",
+                };
+                Check { name: "registry", ok: ok && !draining, detail: detail.into() }
+            }
+        }
+    }
+}
+
+/// The way to the registry: commands, the view, and what keeps both going.
+async fn connect(
+    registry: Registry,
+    id: NodeId,
+    me: NodeView,
+    endpoint: &Endpoint,
+    world: &World,
+) -> anyhow::Result<(Commands, watch::Receiver<Arc<View>>, Keeps)> {
+    let (data, control) = match registry {
+        Registry::Own { dir, channels, times } => {
+            let config = local::Config { channels, node: id, view: me, times };
+            let local = local::spawn(&dir, config, world.clock.clone(), &world.random).await?;
+            return Ok((local.commands, local.feed.view(), Keeps::Own { feed: local.feed, task: local.task }));
+        }
+        Registry::Platform { data, control } => (data, control),
+    };
+    let (pool, random) = (Pool::new(endpoint), world.random.clone());
+    let view = registry::follow(pool.clone(), control.clone(), Some(&data), random.clone());
+    let remote = Remote::new(pool, control, Some(view.clone()), random.clone());
+    let held = hold(remote.clone(), id, me, 1 + random.below(u64::MAX));
+    let (commands, asks) = Commands::channel();
+    tokio::spawn(carry(remote.clone(), random, held.clone(), asks));
+    let keep = keep_certified(data, endpoint.clone(), remote, world.clock.clone(), Arc::new(|identity| identity));
+    tokio::spawn(keep);
+    Ok((commands, view, Keeps::Platform { held }))
+}
+
 /// Sends each verb to whom it concerns.
 struct Router {
     origin: Origin,
-    feed: Feed,
+    feed: Option<Feed>,
 }
 
 impl Handler for Router {
     async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
-        match request {
-            Request::Watch { after } => watch::serve(&self.feed, after, reply).await,
-            other => self.origin.handle(other, reply).await,
+        match (request, &self.feed) {
+            (Request::Watch { after }, Some(feed)) => registry::serve(feed, after, reply, || true).await,
+            (other, _) => self.origin.handle(other, reply).await,
         }
     }
 }

@@ -35,7 +35,7 @@ pub fn view(quic: SocketAddr, server_name: &str) -> View {
         session: Some(SessionId(1)),
         epochs: vec![EpochView { epoch: EPOCH, origin: NODE }],
     };
-    let node = NodeView { role: Role::Origin, quic, server_name: server_name.to_owned() };
+    let node = NodeView::new(Role::Origin, quic, server_name);
     View { cluster: 1, revision: 1, channels: [(channel, state)].into(), nodes: [(NODE, node)].into() }
 }
 

@@ -107,7 +107,7 @@ impl Plan {
         local::Config {
             channels: vec![ChannelConfig { name: ada(), key: KEY.into(), policy: self.policy }],
             node: ORIGIN,
-            view: NodeView { role: Role::Origin, quic, server_name: "origin-1".into() },
+            view: NodeView::new(Role::Origin, quic, "origin-1"),
             times: self.times,
         }
     }

@@ -2,15 +2,18 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use aws_lc_rs::{hkdf, hmac};
-use quinn::{AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, EndpointConfig, Runtime, TimeSource};
+use quinn::{
+    AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, EndpointConfig, Runtime, TimeSource,
+    crypto::rustls::QuicClientConfig,
+};
 use socket2::SockRef;
 
-use super::{Identity, QuicError, Tuning};
+use super::{Identity, QuicError, Tuning, stranger};
 use crate::{clock::WallClock, random::Random};
 
 /// Where an endpoint gets its time and its randomness from.
@@ -26,9 +29,10 @@ pub struct Doors {
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub(super) quic: quinn::Endpoint,
-    pub(super) client: quinn::ClientConfig,
+    client: Arc<RwLock<quinn::ClientConfig>>,
     pub(super) tuning: Arc<Tuning>,
     pub(super) random: Random,
+    doors: Doors,
 }
 
 impl Endpoint {
@@ -39,13 +43,28 @@ impl Endpoint {
     pub fn bind(addr: SocketAddr, identity: &Identity, doors: Doors, tuning: Tuning) -> Result<Self, QuicError> {
         let refused = |source| QuicError::Bind { addr, source: Arc::new(source) };
         let runtime: Arc<dyn Runtime> = Arc::new(quinn::TokioRuntime);
-        let socket = UdpSocket::bind(addr).map_err(refused)?;
-        let buffers = SockRef::from(&socket);
-        // As much as the system allows.
-        let _ = buffers.set_recv_buffer_size(tuning.socket_buffer);
-        let _ = buffers.set_send_buffer_size(tuning.socket_buffer);
-        let socket = runtime.wrap_udp_socket(socket).map_err(refused)?;
+        let socket = runtime.wrap_udp_socket(udp(addr, &tuning).map_err(refused)?).map_err(refused)?;
         Self::over(socket, runtime, identity, doors, tuning)
+    }
+
+    /// Binds a UDP socket from which one asks without a certificate: to join. The node asked must be certified by the
+    /// authority whose certificate has this SHA-256, and show that certificate. Takes no connections.
+    ///
+    /// # Errors
+    /// [`QuicError::Bind`], [`QuicError::Identity`].
+    pub fn bind_stranger(
+        addr: SocketAddr,
+        authority: [u8; 32],
+        doors: Doors,
+        tuning: Tuning,
+    ) -> Result<Self, QuicError> {
+        let refused = |source| QuicError::Bind { addr, source: Arc::new(source) };
+        let runtime: Arc<dyn Runtime> = Arc::new(quinn::TokioRuntime);
+        let socket = runtime.wrap_udp_socket(udp(addr, &tuning).map_err(refused)?).map_err(refused)?;
+        let client = client_config(stranger::client_crypto(authority, &doors.clock)?, &doors, &tuning);
+        let config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &draw(&doors.random))));
+        let quic = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime).map_err(refused)?;
+        Ok(Self::new(quic, client, doors, tuning))
     }
 
     /// Speaks over any socket, with any runtime: the door through which a simulation comes in.
@@ -61,11 +80,32 @@ impl Endpoint {
     ) -> Result<Self, QuicError> {
         let addr = socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
         let server = server_config(identity, &doors, &tuning)?;
-        let client = client_config(identity, &doors, &tuning)?;
+        let client = client_config(identity.client_crypto(&doors.clock)?, &doors, &tuning);
         let config = endpoint_config(identity, &doors.random);
         let quic = quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)
             .map_err(|source| QuicError::Bind { addr, source: Arc::new(source) })?;
-        Ok(Self { quic, client, tuning: Arc::new(tuning), random: doors.random })
+        Ok(Self::new(quic, client, doors, tuning))
+    }
+
+    fn new(quic: quinn::Endpoint, client: quinn::ClientConfig, doors: Doors, tuning: Tuning) -> Self {
+        let client = Arc::new(RwLock::new(client));
+        Self { quic, client, tuning: Arc::new(tuning), random: doors.random.clone(), doors }
+    }
+
+    /// Shows another certificate from now on. Connections that are there go on.
+    ///
+    /// # Errors
+    /// [`QuicError::Identity`]; the former certificate then stays.
+    pub fn renew(&self, identity: &Identity) -> Result<(), QuicError> {
+        let server = server_config(identity, &self.doors, &self.tuning)?;
+        let client = client_config(identity.client_crypto(&self.doors.clock)?, &self.doors, &self.tuning);
+        self.quic.set_server_config(Some(server));
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+        Ok(())
+    }
+
+    pub(super) fn client(&self) -> quinn::ClientConfig {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where it listens.
@@ -105,14 +145,23 @@ fn server_config(identity: &Identity, doors: &Doors, tuning: &Tuning) -> Result<
     Ok(config)
 }
 
-fn client_config(identity: &Identity, doors: &Doors, tuning: &Tuning) -> Result<quinn::ClientConfig, QuicError> {
-    let mut config = quinn::ClientConfig::new(identity.client_crypto(&doors.clock)?);
+fn client_config(crypto: Arc<QuicClientConfig>, doors: &Doors, tuning: &Tuning) -> quinn::ClientConfig {
+    let mut config = quinn::ClientConfig::new(crypto);
     let ids = doors.random.clone();
     config
         .transport_config(tuning.asking())
         .initial_dst_cid_provider(Arc::new(move || drawn_id(&ids, INITIAL_ID_LEN)))
         .token_store(Arc::new(quinn::NoneTokenStore));
-    Ok(config)
+    config
+}
+
+fn udp(addr: SocketAddr, tuning: &Tuning) -> std::io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(addr)?;
+    let buffers = SockRef::from(&socket);
+    // As much as the system allows.
+    let _ = buffers.set_recv_buffer_size(tuning.socket_buffer);
+    let _ = buffers.set_send_buffer_size(tuning.socket_buffer);
+    Ok(socket)
 }
 
 /// What quinn itself uses; at least 8 for the first packet (RFC 9000 §7.2).

@@ -58,6 +58,9 @@ pub enum QuicError {
         /// The limit.
         limit: u64,
     },
+    /// The peer's: it shows no certificate and asks what only nodes may ask.
+    #[error("it shows no certificate; join the platform first (`freshet node join`)")]
+    Stranger,
     /// The peer's: a frame that is no message. The remedy: run versions that are at most one apart.
     #[error("a frame cannot be read ({0}); the nodes' versions may be too far apart")]
     Malformed(postcard::Error),

@@ -12,10 +12,17 @@ use crate::message::MAX_FRAME;
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Its name: the first DNS name of its certificate, vouched for by the CA.
+    /// Its name: the first DNS name of its certificate, vouched for by the CA. Empty for a stranger, who shows none.
     pub name: String,
     /// Where its packets came from when the connection was made.
     pub addr: SocketAddr,
+}
+
+impl Peer {
+    /// Whether it shows no certificate.
+    pub fn is_stranger(&self) -> bool {
+        self.name.is_empty()
+    }
 }
 
 /// Waits for `work`, but no longer than `limit`.
@@ -98,12 +105,32 @@ impl Reader {
 pub struct Responder {
     stream: SendStream,
     peer: Arc<Peer>,
+    body: Bytes,
     finished: bool,
 }
 
 impl Responder {
     pub(super) fn new(stream: SendStream, peer: Arc<Peer>) -> Self {
-        Self { stream, peer, finished: false }
+        Self { stream, peer, body: Bytes::new(), finished: false }
+    }
+
+    pub(super) fn with_body(mut self, body: Bytes) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// What followed the request's frame; empty where nothing did, and when it was taken before.
+    pub fn take_body(&mut self) -> Bytes {
+        std::mem::take(&mut self.body)
+    }
+
+    /// Answers with this frame alone.
+    ///
+    /// # Errors
+    /// As [`Responder::write_frame`] and [`Responder::finish`].
+    pub async fn answer<T: Serialize>(mut self, message: &T) -> Result<(), QuicError> {
+        self.write_frame(message).await?;
+        self.finish().await
     }
 
     /// Who asks.
@@ -216,7 +243,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, QuicError> {
     }
 }
 
-async fn read_payload(stream: &mut RecvStream, length: u64) -> Result<Bytes, QuicError> {
+pub(super) async fn read_payload(stream: &mut RecvStream, length: u64) -> Result<Bytes, QuicError> {
     let mut bytes = BytesMut::with_capacity(length.min(AHEAD) as usize);
     let mut missing = length;
     while missing > 0 {

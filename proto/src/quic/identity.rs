@@ -23,8 +23,10 @@ pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Arc<PrivateKeyDer<'static>>,
     roots: Arc<RootCertStore>,
+    authorities: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
     name: String,
+    strangers: bool,
 }
 
 impl Identity {
@@ -40,11 +42,18 @@ impl Identity {
         let first = chain.first().ok_or_else(|| unusable("there is no certificate"))?;
         let name = name_of(first).ok_or_else(|| unusable("the certificate carries no DNS name"))?;
         let mut roots = RootCertStore::empty();
-        for authority in authorities {
-            roots.add(authority).map_err(unusable)?;
+        for authority in &authorities {
+            roots.add(authority.clone()).map_err(unusable)?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Ok(Self { chain, key: Arc::new(key), roots: Arc::new(roots), provider, name })
+        let roots = Arc::new(roots);
+        Ok(Self { chain, key: Arc::new(key), roots, authorities, provider, name, strangers: false })
+    }
+
+    /// Lets in those who show no certificate, and shows them the authority's: for control nodes, where nodes join.
+    pub fn admitting_strangers(mut self) -> Self {
+        self.strangers = true;
+        self
     }
 
     /// Reads the same from PEM.
@@ -86,14 +95,15 @@ impl Identity {
     }
 
     pub(super) fn server_crypto(&self, clock: &WallClock) -> Result<Arc<QuicServerConfig>, QuicError> {
-        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), self.provider.clone())
-            .build()
-            .map_err(unusable)?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), self.provider.clone());
+        let verifier = if self.strangers { verifier.allow_unauthenticated() } else { verifier };
+        let verifier = verifier.build().map_err(unusable)?;
+        let shown = if self.strangers { &self.authorities[..] } else { &[] };
         let mut config = ServerConfig::builder_with_details(self.provider.clone(), time(clock))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(unusable)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .with_single_cert([&self.chain, shown].concat(), self.key.clone_key())
             .map_err(unusable)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Nodes reconnect rarely; a full handshake each time checks the certificate each time.
@@ -131,11 +141,11 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, QuicError> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(unusable)
 }
 
-fn unusable(why: impl fmt::Display) -> QuicError {
+pub(super) fn unusable(why: impl fmt::Display) -> QuicError {
     QuicError::Identity(why.to_string())
 }
 
-fn time(clock: &WallClock) -> Arc<dyn TimeProvider> {
+pub(super) fn time(clock: &WallClock) -> Arc<dyn TimeProvider> {
     Arc::new(Time(clock.clone()))
 }
 

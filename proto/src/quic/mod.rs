@@ -20,6 +20,7 @@ mod gauge;
 mod identity;
 mod pool;
 mod serve;
+mod stranger;
 #[cfg(test)]
 mod tests;
 mod tuning;

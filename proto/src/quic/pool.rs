@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use quinn::Connection;
+use serde::de::DeserializeOwned;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
     time::{Instant, timeout},
@@ -19,7 +21,7 @@ use super::{
     frame::{frame, within},
     gauge::{self, Gauge},
 };
-use crate::message::Request;
+use crate::message::{MAX_FRAME, Request};
 
 /// Asks other nodes. Cheap to clone; clones share their connections.
 ///
@@ -73,16 +75,51 @@ impl Pool {
     /// # Errors
     /// See [`QuicError`]. That the peer refuses is often seen only when the answer is read.
     pub async fn request(&self, addr: SocketAddr, server_name: &str, request: &Request) -> Result<Reader, QuicError> {
-        let asked = within(self.0.endpoint.tuning.request, self.ask((addr, server_name.to_owned()), request)).await;
+        self.request_with(addr, server_name, request, Bytes::new()).await
+    }
+
+    /// As [`Pool::request`], with the body whose length the request tells.
+    ///
+    /// # Errors
+    /// As [`Pool::request`].
+    pub async fn request_with(
+        &self,
+        addr: SocketAddr,
+        server_name: &str,
+        request: &Request,
+        body: Bytes,
+    ) -> Result<Reader, QuicError> {
+        let asking = self.ask((addr, server_name.to_owned()), request, body);
+        let asked = within(self.0.endpoint.tuning.request, asking).await;
         gauge::request("asking", request.verb(), asked.as_ref().map(|_| &()));
         asked
     }
 
-    async fn ask(&self, key: Key, request: &Request) -> Result<Reader, QuicError> {
+    /// Asks for what is answered by one frame, and reads it within `limit`.
+    ///
+    /// # Errors
+    /// As [`Pool::request`], [`QuicError::Timeout`].
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        addr: SocketAddr,
+        server_name: &str,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<T, QuicError> {
+        within(limit, async {
+            let mut reader = self.request(addr, server_name, request).await?;
+            let answer = reader.read_frame(MAX_FRAME).await?;
+            reader.expect_end().await?;
+            Ok(answer)
+        })
+        .await
+    }
+
+    async fn ask(&self, key: Key, request: &Request, body: Bytes) -> Result<Reader, QuicError> {
         let line = self.line(&key)?;
         let connection = self.connection(&line, &key).await?;
-        match open(connection, request).await {
-            Err(QuicError::Lost(_)) => open(self.connection(&line, &key).await?, request).await,
+        match open(connection, request, body.clone()).await {
+            Err(QuicError::Lost(_)) => open(self.connection(&line, &key).await?, request, body).await,
             opened => opened,
         }
     }
@@ -171,10 +208,8 @@ async fn connect(endpoint: Endpoint, mut line: OwnedMutexGuard<Line>, key: Key) 
 }
 
 async fn handshake(endpoint: &Endpoint, (addr, name): &Key) -> Result<Connection, String> {
-    let connecting = endpoint
-        .quic
-        .connect_with(endpoint.client.clone(), *addr, name)
-        .map_err(|error| error::why_not_tried(&error))?;
+    let connecting =
+        endpoint.quic.connect_with(endpoint.client(), *addr, name).map_err(|error| error::why_not_tried(&error))?;
     match timeout(endpoint.tuning.connect, connecting).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(error::why_not(&error)),
@@ -197,10 +232,12 @@ async fn attend(connection: Connection, name: String) {
     info!(peer = %connection.remote_address(), name, why = error::why_not(&reason), "the connection to a node ended");
 }
 
-async fn open(connection: Connection, request: &Request) -> Result<Reader, QuicError> {
+async fn open(connection: Connection, request: &Request, body: Bytes) -> Result<Reader, QuicError> {
     let (mut send, receive) = connection.open_bi().await?;
-    let bytes = frame(request)?;
-    send.write_chunk(bytes).await?;
+    send.write_chunk(frame(request)?).await?;
+    if !body.is_empty() {
+        send.write_chunk(body).await?;
+    }
     send.finish().map_err(|_| QuicError::Reset(StreamCode::Unwanted))?;
     Ok(Reader::new(receive, connection))
 }

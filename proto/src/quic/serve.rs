@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
+use bytes::Bytes;
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use rustls_pki_types::CertificateDer;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
@@ -12,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Endpoint, Peer, QuicError, Responder, StreamCode, Tuning, error,
-    frame::{next_frame, within},
+    frame::{next_frame, read_payload, within},
     gauge::{self, Gauge},
     identity::name_of,
 };
@@ -20,6 +21,10 @@ use crate::message::Request;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
+    /// Whether those who show no certificate may ask what [`Request::is_for_strangers`]. The endpoint must let them in
+    /// too: [`super::Identity::admitting_strangers`].
+    const STRANGERS: bool = false;
+
     /// Answers `request`. Runs in a task of its own, which ends with the connection; a panic costs the stream alone.
     ///
     /// # Errors
@@ -106,12 +111,14 @@ async fn take<H: Handler>(admitted: Admitted, handler: Arc<H>, tuning: Arc<Tunin
             return warn!(peer = ?addr, why, "refused a node: it must show a certificate of this platform's CA");
         }
     };
-    let Some(name) = certified_name(&connection) else {
+    let name = certified_name(&connection);
+    let stranger = H::STRANGERS && connection.peer_identity().is_none();
+    if name.is_none() && !stranger {
         gauge::refused("answering");
         connection.close(StreamCode::BadRequest.code(), b"the certificate carries no DNS name");
         return warn!(peer = ?addr, "refused a node: its certificate carries no DNS name");
-    };
-    let peer = Arc::new(Peer { name, addr: connection.remote_address() });
+    }
+    let peer = Arc::new(Peer { name: name.unwrap_or_default(), addr: connection.remote_address() });
     info!(peer = %peer.addr, name = peer.name, "a node connected");
     let why = Taken::new(connection, peer.clone(), handler, tuning).run(drain).await;
     info!(peer = %peer.addr, name = peer.name, why, "a node's connection ended");
@@ -201,10 +208,12 @@ struct Asked<H> {
 
 impl<H: Handler> Asked<H> {
     async fn answer(self, mut receive: RecvStream, reply: Responder) {
-        let request = match within(self.tuning.request, read_request(&mut receive)).await {
-            Ok(request) => request,
+        let stranger = reply.peer().is_stranger();
+        let (request, body) = match within(self.tuning.request, read_request(&mut receive, stranger)).await {
+            Ok(asked) => asked,
             Err(error) => return self.complain(reply, &error),
         };
+        let reply = reply.with_body(body);
         let verb = request.verb();
         let Some(_place) = Place::take(&request, &self.count, &self.tuning) else {
             gauge::request("answering", verb, Err(&QuicError::Reset(StreamCode::Busy)));
@@ -233,11 +242,19 @@ impl<H: Handler> Asked<H> {
     }
 }
 
-/// A request is one frame and the end of the asker's half.
-async fn read_request(receive: &mut RecvStream) -> Result<Request, QuicError> {
-    let request = next_frame(receive, Request::MAX_FRAME).await?.ok_or(QuicError::Short { missing: 4 })?;
+/// A request is one frame, its body and the end of the asker's half. A stranger may ask only what is for strangers.
+async fn read_request(receive: &mut RecvStream, stranger: bool) -> Result<(Request, Bytes), QuicError> {
+    let request: Request = next_frame(receive, Request::MAX_FRAME).await?.ok_or(QuicError::Short { missing: 4 })?;
+    if stranger && !request.is_for_strangers() {
+        return Err(QuicError::Stranger);
+    }
+    let (length, limit) = (request.body_length(), Request::MAX_BODY);
+    if length > limit {
+        return Err(QuicError::TooLong { length: length.into(), limit: limit.into() });
+    }
+    let body = read_payload(receive, length.into()).await?;
     match receive.read_chunk(1, true).await? {
-        None => Ok(request),
+        None => Ok((request, body)),
         Some(_) => Err(QuicError::Trailing),
     }
 }
@@ -247,7 +264,7 @@ struct Place<'a>(Option<&'a AtomicU32>);
 
 impl<'a> Place<'a> {
     fn take(request: &Request, count: &'a Count, tuning: &Tuning) -> Option<Self> {
-        if matches!(request, Request::Fetch { .. }) {
+        if !matches!(request, Request::Follow { .. } | Request::Watch { .. }) {
             return Some(Self(None));
         }
         let place = Self(Some(&count.followers));

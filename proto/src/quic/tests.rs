@@ -22,15 +22,15 @@ use crate::{
     random::Random,
 };
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     CertifiedIssuer::self_signed(params, KeyPair::generate_for(&PKCS_ED25519).unwrap()).unwrap()
 }
 
-fn identity(authority: &Authority, name: &str) -> Identity {
+pub(super) fn identity(authority: &Authority, name: &str) -> Identity {
     identity_trusting(authority, name, authority)
 }
 
@@ -48,7 +48,7 @@ fn endpoint_at(addr: SocketAddr, identity: &Identity, tuning: Tuning) -> Endpoin
     Endpoint::bind(addr, identity, doors, tuning).unwrap()
 }
 
-fn endpoint(identity: &Identity, tuning: Tuning) -> Endpoint {
+pub(super) fn endpoint(identity: &Identity, tuning: Tuning) -> Endpoint {
     endpoint_at("127.0.0.1:0".parse().unwrap(), identity, tuning)
 }
 
@@ -337,7 +337,7 @@ async fn a_connection_is_made_again_after_the_peer_was_killed_and_started_anew()
 async fn a_peer_that_sends_nonsense_costs_only_its_own_connection() {
     let world = World::new(Script::Whole, Tuning::default());
     let mad = endpoint(&identity(&world.authority, "edge-2"), Tuning::default());
-    let connection = mad.quic.connect_with(mad.client.clone(), world.addr, "origin").unwrap().await.unwrap();
+    let connection = mad.quic.connect_with(mad.client(), world.addr, "origin").unwrap().await.unwrap();
     let nonsense: [&[u8]; 4] = [&[0, 0, 0, 2, 99, 99], &[255; 4], &[0, 0, 0, 9, 1], &[]];
     let mut codes = Vec::new();
     for bytes in nonsense.iter().cycle().take(16) {
@@ -355,7 +355,7 @@ async fn a_peer_that_sends_nonsense_costs_only_its_own_connection() {
 async fn a_request_with_something_behind_it_is_no_request() {
     let world = World::new(Script::Whole, Tuning::default());
     let peer = endpoint(&identity(&world.authority, "edge-2"), Tuning::default());
-    let connection = peer.quic.connect_with(peer.client.clone(), world.addr, "origin").unwrap().await.unwrap();
+    let connection = peer.quic.connect_with(peer.client(), world.addr, "origin").unwrap().await.unwrap();
     let (mut send, receive) = connection.open_bi().await.unwrap();
     send.write_chunk(frame(&fetch(3)).unwrap()).await.unwrap();
     send.write_all(b"!").await.unwrap();

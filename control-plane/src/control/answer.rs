@@ -1,0 +1,215 @@
+//! What a control node answers to other nodes. Each verb says who may ask it: a certificate names its node, the registry
+//! says what that node is.
+
+use freshet_proto::{
+    id::NodeId,
+    message::{Certified, Denied, Join, Joined, Lease, Request},
+    quic::{Handler, QuicError, Responder, StreamCode},
+    registry::{Claimed, Command, NoSuch, Refused},
+    view::{NodeState, NodeView, Position, Role},
+};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Control, Inner, denied};
+use crate::{
+    ca::{Ca, JOINED_DAYS},
+    key,
+    leases::TTL,
+    machine::{Input, Node},
+    raft::{ChangeError, Member},
+    secrets::Secrets,
+    watch,
+};
+
+impl Handler for Control {
+    const STRANGERS: bool = true;
+
+    async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
+        let (inner, peer) = (self.0.clone(), reply.peer().name.clone());
+        match request {
+            Request::Watch { after } => inner.serve_watch(after, reply).await,
+            Request::Consensus { .. } => inner.consensus(reply).await,
+            Request::Command { nonce, command } => {
+                let answer = inner.command(&peer, nonce, command).await;
+                reply.answer(&answer).await
+            }
+            Request::Renew { node, view, life } => {
+                let answer = inner.renew(&peer, node, view, life).await;
+                reply.answer(&answer).await
+            }
+            Request::Enlist { node, view } => {
+                let answer = inner.enlist(&peer, node, view).await;
+                reply.answer(&answer).await
+            }
+            Request::Join(join) => {
+                let answer = inner.join(join).await;
+                reply.answer(&answer).await
+            }
+            Request::Certify { request } => {
+                let answer = inner.certify(&peer, &request);
+                reply.answer(&answer).await
+            }
+            Request::Admin(command) => inner.operate(command, reply).await,
+            _ => {
+                reply.refuse(StreamCode::BadRequest);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn serve_watch(&self, after: Option<Position>, reply: Responder) -> Result<(), QuicError> {
+        let leadership = self.group.leadership();
+        watch::serve(&self.group.feed(), after, reply, || leadership.borrow().leader.is_some()).await
+    }
+
+    /// Whether this is the name of a control node. One that knows of no platform yet believes those that it joined.
+    pub(super) fn is_control(&self, name: &str) -> bool {
+        let seed = || self.seeds.iter().any(|seed| seed.server_name == name);
+        self.group.read(|registry| match (registry.secrets(), registry.node_named(name)) {
+            (Some(_), Some((_, node))) => node.view.role == Role::Control,
+            (Some(_), None) => false,
+            (None, _) => seed(),
+        })
+    }
+
+    /// The node `id`, if it is the one that asks.
+    fn asking(&self, peer: &str, id: NodeId) -> Result<Node, Denied> {
+        let known = self.group.read(|registry| registry.nodes().get(&id).cloned());
+        match known {
+            None => Err(Refused::NoSuch(NoSuch::Node).into()),
+            Some(node) if node.view.server_name == peer => Ok(node),
+            Some(_) => Err(Denied::Forbidden(format!("{peer} is not node {id}"))),
+        }
+    }
+
+    async fn command(&self, peer: &str, nonce: u64, command: Command) -> Result<Option<Claimed>, Denied> {
+        self.leading()?;
+        let origin = match &command {
+            Command::Claim { origin, .. } => Some(*origin),
+            Command::Live { channel, epoch }
+            | Command::Heard { channel, epoch, .. }
+            | Command::Release { channel, epoch, .. } => {
+                self.group.feed().view().borrow().channels.get(channel).and_then(|known| known.origin_of(*epoch))
+            }
+            _ => None,
+        };
+        let node = self.asking(peer, origin.ok_or(Refused::Superseded)?)?;
+        if node.view.role != Role::Origin {
+            return Err(Denied::Forbidden("only an origin takes publishers".to_owned()));
+        }
+        let input = self.input(nonce, command).await?;
+        Ok(self.propose(input).await?.reply?)
+    }
+
+    async fn input(&self, nonce: u64, command: Command) -> Result<Input, Denied> {
+        Ok(match command {
+            Command::Claim { key, origin } => {
+                let key = self.hash(&key)?;
+                // A wrong key costs no log entry, once it is certain that the key was not made a moment ago.
+                if !self.group.read(|registry| registry.knows(&key)) {
+                    self.group.confirm().await.map_err(denied)?;
+                    if !self.group.read(|registry| registry.knows(&key)) {
+                        return Err(Refused::UnknownKey.into());
+                    }
+                }
+                Input::Claim { key, origin, nonce }
+            }
+            Command::Live { channel, epoch } => Input::Live { channel, epoch },
+            Command::Heard { channel, epoch, heard } => Input::Heard { channel, epoch, heard },
+            Command::Release { channel, epoch, how } => Input::Release { channel, epoch, how },
+            _ => return Err(Denied::Forbidden("this version does not know that command".to_owned())),
+        })
+    }
+
+    pub(super) fn secrets(&self) -> Result<Secrets, Denied> {
+        self.group.read(|registry| registry.secrets().cloned()).ok_or(Denied::Refused(Refused::Unavailable))
+    }
+
+    fn hash(&self, key: &str) -> Result<key::KeyHash, Denied> {
+        if key.len() > key::MAX_LEN {
+            return Err(Refused::UnknownKey.into());
+        }
+        Ok(self.secrets()?.pepper.hash(key))
+    }
+
+    /// Only what is new is logged; that a node is alive is in the leader's memory alone.
+    pub(super) async fn renew(&self, peer: &str, id: NodeId, view: NodeView, life: u64) -> Result<Lease, Denied> {
+        self.leading()?;
+        let known = self.asking(peer, id)?;
+        if (view.role, &view.server_name) != (known.view.role, &known.view.server_name) {
+            return Err(Denied::Forbidden(format!("node {id} is the {} {peer}", known.view.role)));
+        }
+        let works = matches!(known.view.state, NodeState::Active | NodeState::Draining);
+        let now = Node { view: NodeView { state: known.view.state, ..view.clone() }, life };
+        if !works || now != known {
+            self.propose(Input::Renewed { node: id, view, life }).await?.reply?;
+        }
+        self.leases().renew(Instant::now(), id);
+        let draining = known.view.state == NodeState::Draining;
+        Ok(Lease { ttl_ms: TTL.as_millis() as u64, draining })
+    }
+
+    /// Makes a control node that has joined a voter.
+    async fn enlist(&self, peer: &str, id: NodeId, view: NodeView) -> Result<(), Denied> {
+        self.leading()?;
+        let known = self.asking(peer, id)?;
+        if known.view.role != Role::Control {
+            return Err(Denied::Forbidden(format!("{peer} joined as {}, not as control", known.view.role)));
+        }
+        let member = Member { addr: view.quic, server_name: peer.to_owned() };
+        let place = async {
+            match self.group.status().members.get(&id) {
+                Some(known) if *known != member => self.group.relocate(id, member).await?,
+                _ => self.group.add_learner(id, member).await?,
+            }
+            self.group.promote(id).await
+        };
+        place.await.map_err(|error: ChangeError| match error {
+            ChangeError::Propose(error) => denied(error),
+            error => Denied::Forbidden(error.to_string()),
+        })?;
+        info!(node = %id, name = peer, "a control node votes");
+        Ok(())
+    }
+
+    /// Certifies whoever shows a good token. The certificate is made first, so that a request which can't be certified
+    /// does not use the token up.
+    async fn join(&self, join: Join) -> Result<Joined, Denied> {
+        self.leading()?;
+        let token = self.hash(&join.token).map_err(|_| Refused::BadToken)?;
+        self.group.confirm().await.map_err(denied)?;
+        let now_ms = self.clock.now_ms();
+        let role = self.group.read(|registry| registry.token(&token, now_ms)).ok_or(Refused::BadToken)?;
+        let certified = self.sign(&join.request, &join.name)?;
+        let applied = self.propose(Input::Join { token, name: join.name.clone() }).await?;
+        applied.reply?;
+        info!(node = applied.index, name = join.name, %role, "a node joined");
+        Ok(Joined { node: NodeId(applied.index), role, certified, control: self.control_nodes() })
+    }
+
+    fn certify(&self, peer: &str, request: &[u8]) -> Result<Certified, Denied> {
+        if self.group.read(|registry| registry.node_named(peer).is_none()) {
+            return Err(Refused::NoSuch(NoSuch::Node).into());
+        }
+        let certified = self.sign(request, peer)?;
+        info!(name = peer, "a node's certificate is renewed");
+        Ok(certified)
+    }
+
+    fn sign(&self, request: &[u8], name: &str) -> Result<Certified, Denied> {
+        let Secrets { authority, authority_key, .. } = self.secrets()?;
+        let certificate = Ca::from_pem(&authority, &authority_key)
+            .and_then(|ca| ca.certify(request, name, &[], JOINED_DAYS, &self.clock))
+            .map_err(|error| Denied::Forbidden(error.to_string()))?;
+        Ok(Certified { certificate, authority })
+    }
+
+    /// Where control nodes are reached; this one at least.
+    pub(super) fn control_nodes(&self) -> Vec<NodeView> {
+        let known = crate::watch::candidates(&[], &self.group.feed().view().borrow());
+        if known.is_empty() { vec![self.view.clone()] } else { known }
+    }
+}

@@ -1,0 +1,240 @@
+//! A control node: a member of the group that keeps the registry, and what it says to other nodes.
+//!
+//! ```text
+//! nodes ──QUIC──▶ answer (WATCH, COMMAND, RENEW, JOIN, CERTIFY, ENLIST) ──Proposal──▶ raft::Group ──▶ feed ──▶ watchers
+//! operators ────▶ operate (ADMIN) ──────────────────────────────────────────────────▶    ▲  ▲
+//! other control nodes ──CONSENSUS──▶ carry ──────────────────────────────────────────────┘  │
+//!                                     lead: leases that run out, graces that end ───────────┘ (on the leader alone)
+//! ```
+//! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
+
+mod answer;
+mod carry;
+mod lead;
+mod operate;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use freshet_proto::{
+    clock::WallClock,
+    id::NodeId,
+    message::{Denied, Request},
+    quic::Pool,
+    random::Random,
+    registry::Refused,
+    view::{NodeView, Role},
+};
+use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    feed::Feed,
+    leases::Leases,
+    machine::{Alert, Input},
+    raft::{self, Applied, ChangeError, Group, Member, OpenError, Proposal, ProposeError, Store},
+    secrets::Secrets,
+};
+
+/// What a control node needs to start.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its number.
+    pub id: NodeId,
+    /// How others reach it.
+    pub view: NodeView,
+    /// How the consensus behaves.
+    pub raft: raft::Config,
+    /// The control nodes that were there when it joined; none for the one that founds the platform.
+    pub seeds: Vec<NodeView>,
+}
+
+/// A running control node. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Inner>);
+
+struct Inner {
+    id: NodeId,
+    view: NodeView,
+    seeds: Vec<NodeView>,
+    group: Group,
+    leases: Mutex<Leases>,
+    pool: Pool,
+    clock: WallClock,
+    random: Random,
+    closing: CancellationToken,
+}
+
+/// Why a platform could not be founded, or a control node not be taken in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// See [`ChangeError`].
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// See [`ProposeError`].
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// This node has stopped meanwhile.
+    #[error("this control node has stopped")]
+    Stopped,
+    /// The registry refused.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// No control node took this one in, in time. The remedy: see that one of them can be reached and that most of them
+    /// are up, then start this node again.
+    #[error("no control node has taken this one in: {0}; see that they are up and can be reached, then start it again")]
+    NotTakenIn(String),
+}
+
+/// How long a founder may take to lead, and one attempt to be taken in.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+impl Control {
+    /// Opens the store and takes part, if this node ever did. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn start(
+        plan: Plan,
+        store: Store,
+        pool: Pool,
+        clock: WallClock,
+        random: Random,
+    ) -> Result<Self, OpenError> {
+        let carrier = Arc::new(carry::OverQuic(pool.clone()));
+        let group = Group::open(plan.id, store, carrier, plan.raft, random.clone()).await?;
+        let inner = Arc::new(Inner {
+            id: plan.id,
+            view: plan.view,
+            seeds: plan.seeds,
+            group,
+            leases: Mutex::default(),
+            pool,
+            clock,
+            random,
+            closing: CancellationToken::new(),
+        });
+        tokio::spawn(lead::lead(Arc::downgrade(&inner), inner.group.leadership(), inner.closing.clone()));
+        Ok(Self(inner))
+    }
+
+    /// Whether nothing was ever written to its store.
+    pub fn is_new(&self) -> bool {
+        self.0.group.is_new()
+    }
+
+    /// Founds a platform of this one control node, or goes on with a founding that was interrupted. Where there is a
+    /// platform already it stays as it is.
+    ///
+    /// # Errors
+    /// See [`BeginError`].
+    pub async fn found(&self, secrets: Secrets) -> Result<(), BeginError> {
+        let inner = &self.0;
+        let me = Member { addr: inner.view.quic, server_name: inner.view.server_name.clone() };
+        if inner.group.is_new() {
+            inner.group.bootstrap(me).await?;
+        }
+        let mut leadership = inner.group.leadership();
+        let leads = leadership.wait_for(|leadership| leadership.mine || leadership.leader.is_some());
+        let leads = timeout_at(Instant::now() + PATIENCE, leads).await;
+        leads.map_err(|_| BeginError::Stopped)?.map_err(|_| BeginError::Stopped)?;
+        if inner.group.read(|registry| registry.secrets().is_some()) {
+            return Ok(());
+        }
+        for input in [Input::Found(secrets), Input::PutNode { node: inner.id, view: inner.view.clone() }] {
+            inner.group.propose(inner.proposal(input)).await?.reply?;
+        }
+        info!(node = %inner.id, "the platform is founded");
+        Ok(())
+    }
+
+    /// Asks the others until this node, which has joined, has its place among the voters. A node that has it already asks
+    /// once, in case its address has changed.
+    ///
+    /// # Errors
+    /// [`BeginError::NotTakenIn`].
+    pub async fn enlist(&self) -> Result<(), BeginError> {
+        let inner = &self.0;
+        let request = Request::Enlist { node: inner.id, view: inner.view.clone() };
+        let until = Instant::now() + PATIENCE;
+        let remote = crate::remote::Remote::new(inner.pool.clone(), inner.seeds.clone(), None, inner.random.clone());
+        loop {
+            match remote.ask::<()>(&request, PATIENCE).await {
+                Ok(()) => return Ok(()),
+                Err(why) if Instant::now() >= until => return Err(BeginError::NotTakenIn(why.to_string())),
+                Err(why) => warn!(%why, "not taken in yet"),
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// The view as this node knows it.
+    pub fn feed(&self) -> Feed {
+        self.0.group.feed()
+    }
+
+    /// The member of the consensus.
+    pub fn group(&self) -> &Group {
+        &self.0.group
+    }
+
+    /// Hands the leadership over, if it has it and there is somebody to take it.
+    pub async fn drain(&self) {
+        if self.0.group.status().voters.len() > 1
+            && let Err(error) = self.0.group.transfer(None).await
+        {
+            warn!(%error, "the leadership was not handed over");
+        }
+    }
+
+    /// Stops, and gives the store up.
+    pub async fn close(&self) {
+        self.0.closing.cancel();
+        self.0.group.shutdown().await;
+    }
+}
+
+impl Inner {
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn proposal(&self, input: Input) -> Proposal {
+        Proposal { now_ms: self.clock.now_ms(), input }
+    }
+
+    /// Proposes what another node asks for.
+    async fn propose(&self, input: Input) -> Result<Applied, Denied> {
+        let applied = self.group.propose(self.proposal(input)).await.map_err(denied)?;
+        applied.alerts.iter().for_each(alarm);
+        Ok(applied)
+    }
+
+    /// Whether this node leads; says who does where it is not this one.
+    fn leading(&self) -> Result<(), Denied> {
+        let leadership = self.group.leadership().borrow().clone();
+        if leadership.mine {
+            return Ok(());
+        }
+        let other = leadership.leader.filter(|(id, _)| *id != self.id);
+        Err(Denied::Elsewhere(other.map(|(_, member)| as_view(&member))))
+    }
+}
+
+fn as_view(member: &Member) -> NodeView {
+    NodeView::new(Role::Control, member.addr, &member.server_name)
+}
+
+fn denied(error: ProposeError) -> Denied {
+    match error {
+        ProposeError::NotLeader { leader } => Denied::Elsewhere(leader.map(|(_, member)| as_view(&member))),
+        ProposeError::TooLong(length) => Denied::Forbidden(format!("the request has {length} bytes: too many")),
+        _ => Denied::Refused(Refused::Unavailable),
+    }
+}
+
+fn alarm(alert: &Alert) {
+    metrics::counter!("freshet_registry_alerts_total").increment(1);
+    warn!(%alert, "two encoders fight over a channel");
+}

@@ -1,0 +1,165 @@
+//! What operators ask, from a control node's host: its certificate is their right.
+
+use std::sync::Arc;
+
+use freshet_proto::{
+    admin::{AdminCommand, AdminReply, Cluster, NodeStatus},
+    id::{ChannelName, NodeId},
+    message::Denied,
+    quic::{QuicError, Responder},
+    registry::{NoSuch, Policy, Refused},
+    view::{NodeView, Role},
+};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Inner, denied};
+use crate::{
+    ca::fingerprint,
+    join::JoinToken,
+    key,
+    machine::{Input, Token},
+    raft::ChangeError,
+};
+
+/// The longest that a join token may be good, in seconds: a week.
+const MAX_TOKEN_SECONDS: u64 = 7 * 86_400;
+
+impl Inner {
+    pub(super) async fn operate(
+        self: &Arc<Self>,
+        command: AdminCommand,
+        mut reply: Responder,
+    ) -> Result<(), QuicError> {
+        let peer = reply.peer().name.clone();
+        if !self.is_control(&peer) {
+            let why = "only a control node's host may ask that: run it there, with that node's configuration";
+            return reply.answer(&Err::<AdminReply, _>(Denied::Forbidden(why.to_owned()))).await;
+        }
+        if command == AdminCommand::Backup {
+            let backup = self.backup().await;
+            let head = backup.as_ref().map(|backup| AdminReply::Backup { length: backup.len() as u32 });
+            reply.write_frame(&head.map_err(Denied::clone)).await?;
+            if let Ok(backup) = backup {
+                reply.write_payload(backup).await?;
+            }
+            return reply.finish().await;
+        }
+        let answer = self.do_operate(command).await;
+        reply.answer(&answer).await
+    }
+
+    async fn do_operate(self: &Arc<Self>, command: AdminCommand) -> Result<AdminReply, Denied> {
+        if command == AdminCommand::Cluster {
+            return Ok(AdminReply::Cluster(self.cluster()));
+        }
+        self.leading()?;
+        match command {
+            AdminCommand::MakeToken { role, seconds, uses } => self.make_token(role, seconds, uses).await,
+            AdminCommand::Drain { name, draining } => self.drain_node(&name, draining).await,
+            AdminCommand::RemoveNode { name } => self.remove_node(&name).await,
+            AdminCommand::PutChannel { channel, policy } => self.put_channel(channel, policy).await,
+            AdminCommand::RemoveChannel { channel } => self.remove_channel(channel).await,
+            AdminCommand::Channels => {
+                let view = self.group.feed().view().borrow().clone();
+                let states = view.channels.iter().map(|(name, channel)| (name.clone(), channel.state));
+                Ok(AdminReply::Channels(states.collect()))
+            }
+            _ => Err(Denied::Forbidden("this version does not know that command".to_owned())),
+        }
+    }
+
+    fn cluster(&self) -> Cluster {
+        let (status, leads) = (self.group.status(), self.group.leadership().borrow().mine);
+        let view = self.group.feed().view().borrow().clone();
+        let (now, leases) = (Instant::now(), self.leases());
+        let lease_ms = |id| leases.left(now, id).filter(|_| leads).map(|left| left.as_millis() as u64);
+        let nodes = view.nodes.iter().map(|(id, node)| NodeStatus {
+            id: *id,
+            view: node.clone(),
+            voter: status.voters.contains(id),
+            lease_ms: lease_ms(*id),
+        });
+        Cluster {
+            answered_by: self.id,
+            leader: status.leader,
+            term: status.term,
+            revision: view.revision,
+            nodes: nodes.collect(),
+        }
+    }
+
+    async fn make_token(self: &Arc<Self>, role: Role, seconds: u64, uses: u32) -> Result<AdminReply, Denied> {
+        if seconds == 0 || seconds > MAX_TOKEN_SECONDS || uses == 0 {
+            let why = format!("a join token is good for 1 to {MAX_TOKEN_SECONDS} seconds and at least one node");
+            return Err(Denied::Forbidden(why));
+        }
+        let secrets = self.secrets()?;
+        let secret = JoinToken::draw(&self.random);
+        let hash = secrets.pepper.hash(&secret);
+        let expires_ms = self.clock.now_ms() + seconds * 1000;
+        self.propose(Input::PutToken(Token { hash, role, expires_ms, uses })).await?.reply?;
+        let authority = fingerprint(&secrets.authority).ok_or(Refused::Unavailable)?;
+        let control = self.control_nodes().into_iter().map(|node| (node.server_name, node.quic)).collect();
+        Ok(AdminReply::Token(JoinToken { secret, authority, control }.encode()))
+    }
+
+    fn named(&self, name: &str) -> Result<(NodeId, NodeView), Denied> {
+        let found = self.group.read(|registry| registry.node_named(name).map(|(id, node)| (id, node.view.clone())));
+        found.ok_or(Denied::Refused(Refused::NoSuch(NoSuch::Node)))
+    }
+
+    async fn drain_node(&self, name: &str, draining: bool) -> Result<AdminReply, Denied> {
+        let (node, _) = self.named(name)?;
+        self.propose(Input::DrainNode { node, draining }).await?.reply?;
+        if draining && node == self.id {
+            self.group.transfer(None).await.map_err(changed)?;
+        }
+        info!(%node, name, draining, "a node is drained or works again");
+        Ok(AdminReply::Done)
+    }
+
+    /// A control node first loses its vote, so that it is never counted on again.
+    async fn remove_node(&self, name: &str) -> Result<AdminReply, Denied> {
+        let (node, view) = self.named(name)?;
+        if view.role == Role::Control {
+            if node == self.id {
+                self.group.transfer(None).await.map_err(changed)?;
+                return self.leading().map(|()| AdminReply::Done);
+            }
+            self.group.remove(node).await.map_err(changed)?;
+        }
+        self.propose(Input::RemoveNode { node }).await?.reply?;
+        self.leases().forget(node);
+        info!(%node, name, "a node is removed");
+        Ok(AdminReply::Done)
+    }
+
+    pub(super) async fn put_channel(&self, channel: ChannelName, policy: Policy) -> Result<AdminReply, Denied> {
+        let key = key::generate(&self.random);
+        let hash = self.secrets()?.pepper.hash(&key);
+        self.propose(Input::PutChannel { channel, key: hash, policy }).await?.reply?;
+        Ok(AdminReply::Key(key))
+    }
+
+    async fn remove_channel(&self, channel: ChannelName) -> Result<AdminReply, Denied> {
+        if !self.group.feed().view().borrow().channels.contains_key(&channel) {
+            return Err(Refused::NoSuch(NoSuch::Channel).into());
+        }
+        self.propose(Input::RemoveChannel { channel }).await?.reply?;
+        Ok(AdminReply::Done)
+    }
+
+    async fn backup(&self) -> Result<bytes::Bytes, Denied> {
+        self.leading()?;
+        self.group.confirm().await.map_err(denied)?;
+        self.group.backup().await.map_err(|error| Denied::Forbidden(error.to_string()))
+    }
+}
+
+fn changed(error: ChangeError) -> Denied {
+    match error {
+        ChangeError::Propose(error) => denied(error),
+        error => Denied::Forbidden(error.to_string()),
+    }
+}

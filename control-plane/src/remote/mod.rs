@@ -1,0 +1,121 @@
+//! The way to the registry from another node: finds the control node that leads, and stays with it.
+//!
+//! ```text
+//! services ──Ask──▶ carry ──▶ Remote::ask ──COMMAND──▶ a control node ──▶ "another one leads" ──▶ that one …
+//! lease: RENEW every 3 s ─────▶ Remote::ask
+//! ```
+
+mod carry;
+mod lease;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use freshet_proto::{
+    message::{Denied, Request},
+    quic::{Pool, QuicError},
+    random::Random,
+    registry::Refused,
+    view::{NodeView, View},
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant, sleep, timeout_at},
+};
+use tracing::debug;
+
+pub use carry::carry;
+pub use lease::{Held, hold};
+
+use crate::watch::candidates;
+
+/// Asks the control plane. Cheap to clone; clones remember the leader together.
+#[derive(Clone)]
+pub struct Remote(Arc<Shared>);
+
+struct Shared {
+    pool: Pool,
+    seeds: Vec<NodeView>,
+    view: Option<watch::Receiver<Arc<View>>>,
+    leader: Mutex<Option<NodeView>>,
+    random: Random,
+}
+
+/// How long one control node may take before another is asked.
+const ATTEMPT: Duration = Duration::from_millis(1500);
+
+/// How long to wait, at least, after a round that led nowhere; at most twice this.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Remote {
+    /// Asks one of `seeds` or of the control nodes that `view` names.
+    pub fn new(pool: Pool, seeds: Vec<NodeView>, view: Option<watch::Receiver<Arc<View>>>, random: Random) -> Self {
+        Self(Arc::new(Shared { pool, seeds, view, leader: Mutex::default(), random }))
+    }
+
+    /// Asks the leader for what is answered by `Result<T, Denied>`, and goes on looking for it for as long as `limit`. What
+    /// is asked may happen although no answer comes.
+    ///
+    /// # Errors
+    /// What the leader answered; [`Refused::Unavailable`] where no leader was found.
+    pub async fn ask<T: DeserializeOwned>(&self, request: &Request, limit: Duration) -> Result<T, Denied> {
+        let until = Instant::now() + limit;
+        // Long requests (a control node that catches up) are given all the time there is.
+        let attempt = if limit > 10 * ATTEMPT { limit } else { ATTEMPT };
+        let mut turn = self.0.random.below(64) as usize;
+        loop {
+            let Some(node) = self.next(&mut turn) else { return Err(Refused::Unavailable.into()) };
+            let asked = self.attempt(&node, request, attempt);
+            match timeout_at(until, asked).await {
+                Err(_) => return Err(Refused::Unavailable.into()),
+                Ok(Ok(Err(Denied::Elsewhere(Some(leader))))) if leader.quic != node.quic => {
+                    self.remember(Some(leader));
+                }
+                Ok(Ok(Err(Denied::Elsewhere(_) | Denied::Refused(Refused::Unavailable)))) => self.rest().await,
+                Ok(Ok(answer)) => {
+                    self.remember(Some(node));
+                    return answer;
+                }
+                Ok(Err(error)) => {
+                    debug!(verb = request.verb(), control = %node.quic, %error, "a control node did not answer");
+                    self.rest().await;
+                }
+            }
+            if Instant::now() >= until {
+                return Err(Refused::Unavailable.into());
+            }
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        node: &NodeView,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<Result<T, Denied>, QuicError> {
+        self.0.pool.call(node.quic, &node.server_name, request, limit).await
+    }
+
+    /// The leader as far as is known, once; then everybody in turn.
+    fn next(&self, turn: &mut usize) -> Option<NodeView> {
+        if let Some(leader) = self.0.leader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Some(leader);
+        }
+        let nobody = View::default();
+        let all = match &self.0.view {
+            Some(view) => candidates(&self.0.seeds, &view.borrow()),
+            None => candidates(&self.0.seeds, &nobody),
+        };
+        *turn = turn.wrapping_add(1);
+        all.get(*turn % all.len().max(1)).cloned()
+    }
+
+    fn remember(&self, leader: Option<NodeView>) {
+        *self.0.leader.lock().unwrap_or_else(PoisonError::into_inner) = leader;
+    }
+
+    async fn rest(&self) {
+        let drawn = self.0.random.below(PAUSE.as_micros() as u64);
+        sleep(PAUSE + Duration::from_micros(drawn)).await;
+    }
+}

@@ -1,0 +1,301 @@
+//! `freshet node`, `freshet channel`, `freshet control backup|restore`: what operators do, over the node protocol.
+//!
+//! ```text
+//! arguments ──▶ Desk (this host's papers and certificate) ──ADMIN──▶ the control node that leads ──▶ text or JSON
+//! node join ──JOIN, without a certificate──▶ papers
+//! ```
+
+use std::{io::Write, net::SocketAddr, path::Path};
+
+use anyhow::{Context, bail};
+use freshet_control_plane::{
+    ca::{self, Ca, Issued},
+    join::JoinToken,
+    raft::{Member, Store, backed_up, restore},
+    remote::Remote,
+};
+use freshet_proto::{
+    admin::{AdminCommand, AdminReply, Cluster},
+    clock::WallClock,
+    id::{ChannelName, NodeId},
+    message::{Denied, Join, Joined, MAX_FRAME, Request},
+    quic::{Doors, Endpoint, Pool, Tuning},
+    random::Random,
+    view::{ChannelState, NodeView, Role},
+};
+use tokio::time::Duration;
+
+use crate::{
+    cli::{ChannelCommand, ControlCommand, NodeCommand, Output, Settings},
+    config::Config,
+    files,
+    node::{CONSENSUS, Papers},
+};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a membership change may take: a node is waited for.
+const LONG: Duration = Duration::from_secs(45);
+
+/// Does what `freshet node` says.
+///
+/// # Errors
+/// In words for the operator.
+pub async fn node(command: NodeCommand) -> anyhow::Result<()> {
+    match command {
+        NodeCommand::Token { role, valid, uses, at } => {
+            let reply = Desk::open(&at)?.ask(AdminCommand::MakeToken { role, seconds: valid, uses }).await?;
+            let AdminReply::Token(token) = reply else { bail!(UNEXPECTED) };
+            println!("{token}");
+            eprintln!("On the new {role}'s machine: freshet node join --name NAME --token TOKEN --data DIR");
+        }
+        NodeCommand::Join { token, name, at } => join(&token, &name, &at.load()?.config).await?,
+        NodeCommand::Ls { output, at } => {
+            let AdminReply::Cluster(cluster) = Desk::open(&at)?.ask(AdminCommand::Cluster).await? else {
+                bail!(UNEXPECTED)
+            };
+            print_cluster(&cluster, output)?;
+        }
+        NodeCommand::Drain { name, undo, at } => {
+            Desk::open(&at)?.ask(AdminCommand::Drain { name: name.clone(), draining: !undo }).await?;
+            println!("{name} {}", if undo { "works again" } else { "takes nothing new" });
+        }
+        NodeCommand::Remove { name, at } => {
+            Desk::open(&at)?.ask(AdminCommand::RemoveNode { name: name.clone() }).await?;
+            println!("{name} is removed");
+        }
+    }
+    Ok(())
+}
+
+/// Does what `freshet channel` says.
+///
+/// # Errors
+/// In words for the operator.
+pub async fn channel(command: ChannelCommand) -> anyhow::Result<()> {
+    match command {
+        ChannelCommand::Put { name, policy, at } => {
+            let reply = Desk::open(&at)?.ask(AdminCommand::PutChannel { channel: name, policy }).await?;
+            let AdminReply::Key(key) = reply else { bail!(UNEXPECTED) };
+            println!("{key}");
+            eprintln!("This is the stream key. It can't be shown again; a new one replaces it.");
+        }
+        ChannelCommand::Ls { output, at } => {
+            let AdminReply::Channels(channels) = Desk::open(&at)?.ask(AdminCommand::Channels).await? else {
+                bail!(UNEXPECTED)
+            };
+            print_channels(&channels, output)?;
+        }
+        ChannelCommand::Rm { name, at } => {
+            Desk::open(&at)?.ask(AdminCommand::RemoveChannel { channel: name.clone() }).await?;
+            println!("{name} is removed");
+        }
+    }
+    Ok(())
+}
+
+/// Does what `freshet control backup` or `restore` says.
+///
+/// # Errors
+/// In words for the operator.
+pub async fn control(command: ControlCommand) -> anyhow::Result<()> {
+    match command {
+        ControlCommand::Backup { file, at } => {
+            let backup = Desk::open(&at)?.backup().await?;
+            write_new(&file, &backup).with_context(|| format!("writing {}", file.display()))?;
+            println!("{} holds {} bytes, the platform's secrets among them", file.display(), backup.len());
+        }
+        ControlCommand::Restore { file, at } => restore_from(&file, &at.load()?.config)?,
+    }
+    Ok(())
+}
+
+const UNEXPECTED: &str = "the control node answered something else: run the same version here and there";
+
+/// Asks the control nodes in the name of the node whose host this is.
+struct Desk {
+    remote: Remote,
+    pool: Pool,
+    seeds: Vec<NodeView>,
+    _endpoint: Endpoint,
+}
+
+impl Desk {
+    fn open(at: &Settings) -> anyhow::Result<Self> {
+        let config = at.load()?.config;
+        let data = &config.node.data;
+        let papers = Papers::load(data)?.with_context(|| {
+            format!(
+                "{} has no papers of a node: run this on a control node's host, with its --config or --data",
+                data.display()
+            )
+        })?;
+        let own = own_address(&config);
+        let me =
+            own.filter(|_| papers.role == Role::Control).map(|addr| NodeView::new(Role::Control, addr, &papers.name));
+        let seeds: Vec<NodeView> = me.into_iter().chain(papers.control.clone()).collect();
+        let random = Random::system();
+        let doors = Doors { clock: WallClock::system(), random: random.clone() };
+        let first = seeds.first().context("this node knows no control node")?;
+        let endpoint = Endpoint::bind(any_port(first.quic), &papers.identity(data)?, doors, Tuning::default())?;
+        let pool = Pool::new(&endpoint);
+        Ok(Self { remote: Remote::new(pool.clone(), seeds.clone(), None, random), pool, seeds, _endpoint: endpoint })
+    }
+
+    async fn ask(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
+        let limit = if matches!(command, AdminCommand::RemoveNode { .. }) { LONG } else { PATIENCE };
+        self.remote.ask(&Request::Admin(command), limit).await.map_err(explain)
+    }
+
+    /// A backup is longer than a frame may be, so it follows one.
+    async fn backup(&self) -> anyhow::Result<bytes::Bytes> {
+        let mut candidates = self.seeds.clone();
+        let mut why = None;
+        for _ in 0..3 * self.seeds.len() {
+            let Some(node) = candidates.pop() else { break };
+            let asked = self.pool.request(node.quic, &node.server_name, &Request::Admin(AdminCommand::Backup)).await;
+            let Ok(mut reader) = asked.inspect_err(|error| why = Some(error.to_string())) else { continue };
+            match reader.read_frame::<Result<AdminReply, Denied>>(MAX_FRAME).await? {
+                Ok(AdminReply::Backup { length }) => {
+                    let backup = reader.read_payload(length.into()).await?;
+                    reader.expect_end().await?;
+                    return Ok(backup);
+                }
+                Ok(_) => bail!(UNEXPECTED),
+                Err(Denied::Elsewhere(Some(leader))) => candidates.push(leader),
+                Err(denied) => why = Some(denied.to_string()),
+            }
+        }
+        bail!("no control node gave a backup: {}", why.unwrap_or_else(|| "none leads".to_owned()))
+    }
+}
+
+fn explain(denied: Denied) -> anyhow::Error {
+    match denied {
+        Denied::Refused(freshet_proto::registry::Refused::Unavailable) => anyhow::anyhow!(
+            "no control node leads, or none can be reached from here: see that most of them are up (`freshet node ls`)"
+        ),
+        denied => denied.into(),
+    }
+}
+
+/// Where the control node of this configuration is reached.
+fn own_address(config: &Config) -> Option<SocketAddr> {
+    let mut addr = config.quic.advertise.unwrap_or(config.listen.quic);
+    if addr.ip().is_unspecified() {
+        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    (addr.port() != 0).then_some(addr)
+}
+
+fn any_port(peer: SocketAddr) -> SocketAddr {
+    if peer.is_ipv6() { SocketAddr::from(([0u16; 8], 0)) } else { SocketAddr::from(([0, 0, 0, 0], 0)) }
+}
+
+/// The longest token that is read from a file or from standard input, in bytes.
+const MAX_TOKEN: u64 = 4096;
+
+fn read_token(text: &str) -> anyhow::Result<JoinToken> {
+    use std::io::Read;
+    let mut read = String::new();
+    let text = match text.strip_prefix('@') {
+        Some(path) => {
+            let file = std::fs::File::open(path).with_context(|| format!("opening {path}"))?;
+            file.take(MAX_TOKEN).read_to_string(&mut read)?;
+            &read
+        }
+        None if text == "-" => {
+            std::io::stdin().take(MAX_TOKEN).read_to_string(&mut read)?;
+            &read
+        }
+        None => text,
+    };
+    Ok(JoinToken::decode(text)?)
+}
+
+async fn join(token: &str, name: &str, config: &Config) -> anyhow::Result<()> {
+    let data = &config.node.data;
+    if let Some(papers) = Papers::load(data)? {
+        bail!("{} holds the papers of node {} already; choose another --data", data.display(), papers.name);
+    }
+    let token = read_token(token)?;
+    let (clock, random) = (WallClock::system(), Random::system());
+    let seeds: Vec<NodeView> =
+        token.control.iter().map(|(name, addr)| NodeView::new(Role::Control, *addr, name)).collect();
+    let first = seeds.first().context("the token names no control node; make a new one")?;
+    let doors = Doors { clock, random: random.clone() };
+    let endpoint = Endpoint::bind_stranger(any_port(first.quic), token.authority, doors, Tuning::default())?;
+    let asked = ca::request()?;
+    let request = Request::Join(Join { token: token.secret, name: name.to_owned(), request: asked.request });
+    let remote = Remote::new(Pool::new(&endpoint), seeds, None, random);
+    let Joined { node, role, certified, control } = remote.ask(&request, PATIENCE).await.map_err(explain)?;
+    endpoint.close().await;
+    let issued = Issued { certificate: certified.certificate, key: asked.key, authority: certified.authority };
+    Papers { id: node, name: name.to_owned(), role, control }.save(data, &issued)?;
+    println!("{name} is node {node}, {role}; its papers are in {}", data.display());
+    println!("next: freshet {role} --data {} …", data.display());
+    Ok(())
+}
+
+fn restore_from(file: &Path, config: &Config) -> anyhow::Result<()> {
+    let (data, name) = (&config.node.data, &config.node.name);
+    if let Some(papers) = Papers::load(data)? {
+        bail!("{} holds the papers of node {}; restore into an empty directory", data.display(), papers.name);
+    }
+    let addr = own_address(config).context("quic.advertise or listen.quic must say where this node is reached")?;
+    let backup = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let registry = backed_up(&backup)?;
+    let secrets = registry.secrets().context("the backup is of a platform that was never founded")?;
+    let (clock, random) = (WallClock::system(), Random::system());
+    let id = NodeId(registry.revision() + 1);
+    let authority = Ca::from_pem(&secrets.authority, &secrets.authority_key)?;
+    let issued = authority.issue(name, &[], ca::JOINED_DAYS, &clock)?;
+    files::private_dir(data).with_context(|| format!("making the directory {}", data.display()))?;
+    let store = Store::file(&data.join(CONSENSUS))?;
+    restore(store, &backup, id, Member { addr, server_name: name.clone() }, &random)?;
+    Papers { id, name: name.clone(), role: Role::Control, control: Vec::new() }.save(data, &issued)?;
+    println!("{} holds the platform as of revision {}", data.display(), registry.revision());
+    println!("next: freshet control --config …, then `freshet node remove` the control nodes that are lost");
+    Ok(())
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn print_cluster(cluster: &Cluster, output: Output) -> anyhow::Result<()> {
+    if output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(cluster)?);
+        return Ok(());
+    }
+    println!("{:>6}  {:20} {:8} {:9} {:6} {:>8}  ADDRESS", "ID", "NAME", "ROLE", "STATE", "VOTE", "LEASE");
+    for node in &cluster.nodes {
+        let vote = match (cluster.leader == Some(node.id), node.voter) {
+            (true, _) => "leads",
+            (_, true) => "votes",
+            _ => "",
+        };
+        let lease = node.lease_ms.map_or(String::new(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
+        let NodeView { role, quic, server_name, state } = &node.view;
+        let (role, state) = (role.to_string(), state.to_string());
+        println!("{:>6}  {server_name:20} {role:8} {state:9} {vote:6} {lease:>8}  {quic}", node.id.0);
+    }
+    let leader = cluster.leader.map_or("nobody leads".to_owned(), |leader| format!("node {leader} leads"));
+    println!("{leader} term {}; revision {}, as node {} sees it", cluster.term, cluster.revision, cluster.answered_by);
+    Ok(())
+}
+
+fn print_channels(channels: &[(ChannelName, ChannelState)], output: Output) -> anyhow::Result<()> {
+    if output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(channels)?);
+        return Ok(());
+    }
+    println!("{:32}  STATE", "NAME");
+    for (name, state) in channels {
+        println!("{:32}  {}", name.as_str(), format!("{state:?}").to_lowercase());
+    }
+    Ok(())
+}
