@@ -89,7 +89,7 @@ pub fn first_log(
     }
     let mut registry = Registry::new(cluster, TIMES);
     for origin in layout.origins() {
-        let view = NodeView { role: Role::Origin, quic: quic(origin), server_name: (*origin).to_owned() };
+        let view = NodeView::new(Role::Origin, quic(origin), origin);
         let input = Input::PutNode { node: number(origin), view };
         registry.handle(registry.revision() + 1, 0, input, &mut Vec::new());
     }
@@ -102,7 +102,7 @@ async fn open_registry(cast: &Cast, host: Host, life: u64) -> Result<Local, Box<
     // What starts tells the registry that the node's publishers are lost. With the bug it speaks of another node.
     let node = if lone && !forgets { number(host) } else { NodeId(9) };
     let quic = SocketAddr::new(turmoil::lookup(host), QUIC);
-    let view = NodeView { role: Role::Origin, quic, server_name: host.to_owned() };
+    let view = NodeView::new(Role::Origin, quic, host);
     let channels = vec![ChannelConfig { name: "ada".parse()?, key: KEY.to_owned(), policy: Policy::Newest }];
     let config = Config { channels, node, view, times: TIMES };
     let random = run.random("registry", life);
@@ -213,8 +213,8 @@ pub async fn origin(cast: Cast, host: Host, life: u64) -> Outcome {
         (Some(local.feed), Way::Here(local.commands), views)
     } else {
         let addr = turmoil::lookup(REGISTRY);
-        let (pool, quic) = (Pool::new(&endpoint), SocketAddr::new(addr, QUIC));
-        let views = watch::follow(pool, quic, REGISTRY.to_owned(), None, run.random(&format!("{host}-view"), life));
+        let seeds = vec![NodeView::new(Role::Control, SocketAddr::new(addr, QUIC), REGISTRY)];
+        let views = watch::follow(Pool::new(&endpoint), seeds, None, run.random(&format!("{host}-view"), life));
         (None, Way::There(SocketAddr::new(addr, COMMANDS)), views)
     };
     let (commands, asks) = Commands::channel();
@@ -243,9 +243,8 @@ pub async fn edge(cast: Cast, host: Host, life: u64) -> Outcome {
     let run = &cast.run;
     let pool = Pool::new(&run.endpoint(host, QUIC, life).await?);
     let registry = cast.layout.registry();
-    let addr = SocketAddr::new(turmoil::lookup(registry), QUIC);
-    let random = run.random(&format!("{host}-view"), life);
-    let views = watch::follow(pool.clone(), addr, registry.to_owned(), None, random);
+    let seeds = vec![NodeView::new(Role::Control, SocketAddr::new(turmoil::lookup(registry), QUIC), registry)];
+    let views = watch::follow(pool.clone(), seeds, None, run.random(&format!("{host}-view"), life));
     let mut config = freshet_edge::Config::default();
     (config.cache.fills, config.reload.held, config.follow.tracks) = (EDGE_BOUND, EDGE_BOUND, EDGE_BOUND);
     let upstream = Buggy::new(Observed::new(pool, (host, life), cast.stage.clone()), cast.bug);
@@ -295,7 +294,7 @@ impl Watched {
                 *lacking = now;
             }
         }
-        watch::serve(&self.feed, after, reply).await
+        watch::serve(&self.feed, after, reply, || true).await
     }
 }
 
