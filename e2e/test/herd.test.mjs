@@ -24,12 +24,11 @@ async function run(command, args) {
 
 test("10,000 viewers follow the sound, and what they get is what the origin has", async () => {
   await freshet.live();
-  await run(BINARY, ["ca", "issue", "loadtest", "--dir", join(freshet.dir, "ca"), "--out", freshet.dir]);
-  const identity = ["loadtest.pem", "loadtest.key", "ca.pem"].map((file) => join(freshet.dir, file)).join(",");
+  const identity = ["node.pem", "node.key", "ca.pem"].map((file) => join(freshet.dir, "edge", file)).join(",");
   const json = join(freshet.dir, "report.json");
   const said = await run(LOADTEST, [
     ...["view", freshet.info.hls_url, "--viewers", "10000", "--tracks", "audio", "--ramp", "10", "--duration", "40"],
-    ...["--origin", freshet.info.quic_address, "--origin-name", "localhost", "--identity", identity],
+    ...["--origin", freshet.info.quic_address, "--origin-name", "origin", "--identity", identity],
     ...["--server-pids", String(freshet.info.pid), "--json", json],
   ]);
   assert.match(said, /10000 playing/);

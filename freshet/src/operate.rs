@@ -9,7 +9,7 @@ use std::{io::Write, net::SocketAddr, path::Path};
 
 use anyhow::{Context, bail};
 use freshet_control_plane::{
-    ca::{self, Ca, Issued},
+    ca::{self, Ca},
     join::JoinToken,
     raft::{Member, Store, backed_up, restore},
     remote::Remote,
@@ -18,7 +18,7 @@ use freshet_proto::{
     admin::{AdminCommand, AdminReply, Cluster},
     clock::WallClock,
     id::{ChannelName, NodeId},
-    message::{Denied, Join, Joined, MAX_FRAME, Request},
+    message::{Denied, MAX_FRAME, Request},
     quic::{Doors, Endpoint, Pool, Tuning},
     random::Random,
     view::{ChannelState, NodeView, Role},
@@ -29,7 +29,7 @@ use crate::{
     cli::{ChannelCommand, ControlCommand, NodeCommand, Output, Settings},
     config::Config,
     files,
-    node::{CONSENSUS, Papers},
+    node::{CONSENSUS, Papers, World, any_port},
 };
 
 /// How long an answer may take.
@@ -170,6 +170,13 @@ impl Desk {
     }
 }
 
+fn explain_any(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Denied>() {
+        Ok(denied) => explain(denied),
+        Err(error) => error,
+    }
+}
+
 fn explain(denied: Denied) -> anyhow::Error {
     match denied {
         Denied::Refused(freshet_proto::registry::Refused::Unavailable) => anyhow::anyhow!(
@@ -186,10 +193,6 @@ fn own_address(config: &Config) -> Option<SocketAddr> {
         addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
     (addr.port() != 0).then_some(addr)
-}
-
-fn any_port(peer: SocketAddr) -> SocketAddr {
-    if peer.is_ipv6() { SocketAddr::from(([0u16; 8], 0)) } else { SocketAddr::from(([0, 0, 0, 0], 0)) }
 }
 
 /// The longest token that is read from a file or from standard input, in bytes.
@@ -218,20 +221,8 @@ async fn join(token: &str, name: &str, config: &Config) -> anyhow::Result<()> {
     if let Some(papers) = Papers::load(data)? {
         bail!("{} holds the papers of node {} already; choose another --data", data.display(), papers.name);
     }
-    let token = read_token(token)?;
-    let (clock, random) = (WallClock::system(), Random::system());
-    let seeds: Vec<NodeView> =
-        token.control.iter().map(|(name, addr)| NodeView::new(Role::Control, *addr, name)).collect();
-    let first = seeds.first().context("the token names no control node; make a new one")?;
-    let doors = Doors { clock, random: random.clone() };
-    let endpoint = Endpoint::bind_stranger(any_port(first.quic), token.authority, doors, Tuning::default())?;
-    let asked = ca::request()?;
-    let request = Request::Join(Join { token: token.secret, name: name.to_owned(), request: asked.request });
-    let remote = Remote::new(Pool::new(&endpoint), seeds, None, random);
-    let Joined { node, role, certified, control } = remote.ask(&request, PATIENCE).await.map_err(explain)?;
-    endpoint.close().await;
-    let issued = Issued { certificate: certified.certificate, key: asked.key, authority: certified.authority };
-    Papers { id: node, name: name.to_owned(), role, control }.save(data, &issued)?;
+    let papers = Papers::obtain(read_token(token)?, name, data, &World::system()).await.map_err(explain_any)?;
+    let (node, role) = (papers.id, papers.role);
     println!("{name} is node {node}, {role}; its papers are in {}", data.display());
     println!("next: freshet {role} --data {} …", data.display());
     Ok(())
@@ -255,7 +246,7 @@ fn restore_from(file: &Path, config: &Config) -> anyhow::Result<()> {
     restore(store, &backup, id, Member { addr, server_name: name.clone() }, &random)?;
     Papers { id, name: name.clone(), role: Role::Control, control: Vec::new() }.save(data, &issued)?;
     println!("{} holds the platform as of revision {}", data.display(), registry.revision());
-    println!("next: freshet control --config …, then `freshet node remove` the control nodes that are lost");
+    println!("next: freshet control --config …; it goes on alone, without the control nodes that are lost");
     Ok(())
 }
 

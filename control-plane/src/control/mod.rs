@@ -30,7 +30,9 @@ use tracing::{info, warn};
 
 use crate::{
     feed::Feed,
+    join::JoinToken,
     leases::Leases,
+    local::ChannelConfig,
     machine::{Alert, Input},
     raft::{self, Applied, ChangeError, Group, Member, OpenError, Proposal, ProposeError, Store},
     secrets::Secrets,
@@ -149,6 +151,33 @@ impl Control {
         Ok(())
     }
 
+    /// Takes the place of control nodes that are lost: for a node that was restored from a backup, whose group is itself. Does
+    /// nothing where the registry knows this node.
+    ///
+    /// # Errors
+    /// See [`BeginError`].
+    pub async fn succeed(&self) -> Result<(), BeginError> {
+        let inner = &self.0;
+        let mut leadership = inner.group.leadership();
+        let leads = timeout_at(Instant::now() + PATIENCE, leadership.wait_for(|leadership| leadership.mine)).await;
+        leads.map_err(|_| BeginError::Stopped)?.map_err(|_| BeginError::Stopped)?;
+        if inner.group.read(|registry| registry.nodes().contains_key(&inner.id)) {
+            return Ok(());
+        }
+        let members = inner.group.status().members;
+        let lost: Vec<NodeId> = inner.group.read(|registry| {
+            let control = registry.nodes().iter().filter(|(_, node)| node.view.role == Role::Control);
+            control.map(|(id, _)| *id).filter(|id| !members.contains_key(id)).collect()
+        });
+        for node in lost {
+            warn!(%node, "a control node of the lost cluster is removed");
+            inner.group.propose(inner.proposal(Input::RemoveNode { node })).await?.reply?;
+        }
+        let put = Input::PutNode { node: inner.id, view: inner.view.clone() };
+        inner.group.propose(inner.proposal(put)).await?.reply?;
+        Ok(())
+    }
+
     /// Asks the others until this node, which has joined, has its place among the voters. A node that has it already asks
     /// once, in case its address has changed.
     ///
@@ -167,6 +196,34 @@ impl Control {
             }
             sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// A token with which one node may join within ten minutes; for whoever founds a platform in one process.
+    ///
+    /// # Errors
+    /// See [`Denied`].
+    pub async fn token(&self, role: Role) -> Result<JoinToken, Denied> {
+        self.0.make_token(role, 600, 1).await
+    }
+
+    /// Makes these channels, with these keys, the only ones there are.
+    ///
+    /// # Errors
+    /// See [`Denied`].
+    pub async fn set_channels(&self, channels: &[ChannelConfig]) -> Result<(), Denied> {
+        let pepper = self.0.secrets()?.pepper;
+        let there: Vec<_> = self.0.group.read(|registry| registry.channels().cloned().collect());
+        let gone = there.into_iter().filter(|name| channels.iter().all(|channel| channel.name != *name));
+        for channel in gone {
+            self.0.propose(Input::RemoveChannel { channel }).await?.reply?;
+        }
+        for ChannelConfig { name, key, policy } in channels {
+            let key = pepper.hash(key);
+            if !self.0.group.read(|registry| registry.has(name, &key, *policy)) {
+                self.0.propose(Input::PutChannel { channel: name.clone(), key, policy: *policy }).await?.reply?;
+            }
+        }
+        Ok(())
     }
 
     /// The view as this node knows it.

@@ -55,7 +55,9 @@ impl Inner {
         }
         self.leading()?;
         match command {
-            AdminCommand::MakeToken { role, seconds, uses } => self.make_token(role, seconds, uses).await,
+            AdminCommand::MakeToken { role, seconds, uses } => {
+                Ok(AdminReply::Token(self.make_token(role, seconds, uses).await?.encode()))
+            }
             AdminCommand::Drain { name, draining } => self.drain_node(&name, draining).await,
             AdminCommand::RemoveNode { name } => self.remove_node(&name).await,
             AdminCommand::PutChannel { channel, policy } => self.put_channel(channel, policy).await,
@@ -89,7 +91,7 @@ impl Inner {
         }
     }
 
-    async fn make_token(self: &Arc<Self>, role: Role, seconds: u64, uses: u32) -> Result<AdminReply, Denied> {
+    pub(super) async fn make_token(&self, role: Role, seconds: u64, uses: u32) -> Result<JoinToken, Denied> {
         if seconds == 0 || seconds > MAX_TOKEN_SECONDS || uses == 0 {
             let why = format!("a join token is good for 1 to {MAX_TOKEN_SECONDS} seconds and at least one node");
             return Err(Denied::Forbidden(why));
@@ -101,7 +103,7 @@ impl Inner {
         self.propose(Input::PutToken(Token { hash, role, expires_ms, uses })).await?.reply?;
         let authority = fingerprint(&secrets.authority).ok_or(Refused::Unavailable)?;
         let control = self.control_nodes().into_iter().map(|node| (node.server_name, node.quic)).collect();
-        Ok(AdminReply::Token(JoinToken { secret, authority, control }.encode()))
+        Ok(JoinToken { secret, authority, control })
     }
 
     fn named(&self, name: &str) -> Result<(NodeId, NodeView), Denied> {

@@ -33,7 +33,9 @@ pub struct Config {
     /// How many entries that a snapshot covers stay in the log, so that a member that was away for a moment needs no
     /// snapshot. Default 5,000.
     pub keep_logs: u64,
-    /// How long things last in a registry that this member begins. A registry that exists keeps its own.
+    /// How long things last in a registry that this member begins. A registry that exists keeps its own. Not a key of its
+    /// own: it is configured for the registry.
+    #[serde(skip)]
     pub times: Times,
 }
 

@@ -198,12 +198,9 @@ fn read(database: &Database) -> Result<Contents, OpenError> {
 
 /// The log has no holes, begins where it was purged, and the snapshot reaches that far.
 fn check(contents: &mut Contents) -> Result<(), OpenError> {
-    let mut next = contents.purged.map_or(0, |id| id.index + 1);
-    for entry in &contents.log {
-        if entry.log_id.index != next {
-            return Err(OpenError::Damaged(format!("entry {} stands where {next} should", entry.log_id.index)));
-        }
-        next += 1;
+    let first = contents.purged.map_or(0, |id| id.index + 1);
+    if let Some((next, entry)) = (first..).zip(&contents.log).find(|(next, entry)| entry.log_id.index != *next) {
+        return Err(OpenError::Damaged(format!("entry {} stands where {next} should", entry.log_id.index)));
     }
     let covered = contents.snapshot.as_ref().and_then(|(snapshot, _)| snapshot.meta.last_log_id);
     if contents.purged > covered {

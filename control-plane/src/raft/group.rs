@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use freshet_proto::{id::NodeId, random::Random, registry::Refused};
 use openraft::{
-    RaftMetrics, ReadPolicy,
+    RaftMetrics, RaftState, ReadPolicy,
     async_runtime::WatchReceiver,
     errors::{ClientWriteError, ForwardToLeader, InitializeError, LinearizableReadError, RaftError},
     raft::ClientWriteResponse,
@@ -150,8 +150,9 @@ impl Group {
         if self.0.new {
             return;
         }
-        let alone = self.0.metrics().membership_config.voter_ids().eq([self.0.id.0]);
-        if alone {
+        let id = self.0.id.0;
+        let only = move |state: &RaftState<Types>| state.membership_state.effective().voter_ids().eq([id]);
+        if self.0.raft.with_raft_state(only).await.unwrap_or(false) {
             // Nobody else's lease can be at stake.
             let _ = self.0.raft.trigger().elect(false).await;
             self.0.raft.runtime_config().elect(true);

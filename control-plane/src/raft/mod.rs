@@ -31,6 +31,9 @@ mod store;
 mod types;
 mod watcher;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::Config;
 pub use group::Group;
 pub use network::{Carried, Carrier, CarrierError, MAX_BODY};

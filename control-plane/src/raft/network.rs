@@ -271,12 +271,12 @@ impl Desk<'_> {
 
 /// openraft takes for granted that entries follow each other.
 fn consecutive(rpc: &AppendEntriesRequest<Types>) -> Result<(), Refusal> {
-    let mut next = rpc.prev_log_id.map_or(0, |id| id.index + 1);
-    for entry in &rpc.entries {
-        if entry.log_id.index != next {
-            return Err(Refusal::Senseless(format!("entry {} stands where {next} should", entry.log_id.index)));
+    let first = rpc.prev_log_id.map_or(0, |id| id.index.saturating_add(1));
+    let place = |(i, _): &(usize, _)| first.saturating_add(*i as u64);
+    match rpc.entries.iter().enumerate().find(|pair| pair.1.log_id.index != place(pair)) {
+        Some(pair) => {
+            Err(Refusal::Senseless(format!("entry {} stands where {} should", pair.1.log_id.index, place(&pair))))
         }
-        next += 1;
+        None => Ok(()),
     }
-    Ok(())
 }

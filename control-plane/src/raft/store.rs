@@ -9,7 +9,7 @@
 //! then: what it holds is not known. openraft stops when it hears of it, and so the member does.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     fmt::Debug,
     io,
     ops::{Bound, RangeBounds},
@@ -102,7 +102,7 @@ impl Store {
             vote: self.contents.vote,
             committed: self.contents.committed,
             purged: self.contents.purged,
-            log: self.contents.log.into(),
+            log: self.contents.log.into_iter().map(|entry| (entry.log_id.index, entry)).collect(),
         };
         Ok((LogStore(Arc::new(Shared { memory: Mutex::new(memory), writer })), snapshot))
     }
@@ -125,22 +125,19 @@ struct Memory {
     vote: Option<Vote>,
     committed: Option<LogId>,
     purged: Option<LogId>,
-    log: VecDeque<Entry>,
+    log: BTreeMap<u64, Entry>,
 }
 
 impl Memory {
-    /// The index of the first entry, or of the next one where there is none.
-    fn first(&self) -> u64 {
-        self.purged.map_or(0, |id| id.index + 1)
-    }
-
-    fn next(&self) -> u64 {
-        self.first() + self.log.len() as u64
-    }
-
-    /// Where in the log `index` is, or would be.
-    fn place(&self, index: u64) -> usize {
-        usize::try_from(index.saturating_sub(self.first())).unwrap_or(usize::MAX).min(self.log.len())
+    /// Adds an entry, which must follow the last one. The first one of an empty log may be any: what is before it is in
+    /// the snapshot that was installed.
+    fn push(&mut self, entry: Entry) -> io::Result<()> {
+        let index = entry.log_id.index;
+        if let Some((last, _)) = self.log.last_key_value().filter(|(last, _)| **last + 1 != index) {
+            return Err(io::Error::other(format!("entry {index} does not follow entry {last}")));
+        }
+        self.log.insert(index, entry);
+        Ok(())
     }
 }
 
@@ -303,19 +300,14 @@ impl RaftLogReader<Types> for LogStore {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let memory = self.memory();
+        // A map's range must not end before it begins; a filter may, and costs little more where it matters.
         let from = match range.start_bound() {
-            Bound::Included(&index) => index,
-            Bound::Excluded(&index) => index.saturating_add(1),
+            Bound::Included(&index) | Bound::Excluded(&index) => index,
             Bound::Unbounded => 0,
         };
-        let end = match range.end_bound() {
-            Bound::Included(&index) => index.saturating_add(1),
-            Bound::Excluded(&index) => index,
-            Bound::Unbounded => u64::MAX,
-        };
-        let (from, end) = (memory.place(from), memory.place(end));
-        Ok(memory.log.range(from..end.max(from)).cloned().collect())
+        let memory = self.memory();
+        let after = memory.log.range(from..).skip_while(|(index, _)| !range.contains(*index));
+        Ok(after.take_while(|(index, _)| range.contains(*index)).map(|(_, entry)| entry.clone()).collect())
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
@@ -328,7 +320,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
         let memory = self.memory();
-        let last = memory.log.back().map(|entry| entry.log_id).or(memory.purged);
+        let last = memory.log.last_key_value().map(|(_, entry)| entry.log_id).or(memory.purged);
         Ok(LogState { last_purged_log_id: memory.purged, last_log_id: last })
     }
 
@@ -362,11 +354,8 @@ impl RaftLogStorage<Types> for LogStore {
             let mut memory = self.memory();
             for entry in entries {
                 let index = entry.log_id.index;
-                if index != memory.next() {
-                    return Err(io::Error::other(format!("entry {index} would leave a hole after {}", memory.next())));
-                }
                 records.push((index, codec::record(&index.to_be_bytes(), &entry).map_err(io::Error::other)?));
-                memory.log.push_back(entry);
+                memory.push(entry)?;
             }
         }
         self.0.writer.submit(Job::Write(Change::Append(records), Done::Flushed(callback))).await;
@@ -375,19 +364,14 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let from = last.map_or(0, |id| id.index + 1);
-        {
-            let mut memory = self.memory();
-            let place = memory.place(from);
-            memory.log.truncate(place);
-        }
+        self.memory().log.split_off(&from);
         self.write(Change::Truncate(from)).await
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
         {
             let mut memory = self.memory();
-            let place = memory.place(upto.index + 1);
-            memory.log.drain(..place);
+            memory.log = memory.log.split_off(&(upto.index + 1));
             memory.purged = memory.purged.max(Some(upto));
         }
         self.write(Change::Purge(upto)).await

@@ -96,3 +96,183 @@ async fn three_members_elect_one_leader_and_hold_one_state() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_leader_is_replaced_and_nothing_acknowledged_is_lost() {
+    let mut cluster = Cluster::of(3, config()).await;
+    for round in 0..6 {
+        for _ in 0..5 {
+            cluster.write().await;
+        }
+        let leader = cluster.leader().await.id().0;
+        let crash = if round % 2 == 0 { Crash::Clean } else { Crash::Torn };
+        cluster.kill(leader, crash);
+        let before = Instant::now();
+        cluster.write().await;
+        assert!(before.elapsed() < Duration::from_millis(1_500), "it took {:?}", before.elapsed());
+        cluster.start(leader).await;
+        cluster.settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_crash_at_once_every_acknowledged_write_is_still_there() {
+    let mut cluster = Cluster::of(3, config()).await;
+    for _ in 0..5 {
+        for _ in 0..10 {
+            cluster.write().await;
+        }
+        for id in 1..=3 {
+            cluster.kill(id, Crash::Torn);
+        }
+        for id in 1..=3 {
+            cluster.start(id).await;
+        }
+        cluster.write().await;
+        cluster.settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_without_a_quorum_refuses_and_another_one_leads() {
+    let mut cluster = Cluster::of(3, config()).await;
+    cluster.write().await;
+    let old = cluster.leader().await;
+    cluster.mesh.cut(old.id().0);
+    let mut leadership = old.leadership();
+    timeout(BOUND, leadership.wait_for(|known| !known.mine)).await.expect("it to notice").unwrap();
+    assert!(matches!(old.propose(put(1000).1).await, Err(ProposeError::NotLeader { .. })));
+    assert!(matches!(old.confirm().await, Err(ProposeError::NotLeader { .. })));
+    let new = cluster.leader().await;
+    assert_ne!(new.id(), old.id());
+    cluster.write().await;
+    cluster.mesh.heal();
+    cluster.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_cut_off_does_not_disturb_the_others_when_it_is_back() {
+    let mut cluster = Cluster::of(3, config()).await;
+    let leader = cluster.leader().await;
+    let term = leader.status().term;
+    let other = (1..=3).find(|id| *id != leader.id().0).unwrap();
+    cluster.mesh.cut(other);
+    sleep(Duration::from_secs(30)).await;
+    cluster.write().await;
+    cluster.mesh.heal();
+    sleep(Duration::from_secs(5)).await;
+    cluster.settle().await;
+    assert_eq!(cluster.leader().await.status().term, term, "nobody was elected meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proposal_that_no_quorum_can_answer_is_unknown() {
+    let mut cluster = Cluster::of(3, config()).await;
+    cluster.write().await;
+    let leader = cluster.leader().await;
+    (1..=3).filter(|id| *id != leader.id().0).for_each(|id| cluster.mesh.cut(id));
+    assert_eq!(leader.propose(put(1000).1).await, Err(ProposeError::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_hands_over_and_no_write_waits_for_an_election() {
+    let mut cluster = Cluster::of(3, config()).await;
+    for _ in 0..6 {
+        cluster.write().await;
+        let old = cluster.leader().await;
+        let before = Instant::now();
+        old.transfer(None).await.unwrap();
+        cluster.write().await;
+        assert!(before.elapsed() < Duration::from_millis(300), "it took {:?}", before.elapsed());
+        assert_ne!(cluster.leader().await.id(), old.id());
+    }
+    let leader = cluster.leader().await;
+    let chosen = NodeId((1..=3).find(|id| *id != leader.id().0).unwrap());
+    leader.transfer(Some(chosen)).await.unwrap();
+    assert_eq!(cluster.leader().await.id(), chosen);
+    cluster.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_far_behind_gets_a_snapshot_and_its_watchers_too() {
+    let small = Config { snapshot_after: 50, keep_logs: 10, ..config() };
+    let mut cluster = Cluster::of(3, small).await;
+    cluster.write().await;
+    cluster.settle().await;
+    let leader = cluster.leader().await;
+    let behind = (1..=3).find(|id| *id != leader.id().0).unwrap();
+    let feed = cluster.groups[&behind].feed();
+    let view = feed.view().borrow().clone();
+    let seen = Position { cluster: view.cluster, revision: view.revision };
+    cluster.mesh.cut(behind);
+    for _ in 0..200 {
+        cluster.write().await;
+    }
+    assert!(cluster.leader().await.status().purged > Some(100), "what it lacks is gone from the log");
+    cluster.mesh.heal();
+    cluster.settle().await;
+    assert!(cluster.groups[&behind].status().snapshot > Some(100));
+    let Since::Snapshot(whole) = feed.since(Some(seen)) else { panic!("the way from {seen:?} is not known") };
+    assert_eq!(whole.channels.len(), 201);
+    cluster.kill(behind, Crash::Torn);
+    cluster.start(behind).await;
+    cluster.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_begins_a_new_group_with_the_same_state() {
+    let mut cluster = Cluster::of(1, config()).await;
+    for _ in 0..10 {
+        cluster.write().await;
+    }
+    let old = cluster.groups[&1].clone();
+    let backup = old.backup().await.unwrap();
+    let disk = Disk::default();
+    let store = freshet_control_plane::raft::Store::over(disk.clone()).unwrap();
+    drop(restore(store, &backup, NodeId(11), member(11), &Random::seeded(5)).unwrap());
+    let group = open(11, &cluster.mesh, &disk, config()).await.unwrap();
+    let (name, proposal) = put(500);
+    let applied = until_applied(&group, proposal).await;
+    assert!(applied > old.status().last_log.unwrap() + (1 << 31), "no epoch is given out twice");
+    let (before, after) = (old.read(|registry| registry.view()), group.read(|registry| registry.view()));
+    assert_ne!(before.cluster, after.cluster, "its watchers start over");
+    let mut expected = before.channels;
+    expected.insert(name, after.channels[&"c500".parse::<ChannelName>().unwrap()].clone());
+    assert_eq!((after.channels, after.nodes), (expected, before.nodes));
+    assert_eq!(group.status().voters, [NodeId(11)]);
+}
+
+async fn until_applied(group: &freshet_control_plane::raft::Group, proposal: Proposal) -> u64 {
+    let applied = async {
+        loop {
+            if let Ok(applied) = group.propose(proposal.clone()).await {
+                return applied.index;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(BOUND, applied).await.expect("the proposal to be applied")
+}
+
+#[test]
+fn a_damaged_backup_and_a_store_in_use_are_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut cluster = Cluster::of(1, config()).await;
+        cluster.write().await;
+        let backup = cluster.groups[&1].backup().await.unwrap().to_vec();
+        let restore_to = |disk: &Disk, bytes: &[u8]| {
+            let store = freshet_control_plane::raft::Store::over(disk.clone()).unwrap();
+            restore(store, bytes, NodeId(2), member(2), &Random::seeded(1)).map(drop)
+        };
+        for bit in (0..backup.len() * 8).step_by(7) {
+            let mut flipped = backup.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let error = restore_to(&Disk::default(), &flipped).unwrap_err();
+            assert!(matches!(error, freshet_control_plane::raft::BackupError::Unreadable(_)), "bit {bit}: {error}");
+        }
+        cluster.kill(1, Crash::Clean);
+        let error = restore_to(&cluster.disks[&1], &backup).unwrap_err();
+        assert!(matches!(error, freshet_control_plane::raft::BackupError::NotEmpty), "{error}");
+    });
+}

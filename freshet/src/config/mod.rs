@@ -56,11 +56,11 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Node {
-    /// The node's number; no other node of the platform may have it.
+    /// The number of an origin without control nodes. A node that joins is given its own.
     pub id: u64,
-    /// The name that its node certificate carries.
+    /// The name that a platform's first control node takes. A node that joins says its own.
     pub name: String,
-    /// Where an origin keeps its state, written with fsync. Created if absent.
+    /// Where the node keeps its papers and its state, written with fsync. Created if absent.
     pub data: PathBuf,
 }
 
@@ -82,7 +82,7 @@ pub struct Listen {
     pub rtmp: SocketAddr,
     /// RTMPS for encoders (origin), where there is a certificate.
     pub rtmps: SocketAddr,
-    /// QUIC for other nodes (origin).
+    /// QUIC for other nodes.
     pub quic: SocketAddr,
     /// `/healthz`, `/readyz` and `/metrics`. Loopback unless told: they are for the operator.
     pub admin: SocketAddr,
@@ -102,7 +102,7 @@ impl Default for Listen {
     }
 }
 
-/// How nodes reach and recognise each other. The files come from `freshet ca issue`.
+/// How nodes reach and recognise each other. The files come from `freshet ca issue`, for nodes without control nodes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quic {
@@ -115,7 +115,7 @@ pub struct Quic {
     /// The authority that every node's certificate must come from (PEM).
     #[serde(with = "optional")]
     pub ca: Option<PathBuf>,
-    /// The address that other nodes reach this origin at; needed when `listen.quic` is not one.
+    /// The address that other nodes reach this one at; needed when `listen.quic` is not one.
     #[serde(with = "optional")]
     pub advertise: Option<SocketAddr>,
     /// The origin an edge learns from and pulls from: `HOST:PORT`, where HOST is the name or address that the

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! DATA/stream.key      the stream key, made at the first start
-//! DATA/ca/             the authority that the two roles recognise each other by
+//! DATA/ca/             the authority of the certificate for viewers
 //! DATA/tls/            viewers.pem and viewers.key, for HTTPS and RTMPS, issued by that authority
-//! DATA/registry/       sessions, epochs and media sequence numbers
+//! DATA/control/        the control node's papers, and what it keeps: channels, sessions, epochs, media sequence numbers
+//! DATA/origin/, edge/  the papers of the other two roles, and the last view of the platform
 //! DATA/dev.json        where everything listens, written whole once it does
 //! ```
 //! The directory can be entered by this user alone.
@@ -18,7 +19,7 @@ use std::{
 
 use anyhow::Context;
 use freshet_control_plane::ca::{self, Ca};
-use freshet_proto::{clock::WallClock, quic::Identity, random::Random};
+use freshet_proto::{clock::WallClock, random::Random};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 
 use crate::{config::Config, files, tls::Certificate};
@@ -53,11 +54,6 @@ impl Home {
         &self.dir
     }
 
-    /// Where the registry is.
-    pub fn registry(&self) -> PathBuf {
-        self.dir.join("registry")
-    }
-
     fn addresses(&self) -> PathBuf {
         self.dir.join("dev.json")
     }
@@ -88,17 +84,6 @@ impl Home {
         }
     }
 
-    /// A node certificate, issued anew at each start.
-    ///
-    /// # Errors
-    /// See [`ca::CaError`].
-    pub fn identity(&self, name: &str, clock: &WallClock) -> anyhow::Result<Identity> {
-        let dir = self.dir.join("ca");
-        files::private_dir(&dir).context("making the authority's directory")?;
-        let authority = Ca::load_or_create(&dir, clock)?;
-        Ok(authority.issue(name, &[], ca::NODE_DAYS, clock)?.identity()?)
-    }
-
     /// The certificate for viewers and encoders: the configured one, else one of our own for this machine, kept so
     /// that a browser's exception for it stays good.
     ///
@@ -110,6 +95,9 @@ impl Home {
         }
         let dir = self.dir.join("tls");
         files::private_dir(&dir).context("making the directory for certificates")?;
+        let authority = self.dir.join("ca");
+        files::private_dir(&authority).context("making the authority's directory")?;
+        Ca::load_or_create(&authority, clock)?;
         let (certificate, key) = (dir.join("viewers.pem"), dir.join("viewers.key"));
         if !self.still_good(&certificate, clock) {
             self.make_certificate(&certificate, &key, &[config.listen.https.ip(), config.listen.rtmps.ip()], clock)?;

@@ -2,38 +2,37 @@
 //!
 //! ```text
 //! encoder or demo ──RTMP──▶ origin ──QUIC over loopback, mutual TLS──▶ edge ──HTTP──▶ browser
+//!                              └─────▶ control, the only voter ◀────────┘
 //! ```
-//! The roles know each other only by QUIC, as they would on two machines. Authority, keys and state are under DATA.
+//! The roles know each other only by QUIC, as they would on three machines. Papers, keys and state are under DATA.
 
 mod announce;
 mod demo;
 mod home;
+mod platform;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
 };
 
 use anyhow::Context;
 use clap::Args;
 use freshet_control_plane::local::ChannelConfig;
-use freshet_proto::{
-    id::{ChannelName, NodeId},
-    quic::Identity,
-    view::{NodeView, Role},
-};
+use freshet_proto::{id::ChannelName, view::Role};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::{announce::Addresses, home::Home};
+use self::{announce::Addresses, home::Home, platform::Platform};
 use crate::{
     admin::{self, Checks},
     cli::Settings,
     config::{Config, Listen, Override},
     life::Signals,
     logging, metrics,
-    node::{EdgeNode, EdgePlan, OriginNode, OriginPlan, Registry, World},
+    node::{EdgeNode, EdgePlan, Member, OriginNode, OriginPlan, Papers, Registry, World},
     ports::Port,
     role,
     tls::Certificate,
@@ -77,12 +76,8 @@ pub struct Dev {
     pub settings: Settings,
 }
 
-/// The name of both nodes' certificates.
-const NODE_NAME: &str = "localhost";
 /// How long publishers and viewers may go on after Ctrl-C.
 const DRAIN_MS: u64 = 500;
-/// The origin's number.
-const ORIGIN: NodeId = NodeId(1);
 
 impl Dev {
     /// The configuration: as everywhere, but on loopback unless told.
@@ -153,6 +148,7 @@ struct House {
     channel: ChannelName,
     key: String,
     certificate: Certificate,
+    platform: Arc<Platform>,
     origin: Arc<OriginNode>,
     edge: Arc<EdgeNode>,
     addresses: Addresses,
@@ -163,14 +159,17 @@ impl House {
         let world = World::system();
         let home = Home::open(&config.node.data)?;
         let key = home.stream_key(&world.random)?;
-        let identity = home.identity(NODE_NAME, &world.clock)?;
         let certificate = home.certificate(&config, &world.clock)?;
         let admin = port("admin", config.listen.admin, "--admin-port").listen().await?;
         let channel = ChannelConfig { name: dev.channel.clone(), key: key.clone(), policy: Default::default() };
-        let origin = origin_plan(&config, &home, identity.clone(), channel, certificate.clone());
+        let platform = Platform::open(&home, &config, channel, &world).await?;
+        let (at, papers) = (platform.data(Role::Origin), platform.papers(Role::Origin, &world).await?);
+        let origin = origin_plan(&config, at, papers, certificate.clone())?;
         let origin = Arc::new(OriginNode::start(origin, &world).await?);
-        let edge = edge_plan(&config, identity, origin.quic, certificate.clone());
+        let (at, papers) = (platform.data(Role::Edge), platform.papers(Role::Edge, &world).await?);
+        let edge = edge_plan(&config, at, papers, certificate.clone())?;
         let edge = Arc::new(EdgeNode::start(edge, &world).await?);
+        let platform = Arc::new(platform);
         let addresses = Addresses {
             http: edge.http,
             https: edge.https.context("HTTPS has no address")?,
@@ -179,10 +178,11 @@ impl House {
             quic: origin.quic,
             admin: admin.local_addr()?,
         };
-        let (of_origin, of_edge) = (origin.clone(), edge.clone());
-        let checks: Checks = Arc::new(move || [of_origin.checks(), of_edge.checks()].concat());
+        let (of_control, of_origin, of_edge) = (platform.clone(), origin.clone(), edge.clone());
+        let checks: Checks =
+            Arc::new(move || [of_control.control.checks(), of_origin.checks(), of_edge.checks()].concat());
         tokio::spawn(admin::serve(admin, metrics, checks));
-        Ok(Self { home, channel: dev.channel.clone(), key, certificate, origin, edge, addresses })
+        Ok(Self { home, channel: dev.channel.clone(), key, certificate, platform, origin, edge, addresses })
     }
 
     fn announce(&self, demo: bool) -> anyhow::Result<()> {
@@ -198,6 +198,7 @@ impl House {
         self.origin.drain().await;
         self.edge.close().await;
         self.origin.close().await;
+        self.platform.control.close().await;
     }
 }
 
@@ -205,38 +206,31 @@ fn port(what: &'static str, addr: SocketAddr, flag: &str) -> Port {
     Port { what, addr, flag: flag.into() }
 }
 
-fn origin_plan(
-    config: &Config,
-    home: &Home,
-    identity: Identity,
-    channel: ChannelConfig,
-    certificate: Certificate,
-) -> OriginPlan {
-    OriginPlan {
-        id: ORIGIN,
-        identity,
-        registry: Registry::Own { dir: home.registry(), channels: vec![channel], times: config.registry },
+fn origin_plan(config: &Config, data: PathBuf, papers: Papers, certificate: Certificate) -> anyhow::Result<OriginPlan> {
+    Ok(OriginPlan {
+        id: papers.id,
+        identity: papers.identity(&data)?,
+        registry: Registry::Platform { data, control: papers.control },
         config: config.origin.clone(),
         rtmp: port("RTMP", config.listen.rtmp, "--rtmp-port"),
         rtmps: Some((port("RTMPS", config.listen.rtmps, "--rtmps-port"), certificate)),
         quic: port("node (QUIC)", config.listen.quic, "--quic-port"),
         advertise: config.quic.advertise,
-    }
+    })
 }
 
-fn edge_plan(config: &Config, identity: Identity, origin: SocketAddr, certificate: Certificate) -> EdgePlan {
-    let mut addr = origin;
-    if addr.ip().is_unspecified() {
-        addr.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    EdgePlan {
-        identity,
-        registry: vec![NodeView::new(Role::Origin, addr, NODE_NAME)],
-        member: None,
-        kept: None,
+fn edge_plan(config: &Config, data: PathBuf, papers: Papers, certificate: Certificate) -> anyhow::Result<EdgePlan> {
+    let mut at = config.listen.quic;
+    at.set_port(0);
+    let quic = port("edge (QUIC)", at, "--quic-port");
+    Ok(EdgePlan {
+        identity: papers.identity(&data)?,
+        registry: papers.control,
+        kept: Some(data.clone()),
+        member: Some(Member { id: papers.id, data, quic, advertise: None }),
         config: config.edge.clone(),
         http: port("HTTP", config.listen.http, "--http-port"),
         https: Some((port("HTTPS", config.listen.https, "--https-port"), certificate)),
         redirect: None,
-    }
+    })
 }

@@ -16,7 +16,7 @@ use freshet_proto::{
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, papers::keep_certified};
+use super::{World, any_port, papers::keep_certified};
 use crate::{admin::Check, front::Front, ports::Port, redirect, tls::Certificate};
 
 /// What an edge needs to start.
@@ -164,9 +164,4 @@ impl Member {
         tokio::spawn(keep_certified(self.data, endpoint, remote, clock, Arc::new(|identity| identity)));
         Ok(held)
     }
-}
-
-/// Any free port, of the family in which the peer is reached.
-fn any_port(peer: SocketAddr) -> SocketAddr {
-    if peer.is_ipv6() { SocketAddr::from(([0u16; 8], 0)) } else { SocketAddr::from(([0, 0, 0, 0], 0)) }
 }

@@ -5,6 +5,8 @@ mod edge;
 mod origin;
 mod papers;
 
+use std::net::SocketAddr;
+
 use freshet_proto::{clock::WallClock, quic::Doors, random::Random};
 
 pub use self::{
@@ -32,4 +34,9 @@ impl World {
     fn doors(&self) -> Doors {
         Doors { clock: self.clock.clone(), random: self.random.clone() }
     }
+}
+
+/// Any free port, of the family in which the peer is reached.
+pub fn any_port(peer: SocketAddr) -> SocketAddr {
+    if peer.is_ipv6() { SocketAddr::from(([0u16; 8], 0)) } else { SocketAddr::from(([0, 0, 0, 0], 0)) }
 }

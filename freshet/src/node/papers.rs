@@ -7,24 +7,26 @@
 //! DATA/ca.pem      the certificate of the platform's authority
 //! ```
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
 use freshet_control_plane::{
     ca::{self, Ca, Issued},
+    join::JoinToken,
     remote::Remote,
 };
 use freshet_proto::{
     clock::WallClock,
     id::NodeId,
-    message::{Certified, Request},
-    quic::{Endpoint, Identity},
+    message::{Certified, Join, Joined, Request},
+    quic::{Endpoint, Identity, Pool, Tuning},
     view::{NodeView, Role},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, sleep};
 use tracing::{info, warn};
 
+use super::{World, any_port};
 use crate::files;
 
 /// What a node was given when it joined.
@@ -74,6 +76,27 @@ impl Papers {
         issued.write(data, STEM)?;
         let text = serde_json::to_string_pretty(self)?;
         files::write_private(&data.join(PAPERS), &text).context("writing node.json")
+    }
+
+    /// Presents a join token for a node `name`, and writes the papers that come of it to `data`.
+    ///
+    /// # Errors
+    /// What the control plane answered; files that can't be written.
+    pub async fn obtain(token: JoinToken, name: &str, data: &Path, world: &World) -> anyhow::Result<Self> {
+        let seed = |(name, addr): &(String, SocketAddr)| NodeView::new(Role::Control, *addr, name);
+        let seeds: Vec<NodeView> = token.control.iter().map(seed).collect();
+        let first = seeds.first().context("the token names no control node; make a new one")?;
+        let at = any_port(first.quic);
+        let endpoint = Endpoint::bind_stranger(at, token.authority, world.doors(), Tuning::default())?;
+        let asked = ca::request()?;
+        let request = Request::Join(Join { token: token.secret, name: name.to_owned(), request: asked.request });
+        let remote = Remote::new(Pool::new(&endpoint), seeds, None, world.random.clone());
+        let Joined { node, role, certified, control } = remote.ask(&request, ATTEMPT).await?;
+        endpoint.close().await;
+        let issued = Issued { certificate: certified.certificate, key: asked.key, authority: certified.authority };
+        let papers = Self { id: node, name: name.to_owned(), role, control };
+        papers.save(data, &issued)?;
+        Ok(papers)
     }
 
     /// The identity that goes with them.

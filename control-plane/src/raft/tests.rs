@@ -1,0 +1,53 @@
+//! openraft's own suite, on this store and this machine.
+
+use openraft::{
+    StorageError,
+    testing::log::{StoreBuilder, Suite},
+};
+use redb::backends::InMemoryBackend;
+
+use super::{
+    machine::Machine,
+    runtime::seeded,
+    store::{LogStore, Store},
+    types::{Member, Types},
+};
+use freshet_proto::{id::NodeId, random::Random};
+
+impl Default for Member {
+    /// The suite wants one.
+    fn default() -> Self {
+        Self { addr: ([127, 0, 0, 1], 1).into(), server_name: String::new() }
+    }
+}
+
+struct Inline;
+
+impl StoreBuilder<Types, LogStore, Machine> for Inline {
+    async fn build(&self) -> Result<((), LogStore, Machine), StorageError<Types>> {
+        let (store, kept) = Store::over(InMemoryBackend::new()).unwrap().start(NodeId(1)).unwrap();
+        let (machine, _) = Machine::new(store.clone(), kept);
+        Ok(((), store, machine))
+    }
+}
+
+struct Threaded;
+
+impl StoreBuilder<Types, LogStore, Machine, tempfile::TempDir> for Threaded {
+    async fn build(&self) -> Result<(tempfile::TempDir, LogStore, Machine), StorageError<Types>> {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, kept) = Store::file(dir.path()).unwrap().start(NodeId(1)).unwrap();
+        let (machine, _) = Machine::new(store.clone(), kept);
+        Ok((dir, store, machine))
+    }
+}
+
+#[tokio::test]
+async fn openrafts_suite_passes_on_a_store_that_works_inline() {
+    seeded(&Random::seeded(1), Suite::test_all(Inline)).await.unwrap();
+}
+
+#[tokio::test]
+async fn openrafts_suite_passes_on_a_file_with_its_thread() {
+    seeded(&Random::seeded(1), Suite::test_all(Threaded)).await.unwrap();
+}

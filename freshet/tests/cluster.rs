@@ -1,0 +1,234 @@
+//! A platform as an operator builds it: processes, tokens, a real encoder, and nodes that are killed under it.
+
+mod support;
+
+use std::{fs, path::Path, time::Duration};
+
+use support::{Encoder, Freshet, arg, get, newest_segment, run, text_with, until};
+
+/// A node: its process, its directory and where it listens.
+struct Node {
+    process: Freshet,
+    role: &'static str,
+    config: String,
+    at: serde_json::Value,
+}
+
+impl Node {
+    /// Starts a node whose papers are in `dir/name`, or that founds the platform.
+    async fn start(dir: &Path, role: &'static str, name: &str, flags: &[&str]) -> Self {
+        let data = dir.join(name);
+        let config = dir.join(format!("{name}.toml"));
+        if !config.exists() {
+            let text = format!(
+                "[node]\nname = {name:?}\ndata = {:?}\n[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n\
+                 rtmp = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n",
+                arg(&data)
+            );
+            fs::write(&config, text).unwrap();
+        }
+        Self::run(role, arg(&config), flags).await
+    }
+
+    async fn run(role: &'static str, config: String, flags: &[&str]) -> Self {
+        let mut process = Freshet::start(&[&[role, "--config", &config], flags].concat());
+        let at = process.listens().await;
+        Self { process, role, config, at }
+    }
+
+    /// From now on it listens where it listens now, also after a restart.
+    fn pin(&self, keys: &[&str]) {
+        let mut text = fs::read_to_string(&self.config).unwrap();
+        for key in keys {
+            let old = format!("{key} = \"127.0.0.1:0\"");
+            text = text.replace(&old, &format!("{key} = \"{}\"", self.field(key)));
+        }
+        fs::write(&self.config, text).unwrap();
+    }
+
+    fn field(&self, name: &str) -> String {
+        let text = self.at[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.at));
+        text.trim_start_matches("Some(").trim_end_matches(')').to_owned()
+    }
+
+    async fn kill(&mut self) {
+        self.process.signal("KILL").await;
+        self.process.ended().await;
+    }
+
+    /// Starts it again as it was.
+    async fn revive(&mut self) {
+        *self = Self::run(self.role, self.config.clone(), &[]).await;
+    }
+
+    /// Asks as an operator on this node's host; returns what was printed.
+    async fn operate(&self, words: &[&str]) -> String {
+        let set = format!("listen.quic={}", self.field("quic"));
+        let (code, out, error) = run(&[words, &["--config", &self.config, "--set", &set]].concat(), &[]).await;
+        assert_eq!(code, 0, "{words:?}: {error}");
+        out.trim().to_owned()
+    }
+}
+
+/// A platform.
+struct Platform {
+    dir: tempfile::TempDir,
+    control: Vec<Node>,
+}
+
+impl Platform {
+    async fn found(voters: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Node::start(dir.path(), "control", "control-1", &["--bootstrap"]).await;
+        first.pin(&["quic"]);
+        let mut platform = Self { dir, control: vec![first] };
+        for n in 2..=voters {
+            let node = platform.join("control", &format!("control-{n}")).await;
+            node.pin(&["quic"]);
+            platform.control.push(node);
+        }
+        platform
+    }
+
+    async fn join(&self, role: &'static str, name: &str) -> Node {
+        let token = self.operate(&["node", "token", "--role", role]).await;
+        let data = arg(&self.dir.path().join(name));
+        let (code, _, error) =
+            run(&["node", "join", "--name", name, "--data", &data], &[("FRESHET_JOIN_TOKEN", &token)]).await;
+        assert_eq!(code, 0, "{error}");
+        Node::start(self.dir.path(), role, name, &[]).await
+    }
+
+    /// Asks any control node that still answers.
+    async fn operate(&self, words: &[&str]) -> String {
+        self.control[0].operate(words).await
+    }
+
+    async fn leader(&self) -> usize {
+        let index = until("a leader", async || {
+            let text = self.control.last()?.operate(&["node", "ls", "--output", "json"]).await;
+            let cluster: serde_json::Value = serde_json::from_str(&text).ok()?;
+            let leader = cluster["leader"].as_u64()?;
+            let nodes = cluster["nodes"].as_array()?;
+            let name = nodes.iter().find(|node| node["id"] == leader)?["view"]["server_name"].as_str()?.to_owned();
+            name.strip_prefix("control-")?.parse::<usize>().ok()
+        });
+        index.await - 1
+    }
+}
+
+/// Follows a playlist as a viewer does; fails at the first answer that is not 200.
+async fn grows(live: &str, segments: u64) {
+    let url = format!("{live}/v0.m3u8");
+    let newest = async || {
+        let answer = get(&url).await.expect("the edge answers");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        newest_segment(&answer.text()).map_or(0, |(msn, _)| msn)
+    };
+    let begun = newest().await;
+    until("more segments", async || (newest().await >= begun + segments).then_some(())).await;
+}
+
+#[tokio::test]
+async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_even_all_of_them() {
+    let mut platform = Platform::found(3).await;
+    let key = platform.operate(&["channel", "put", "ada"]).await;
+    let (origin, edge) = (platform.join("origin", "origin-1").await, platform.join("edge", "edge-1").await);
+    let live = format!("http://{}/live/ada", edge.field("http"));
+    let rtmp = format!("rtmp://{}/live/{key}", origin.field("rtmp"));
+    let mut encoder = Encoder::publish(&rtmp);
+    text_with(&format!("{live}/v0.m3u8"), "#EXTINF").await;
+
+    let leader = platform.leader().await;
+    platform.control[leader].kill().await;
+    grows(&live, 2).await;
+    platform.control[leader].revive().await;
+    text_with(&format!("http://{}/readyz", platform.control[leader].field("admin")), "leads").await;
+
+    for node in &mut platform.control {
+        node.kill().await;
+    }
+    grows(&live, 3).await;
+    assert!(encoder.0.try_wait().unwrap().is_none(), "the publisher goes on");
+
+    // It comes back at the origin that knows its key, in the same epoch, though nobody can be asked.
+    encoder.0.start_kill().unwrap();
+    encoder.ended().await;
+    let before = get(&format!("{live}/v0.m3u8")).await.unwrap().text();
+    let _encoder = Encoder::publish(&rtmp);
+    let after = text_with(&format!("{live}/v0.m3u8"), "#EXT-X-DISCONTINUITY\n").await;
+    let epoch = |text: &str| newest_segment(text).map(|(_, uri)| uri.split('/').next().map(str::to_owned));
+    assert_eq!(epoch(&before), epoch(&after), "the same epoch");
+    grows(&live, 2).await;
+
+    for node in &mut platform.control {
+        node.revive().await;
+    }
+    let listed = until("live, as the control nodes see it", async || {
+        let text = platform.operate(&["channel", "ls"]).await;
+        text.contains("live").then_some(text)
+    });
+    listed.await;
+    // It must stay so when the farewell of the former connection has had every chance to come.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(platform.operate(&["channel", "ls"]).await.contains("live"));
+    grows(&live, 2).await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_through_the_platform_and_a_drained_origin_sends_encoders_away() {
+    let platform = Platform::found(1).await;
+    let key = platform.operate(&["channel", "put", "ada"]).await;
+    let origin = platform.join("origin", "origin-1").await;
+    let rtmp = format!("rtmp://{}/live", origin.field("rtmp"));
+    assert!(!Encoder::publish(&format!("{rtmp}/sk_00000000_wrong")).ended().await.success());
+    platform.operate(&["node", "drain", "origin-1"]).await;
+    let readyz = format!("http://{}/readyz", origin.field("admin"));
+    until("readyz to turn 503", async || get(&readyz).await.ok().filter(|answer| answer.status == 503)).await;
+    assert!(!Encoder::publish(&format!("{rtmp}/{key}")).ended().await.success());
+    platform.operate(&["node", "drain", "origin-1", "--undo"]).await;
+    text_with(&readyz, "heard by the control plane").await;
+    let _encoder = Encoder::publish(&format!("{rtmp}/{key}"));
+    text_with(&readyz, "1 publishing").await;
+}
+
+#[tokio::test]
+async fn a_platform_is_restored_from_a_backup_by_one_new_control_node() {
+    let mut platform = Platform::found(1).await;
+    let key = platform.operate(&["channel", "put", "ada"]).await;
+    let (origin, edge) = (platform.join("origin", "origin-1").await, platform.join("edge", "edge-1").await);
+    let live = format!("http://{}/live/ada", edge.field("http"));
+    let encoder = Encoder::publish(&format!("rtmp://{}/live/{key}", origin.field("rtmp")));
+    let playlist = text_with(&format!("{live}/v0.m3u8"), "#EXTINF").await;
+    let backup = arg(&platform.dir.path().join("backup"));
+    platform.operate(&["control", "backup", &backup]).await;
+    platform.control[0].kill().await;
+    drop(encoder);
+
+    // A new machine with the name and the address of the lost one.
+    let at = platform.control[0].field("quic");
+    let config = platform.dir.path().join("restored.toml");
+    let data = arg(&platform.dir.path().join("restored"));
+    let text =
+        format!("[node]\nname = \"control-1\"\ndata = {data:?}\n[listen]\nquic = {at:?}\nadmin = \"127.0.0.1:0\"\n");
+    fs::write(&config, text).unwrap();
+    let restore = ["control", "restore", &backup, "--config", &arg(&config)];
+    let (code, out, error) = run(&restore, &[]).await;
+    assert_eq!(code, 0, "{out}{error}");
+    let (code, _, error) = run(&restore, &[]).await;
+    assert!(code != 0 && error.contains("empty directory"), "{error}");
+    let restored = Node::run("control", arg(&config), &[]).await;
+    let nodes = restored.operate(&["node", "ls"]).await;
+    assert_eq!(nodes.matches("control-1").count(), 1, "{nodes}");
+    text_with(&format!("http://{}/readyz", origin.field("admin")), "heard by the control plane").await;
+
+    let _encoder = Encoder::publish(&format!("rtmp://{}/live/{key}", origin.field("rtmp")));
+    let (before, _) = newest_segment(&playlist).unwrap();
+    let after = until("a publish after it", async || {
+        let text = get(&format!("{live}/v0.m3u8")).await.ok()?.text();
+        let (msn, uri) = newest_segment(&text)?;
+        let epoch = uri.split('/').next()?.parse::<u64>().ok()?;
+        (epoch > 1_000_000).then_some(msn)
+    });
+    assert!(after.await > before, "numbers never go back");
+}
