@@ -2,10 +2,11 @@
 # make test    everything that must hold; installs the Debian packages it needs when it may
 # make bench   measure beside nginx, nginx-rtmp and pingora, and write docs/performance.md (an hour)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
+# make sim     thousands of seeds of the simulated platform, and six bugs that must be found (netsim/)
 # make soak    100,000 connections to six edges (ten minutes)
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test bench fuzz soak site e2e
+.PHONY: run test bench fuzz sim soak site e2e
 
 run: site
 	cargo run --locked --release --bin freshet -- dev --demo
@@ -18,6 +19,12 @@ bench: site
 
 fuzz:
 	scripts/fuzz 600
+
+SIM_SEEDS ?= 5000
+
+sim:
+	cargo run --locked --release -p freshet-netsim --bin netsim -- bug all
+	cargo run --locked --release -p freshet-netsim --bin netsim -- run --seeds $(SIM_SEEDS)
 
 soak: site
 	scripts/soak

@@ -12,7 +12,7 @@ use freshet_media::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use turmoil::net::TcpStream;
 
@@ -47,27 +47,34 @@ impl Clip {
 /// Publishes `clip` with `key` to the origin at `addr` for `lasts`, then says goodbye.
 ///
 /// # Errors
-/// What the socket says; [`io::ErrorKind::PermissionDenied`] with the origin's words when it refuses.
+/// As [`publish_until`].
 pub async fn publish(addr: SocketAddr, key: &str, clip: &Clip, lasts: Duration) -> io::Result<()> {
-    let mut wire = Wire { tcp: TcpStream::connect(addr).await?, publisher: publisher(key), out: Vec::new() };
-    wire.publisher.start(&mut wire.out).map_err(io::Error::other)?;
-    while !wire.perform().await? {
-        wire.read().await?;
-    }
+    let until = Instant::now() + lasts;
+    publish_until(addr, key, clip, || Instant::now() >= until).await
+}
+
+/// Publishes `clip` with `key` to the origin at `addr` until `leaves` says so, then says goodbye.
+///
+/// # Errors
+/// What the socket says; [`io::ErrorKind::PermissionDenied`] with the origin's words when it refuses.
+pub async fn publish_until(addr: SocketAddr, key: &str, clip: &Clip, leaves: impl Fn() -> bool) -> io::Result<()> {
+    let mut wire = timeout(PATIENCE, Wire::open(addr, key)).await??;
     let began = Instant::now();
     for n in 0.. {
         let tag = clip.tag(n);
-        let due = Duration::from_millis(tag.timestamp_ms.into());
-        if due >= lasts {
+        wire.wait(began + Duration::from_millis(tag.timestamp_ms.into())).await?;
+        if leaves() {
             break;
         }
-        wire.wait(began + due).await?;
         wire.publisher.send(tag.kind, tag.timestamp_ms, &tag.payload, &mut wire.out).map_err(io::Error::other)?;
         wire.perform().await?;
     }
     wire.publisher.finish(&mut wire.out).map_err(io::Error::other)?;
     wire.perform().await.map(drop)
 }
+
+/// How long an encoder waits until it may send media. Longer than an origin waits for its registry.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 fn publisher(key: &str) -> Publisher {
     Publisher::new(Target {
@@ -85,6 +92,16 @@ struct Wire {
 }
 
 impl Wire {
+    /// Connects and publishes; returns when media may be sent.
+    async fn open(addr: SocketAddr, key: &str) -> io::Result<Self> {
+        let mut wire = Self { tcp: TcpStream::connect(addr).await?, publisher: publisher(key), out: Vec::new() };
+        wire.publisher.start(&mut wire.out).map_err(io::Error::other)?;
+        while !wire.perform().await? {
+            wire.read().await?;
+        }
+        Ok(wire)
+    }
+
     /// Does what the publisher asked for; tells whether it may send media now.
     async fn perform(&mut self) -> io::Result<bool> {
         let mut started = false;

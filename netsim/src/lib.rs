@@ -14,20 +14,52 @@
 //! - order: every `select!` in the nodes is `biased`, and nothing that goes over the network hangs on the order in which
 //!   a `tokio::sync::watch` wakes several waiters. tokio draws both from a source that can't be seeded without
 //!   `--cfg tokio_unstable`, which would build everything a second time. Nothing else in tokio draws while there is one
-//!   thread.
+//!   thread. In a campaign several edges follow one origin, and several viewers one edge: whichever wakes first, each
+//!   writes to a link of its own, which has a source of chance of its own ([`weather`]) and a hash of its own ([`trace`]).
+//!   For the same reason viewers there watch one track: two follows on one connection would share its packets.
 //!
 //! TCP here neither loses nor resends, so loss is for the link between nodes.
+//!
+//! # A campaign
+//! ```text
+//! seed ──▶ schedule (faults) ──▶ world: hosts, crowd ──▶ stage: ledger, shown ──▶ invariants ──▶ campaign ──▶ main
+//!                                  └ bugs, disk                  └ sometimes
+//! ```
 
+// The seams.
 pub mod certs;
 pub mod crypto;
-pub mod encoder;
-pub mod nodes;
+pub mod disk;
 pub mod runtime;
 pub mod socket;
 pub mod trace;
+pub mod weather;
+
+// A small world, for tests that tell one story.
+pub mod encoder;
+pub mod nodes;
 pub mod viewer;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+// A campaign.
+pub mod bugs;
+pub mod campaign;
+pub mod crowd;
+pub mod hosts;
+pub mod invariants;
+pub mod ledger;
+pub mod observed;
+pub mod schedule;
+pub mod shown;
+pub mod sometimes;
+pub mod stage;
+pub mod world;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use freshet_proto::{
     clock::WallClock,
@@ -35,7 +67,7 @@ use freshet_proto::{
     random::Random,
 };
 
-use crate::{certs::Authority, runtime::SimRuntime, socket::SimSocket, trace::Trace};
+use crate::{certs::Authority, runtime::SimRuntime, socket::SimSocket, trace::Trace, weather::Weather};
 
 /// When every simulation begins: 2026-01-01T00:00:00Z.
 pub const BEGIN: Duration = Duration::from_secs(1_767_225_600);
@@ -47,13 +79,23 @@ pub struct Run {
     pub seed: u64,
     /// What crossed the network.
     pub trace: Trace,
+    /// What becomes of datagrams between nodes.
+    pub weather: Weather,
     authority: Arc<Authority>,
+    /// By how many milliseconds hosts' wall clocks are wrong. At most one for each host.
+    offsets: Arc<Mutex<BTreeMap<String, i64>>>,
 }
 
 impl Run {
     /// A run that has not begun.
     pub fn new(seed: u64) -> Self {
-        Self { seed, trace: Trace::default(), authority: Arc::new(Authority::seeded(seed)) }
+        Self {
+            seed,
+            trace: Trace::default(),
+            weather: Weather::new(seed, weather::Link::default()),
+            authority: Arc::new(Authority::seeded(seed)),
+            offsets: Arc::default(),
+        }
     }
 
     /// What the node `name` draws from, its own in each of its lives.
@@ -63,9 +105,21 @@ impl Run {
         Random::seeded(seed)
     }
 
-    /// The wall clock of a simulated host. Must be called inside it.
-    pub fn clock(&self) -> WallClock {
-        WallClock::anchored(BEGIN + turmoil::sim_elapsed().unwrap_or_default())
+    /// The wall clock of the simulated host `name`. Must be called inside it.
+    pub fn clock(&self, name: &str) -> WallClock {
+        let right = BEGIN + turmoil::sim_elapsed().unwrap_or_default();
+        let offset_ms = self.offsets().get(name).copied().unwrap_or_default();
+        let wrong = Duration::from_millis(offset_ms.unsigned_abs());
+        WallClock::anchored(if offset_ms < 0 { right.saturating_sub(wrong) } else { right + wrong })
+    }
+
+    /// Sets the wall clock of the host `name` wrong, from its next start on.
+    pub fn set_clock(&self, name: &str, offset_ms: i64) {
+        self.offsets().insert(name.to_owned(), offset_ms);
+    }
+
+    fn offsets(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, i64>> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the node protocol on UDP port `port` of the host that calls. `life` counts the host's starts.
@@ -73,13 +127,13 @@ impl Run {
     /// # Errors
     /// [`QuicError::Bind`], [`QuicError::Identity`].
     pub async fn endpoint(&self, name: &str, port: u16, life: u64) -> Result<Endpoint, QuicError> {
-        let addr = SocketAddr::from(([0, 0, 0, 0], port));
-        let socket = SimSocket::bind(addr, self.trace.clone())
-            .await
-            .map_err(|source| QuicError::Bind { addr, source: Arc::new(source) })?;
+        let ip = turmoil::lookup(name);
+        let socket = SimSocket::bind(ip, port, self.trace.clone(), self.weather.clone());
+        let bind = |source| QuicError::Bind { addr: SocketAddr::new(ip, port), source: Arc::new(source) };
+        let socket = socket.await.map_err(bind)?;
         let random = self.random(name, life);
         let identity = self.authority.issue(name)?.with_provider(crypto::provider(&random));
-        let doors = Doors { clock: self.clock(), random };
+        let doors = Doors { clock: self.clock(name), random };
         let tuning = Tuning { mtu_discovery: false, ..Tuning::default() };
         Endpoint::over(Arc::new(socket), Arc::new(SimRuntime), &identity, doors, tuning)
     }

@@ -45,7 +45,7 @@ pub type Outcome = Result<(), Box<dyn Error>>;
 /// # Errors
 /// When it can't start.
 pub async fn origin(run: Run, disk: MemoryStore, life: u64, seen: impl FnOnce(Origin)) -> Outcome {
-    let (clock, random) = (run.clock(), run.random("origin-node", life));
+    let (clock, random) = (run.clock(ORIGIN), run.random("origin-node", life));
     let quic = SocketAddr::new(turmoil::lookup(ORIGIN), QUIC);
     let endpoint = run.endpoint(ORIGIN, QUIC, life).await?;
     let view = NodeView::new(Role::Origin, quic, ORIGIN);
@@ -104,7 +104,7 @@ pub async fn follower(run: &Run, life: u64) -> Result<(Pool, Receiver<Arc<View>>
 pub async fn edge(run: Run, life: u64) -> Outcome {
     let (pool, views) = follower(&run, life).await?;
     let config = freshet_edge::Config::default();
-    let edge = Edge::new(config, views, pool, run.clock(), run.random("edge-node", life));
+    let edge = Edge::new(config, views, pool, run.clock(EDGE), run.random("edge-node", life));
     let listener = TcpListener::bind(("0.0.0.0", HTTP)).await?;
     loop {
         let (tcp, peer) = listener.accept().await?;

@@ -1,8 +1,12 @@
 //! What crossed the network and when, as one hash.
+//!
+//! Each direction between two hosts has a hash of its own; all of them together are the run's. So two tasks that wrote to
+//! different hosts in the same instant may have run in either order.
 
 use std::{
+    collections::BTreeMap,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,24 +18,29 @@ pub struct Trace(Arc<Mutex<Record>>);
 
 #[derive(Default)]
 struct Record {
-    hash: Sha256,
+    ways: BTreeMap<Way, Sha256>,
     events: u64,
     bytes: u64,
-    recent: Option<Vec<String>>,
+    recent: Option<Vec<(u64, Way, String)>>,
 }
+
+/// From where, to where, and whether it was sent or came.
+type Way = (IpAddr, IpAddr, bool);
 
 impl Trace {
     /// A datagram or a message: the simulation's time in µs, where from, where to, what.
     pub fn note(&self, what: &str, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
         let at_us = turmoil::sim_elapsed().unwrap_or_default().as_micros() as u64;
         let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        record.hash.update(format!("{at_us} {what} {from} {to} {} ", payload.len()));
-        record.hash.update(payload);
+        let way = (from.ip(), to.ip(), what.ends_with('>'));
+        let hash = record.ways.entry(way).or_default();
+        hash.update(format!("{at_us} {what} {from} {to} {} ", payload.len()));
+        hash.update(payload);
         record.events += 1;
         record.bytes += payload.len() as u64;
         if let Some(recent) = &mut record.recent {
             let head: String = Sha256::digest(payload).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            recent.push(format!("{at_us} {what} {from} {to} {} {head}", payload.len()));
+            recent.push((at_us, way, format!("{at_us} {what} {from} {to} {} {head}", payload.len())));
         }
     }
 
@@ -40,10 +49,12 @@ impl Trace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).recent = Some(Default::default());
     }
 
-    /// The kept lines.
+    /// The kept lines, by time, then by way.
     pub fn lines(&self) -> Vec<String> {
         let record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        record.recent.iter().flatten().cloned().collect()
+        let mut lines: Vec<_> = record.recent.iter().flatten().collect();
+        lines.sort_by_key(|(at_us, way, _)| (*at_us, *way));
+        lines.into_iter().map(|(_, _, line)| line.clone()).collect()
     }
 
     /// Where two runs part, both having kept their lines: the last event they share, and how each goes on.
@@ -70,8 +81,13 @@ impl Trace {
 
     /// SHA-256 of everything so far, hexadecimal.
     pub fn digest(&self) -> String {
-        let hash = self.0.lock().unwrap_or_else(PoisonError::into_inner).hash.clone();
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut whole = Sha256::new();
+        for (way, hash) in &record.ways {
+            whole.update(format!("{way:?}"));
+            whole.update(hash.clone().finalize());
+        }
+        whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -31,6 +31,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long an origin may take to say that a session is over when the view has said so.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
+/// How long the view may take to say that a session is over when its origin has nothing of it any more.
+const LAST_VIEW: Duration = Duration::from_secs(3);
+
 /// How long a track that the origin does not have stays known as such.
 const GONE: Duration = Duration::from_secs(1);
 
@@ -170,11 +173,7 @@ impl Follower<'_> {
                 None => {}
                 Some(Over::Ended) => return Ok(Pause::Again),
                 Some(Over::Moved) => return Err(UpstreamError("moved".to_owned())),
-                Some(Over::Gone) => {
-                    self.track.update(self.live, |window, out| window.forget(out));
-                    self.track.set_gone(true);
-                    return Ok(self.wait(GONE).await);
-                }
+                Some(Over::Gone) => return Ok(self.gone().await),
             }
         }
     }
@@ -194,6 +193,21 @@ impl Follower<'_> {
     fn is_wanted(&self, begun: &Wish) -> bool {
         let Wish::Follow { peer: then, .. } = begun else { return false };
         matches!(wish(&self.view.borrow(), self.track), Wish::Follow { peer, .. } if peer == *then)
+    }
+
+    /// The origin has nothing of the track. One that started anew knows nothing of what it published before, and may say
+    /// so before the view says that the session is over: then what is here is shown with its end.
+    async fn gone(&mut self) -> Pause {
+        if self.track.read(|window| window.newest.is_some()) {
+            self.wait(LAST_VIEW).await;
+            if matches!(self.wish(), Wish::Follow { over: true, .. }) {
+                self.track.update(self.live, |window, out| window.end(out));
+                return self.wait(GONE).await;
+            }
+        }
+        self.track.update(self.live, |window, out| window.forget(out));
+        self.track.set_gone(true);
+        self.wait(GONE).await
     }
 
     fn is_live(&self) -> bool {

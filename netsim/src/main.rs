@@ -1,0 +1,166 @@
+//! `netsim`: plays seeds of the simulated platform and tells which promises were broken.
+//!
+//! ```text
+//! netsim run [--seeds N] [--from SEED] [--jobs N]     many seeds; fails if one does, or if something never came up
+//! netsim replay SEED [--trace FILE]                   one seed's story
+//! netsim bug NAME|all [--seeds N]                     puts a bug in and looks for it
+//! ```
+
+use std::{fs, io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use freshet_netsim::{
+    bugs::Bug,
+    campaign::{self, Report, play_safely},
+    schedule::Schedule,
+};
+use tokio::time::Instant;
+
+/// Plays the real nodes over a simulated network, disk and clock, with faults that follow from a seed.
+#[derive(Debug, Parser)]
+#[command(name = "netsim", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays many seeds.
+    Run {
+        /// How many.
+        #[arg(long, default_value_t = 200)]
+        seeds: u64,
+        /// The first.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many at once; as many as there are processors, if not said.
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
+    /// Plays one seed twice and tells its story.
+    Replay {
+        /// The seed.
+        seed: u64,
+        /// Puts a bug in.
+        #[arg(long, value_parser = parse_bug)]
+        bug: Option<Bug>,
+        /// Writes everything that crossed the network to this file, one line each.
+        #[arg(long)]
+        trace: Option<PathBuf>,
+    },
+    /// Puts a bug in and plays seeds until it is found.
+    Bug {
+        /// Its name, or `all`.
+        name: String,
+        /// How many seeds to play; as many as are promised for the bug, if not said.
+        #[arg(long)]
+        seeds: Option<u64>,
+    },
+}
+
+fn parse_bug(name: &str) -> Result<Bug, String> {
+    let names = Bug::ALL.map(Bug::name).join(", ");
+    Bug::named(name).ok_or_else(|| format!("there is no such bug; there are {names}"))
+}
+
+fn main() -> ExitCode {
+    match Args::parse().command {
+        Command::Run { seeds, from, jobs } => run(seeds, from, jobs),
+        Command::Replay { seed, bug, trace } => replay(seed, bug, trace),
+        Command::Bug { name, seeds } if name == "all" => Bug::ALL
+            .into_iter()
+            .map(|bug| look_for(bug, seeds))
+            .fold(ExitCode::SUCCESS, |worst, found| if found { worst } else { ExitCode::FAILURE }),
+        Command::Bug { name, seeds } => match parse_bug(&name) {
+            Ok(bug) => exit(look_for(bug, seeds)),
+            Err(why) => {
+                eprintln!("netsim: {why}");
+                ExitCode::from(2)
+            }
+        },
+    }
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(seeds: u64, from: u64, jobs: Option<usize>) -> ExitCode {
+    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let began = Instant::now();
+    let every = (seeds / 20).max(1);
+    let report = campaign::campaign(from..from.saturating_add(seeds), jobs, |report| {
+        if report.seeds.is_multiple_of(every) {
+            let rate = report.simulated_ms as f64 / 1000.0 / began.elapsed().as_secs_f64();
+            eprintln!(
+                "{:>6} of {seeds} seeds, {} failed, {rate:.0} simulated s a second",
+                report.seeds,
+                report.failed.len()
+            );
+        }
+    });
+    summary(&report, began.elapsed().as_secs_f64());
+    exit(report.is_good())
+}
+
+fn summary(report: &Report, took: f64) {
+    report.failures.iter().for_each(|failure| println!("{failure}\n"));
+    let others = report.failed.iter().skip(report.failures.len());
+    others.for_each(|(seed, violation)| println!("seed {seed} FAILED: {violation}"));
+    let simulated = report.simulated_ms as f64 / 1000.0;
+    println!("{} seeds, {simulated:.0} simulated s in {took:.1} s: {:.0} a second", report.seeds, simulated / took);
+    println!(
+        "{} failed; {} played twice, {} came out differently",
+        report.failed.len(),
+        report.twice,
+        report.unlike.len()
+    );
+    report.unlike.iter().for_each(|seed| println!("  seed {seed} came out differently the second time"));
+    println!("what came up:\n{}", report.sometimes);
+    if report.seeds >= campaign::ENOUGH {
+        report.sometimes.never().iter().for_each(|lacking| println!("FAILED: this never came up: {lacking}"));
+    }
+}
+
+fn replay(seed: u64, bug: Option<Bug>, trace: Option<PathBuf>) -> ExitCode {
+    let schedule = Schedule::of(seed);
+    let outcome = play_safely(&schedule, bug, trace.is_some());
+    let again = play_safely(&schedule, bug, false);
+    println!("{schedule}");
+    outcome.story.iter().for_each(|line| println!("{line}"));
+    println!("{:.3} simulated s, trace {}", outcome.lasted_ms as f64 / 1000.0, outcome.digest);
+    let alike = again.digest == outcome.digest;
+    println!("played again: {}", if alike { "the same trace" } else { "ANOTHER trace" });
+    if let Some(path) = trace
+        && let Err(error) = write(&path, &outcome.trace)
+    {
+        eprintln!("netsim: {} can't be written: {error}", path.display());
+        return ExitCode::from(2);
+    }
+    match &outcome.violation {
+        Some(violation) => println!("FAILED: {violation}"),
+        None => println!("nothing was broken"),
+    }
+    exit(alike && outcome.violation.is_none())
+}
+
+fn write(path: &PathBuf, lines: &[String]) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(fs::File::create(path)?);
+    lines.iter().try_for_each(|line| writeln!(file, "{line}"))?;
+    file.flush()
+}
+
+fn look_for(bug: Bug, seeds: Option<u64>) -> bool {
+    let within = seeds.unwrap_or_else(|| bug.within());
+    match campaign::find(bug, 0..within) {
+        Some((seed, violation)) => {
+            println!("{bug}: found after {} of {within} seeds, by seed {seed}: {violation}", seed + 1);
+            true
+        }
+        None => {
+            println!("{bug}: NOT FOUND within {within} seeds");
+            false
+        }
+    }
+}

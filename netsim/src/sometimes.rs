@@ -1,0 +1,81 @@
+//! Situations that a campaign is there for: one that never comes up was not tested, and the campaign fails.
+
+use std::{collections::BTreeMap, fmt};
+
+macro_rules! situations {
+    ($($name:ident: $words:literal,)*) => {
+        /// Something worth having happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Situation {
+            $(#[doc = $words] $name,)*
+        }
+
+        impl Situation {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+        }
+
+        impl fmt::Display for Situation {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$name => $words,)* })
+            }
+        }
+    };
+}
+
+situations! {
+    EpochWhileParted: "an epoch changed while an edge could not hear of it",
+    TookOverElsewhere: "another origin took the session over",
+    Zombie: "an origin still made media for an epoch that had been superseded",
+    Discontinuity: "a viewer saw an epoch change within a playlist",
+    FillFailed: "a fill failed",
+    FollowLost: "a follow broke off",
+    Assembled: "an edge put a segment together from its parts",
+    UnsyncedLost: "a crash lost bytes that were not synced",
+    UnansweredWrite: "a write to the registry went unanswered",
+    WatchByDelta: "a watch was resumed by changes alone",
+    WatchBySnapshot: "a watch that had a view began anew with a snapshot",
+    ReloadStalled: "a held reload was answered because nothing came",
+    Paused: "a node was paused",
+    WrongClock: "a node ran with a wrong clock",
+    EndedEarly: "a session ended during the faults",
+}
+
+/// How often each situation came up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sometimes(BTreeMap<Situation, u64>);
+
+impl Sometimes {
+    /// It came up.
+    pub fn note(&mut self, situation: Situation) {
+        self.add(situation, 1);
+    }
+
+    /// It came up `times` times.
+    pub fn add(&mut self, situation: Situation, times: u64) {
+        if times > 0 {
+            *self.0.entry(situation).or_default() += times;
+        }
+    }
+
+    /// Adds what came up in another run.
+    pub fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(situation, times)| self.add(*situation, *times));
+    }
+
+    /// How often it came up.
+    pub fn of(&self, situation: Situation) -> u64 {
+        self.0.get(&situation).copied().unwrap_or_default()
+    }
+
+    /// What never came up.
+    pub fn never(&self) -> Vec<Situation> {
+        Situation::ALL.iter().copied().filter(|situation| self.of(*situation) == 0).collect()
+    }
+}
+
+impl fmt::Display for Sometimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Situation::ALL.iter().try_for_each(|situation| writeln!(f, "{:>9}  {situation}", self.of(*situation)))
+    }
+}

@@ -1,0 +1,445 @@
+//! One run: hosts, faults in time, promises checked after every step, then healing, and everything well again.
+//!
+//! ```text
+//! 0 s ──▶ everybody starts ──5 s──▶ faults ──heal_ms──▶ all is healed ──▶ converged (I10) ──▶ the encoder goes ──▶ ended (I10)
+//!         └──────────────── safety (I1–I5, I8) is checked after every step of 5 ms ────────────────────────────────────┘
+//! ```
+//! What turmoil offers and we use: a partition drops what is on its way, TCP's bytes too, and its TCP never sends again;
+//! so a cut that touches an encoder ends its connection, and everybody else has deadlines. A pause holds what is on its
+//! way and lets it arrive at once later; the clock of the paused host goes on, so that its own timers expire meanwhile.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use freshet_proto::view::ChannelState;
+use turmoil::{Builder, Sim};
+
+use crate::{
+    Run,
+    bugs::Bug,
+    crowd::{self, Order, Orders, Viewer},
+    disk::{Disk, SYNC},
+    encoder::Clip,
+    hosts::{self, Cast},
+    invariants::{Rule, Violation},
+    nodes::QUIC,
+    schedule::{ENCODERS, Farewell, Fault, Handover, Host, ORIGINS, Planned, REGISTRY, Schedule, VIEWERS},
+    sometimes::{Situation, Sometimes},
+    stage::Stage,
+};
+
+static CLIP: &[u8] = include_bytes!("../../media/tests/data/x264-aac.flv");
+
+/// One step of the simulation.
+const STEP: Duration = Duration::from_millis(5);
+/// How long everything may take to be well after healing, and to end after the farewell's grace.
+const WELL_WITHIN_MS: u64 = 15_000;
+/// How long ago a viewer's last part may have come for it to be well.
+const FRESH_MS: u64 = 1_500;
+/// The longest wait between two parts when nothing is wrong with what brings them.
+const UNTROUBLED_MS: u64 = 2_000;
+/// How long an edge, and an origin, may stay unnoticed by viewers after it is back (I9).
+const EDGE_STALL_MS: u64 = 5_000;
+const ORIGIN_STALL_MS: u64 = 10_000;
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The first promise that was broken.
+    pub violation: Option<Violation>,
+    /// What came up.
+    pub sometimes: Sometimes,
+    /// The hash of everything that crossed the network.
+    pub digest: String,
+    /// How long it lasted, in simulated ms.
+    pub lasted_ms: u64,
+    /// What happened.
+    pub story: Vec<String>,
+    /// What crossed the network, where that was asked for.
+    pub trace: Vec<String>,
+}
+
+/// Plays a schedule, with a bug or without.
+pub fn play(schedule: &Schedule, bug: Option<Bug>, keep_trace: bool) -> Outcome {
+    let mut world = World::new(schedule, bug, keep_trace);
+    let violation = world.run().err();
+    if let Some(violation) = &violation {
+        world.cast.stage.with(|seen| seen.tell(violation.at_ms, violation.to_string()));
+    }
+    world.finish(violation)
+}
+
+struct World<'a> {
+    schedule: &'a Schedule,
+    sim: Sim<'a>,
+    cast: Cast,
+    orders: Orders,
+    /// Who publishes, and where.
+    publishing: (Host, Host),
+    deeds: Vec<Deed>,
+    /// The nodes that do not run.
+    down: BTreeSet<Host>,
+    /// When to kill the registry's host: as soon as its disk has unsynced bytes.
+    armed_until_ms: Option<u64>,
+}
+
+/// Something due.
+#[derive(Debug, Clone, Copy)]
+struct Deed {
+    at_ms: u64,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Begin(Planned),
+    End(Fault, Host),
+    Start(Host),
+}
+
+impl<'a> World<'a> {
+    fn new(schedule: &'a Schedule, bug: Option<Bug>, keep_trace: bool) -> Self {
+        let run = Run::new(schedule.seed);
+        run.weather.usually(schedule.usual);
+        if keep_trace {
+            run.trace.keep_lines();
+        }
+        // Every message of turmoil takes as long, so that its one source of chance decides nothing.
+        let mut sim = Builder::new()
+            .rng_seed(schedule.seed)
+            .simulation_duration(Duration::from_secs(3600))
+            .tick_duration(STEP)
+            .min_message_latency(STEP)
+            .max_message_latency(STEP)
+            .udp_capacity(16_384)
+            .tcp_capacity(16_384)
+            .build();
+        let cast = cast(&mut sim, schedule, run, bug);
+        cast.stage.with(|seen| seen.heal_ms = schedule.heal_ms);
+        let orders = Orders::default();
+        people(&mut sim, &cast, &orders);
+        let begin = |planned: &Planned| Deed { at_ms: planned.at_ms, what: What::Begin(*planned) };
+        let deeds = schedule.faults.iter().map(begin).collect();
+        let publishing = (ENCODERS[0], ORIGINS[0]);
+        orders.give(publishing.0, Order::Publish(publishing.1));
+        Self { schedule, sim, cast, orders, publishing, deeds, down: BTreeSet::new(), armed_until_ms: None }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.sim.elapsed().as_millis() as u64
+    }
+
+    /// The whole run.
+    fn run(&mut self) -> Result<(), Violation> {
+        while self.now_ms() < self.schedule.heal_ms {
+            self.step()?;
+        }
+        self.waits()?;
+        self.heal();
+        self.until("converged", WELL_WITHIN_MS, Self::ill)?;
+        let grace_ms = self.farewell();
+        self.until("ended", grace_ms + WELL_WITHIN_MS, Self::unended)
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        while let Some(at) = self.deeds.iter().position(|deed| deed.at_ms <= self.now_ms()) {
+            let deed = self.deeds.remove(at);
+            self.perform(deed.what);
+        }
+        self.catch_writing();
+        let stepped = self.sim.step();
+        let now_ms = self.now_ms();
+        if let Err(error) = stepped {
+            return Err(Violation::new(now_ms, Rule::Alive, format!("a host's software ended: {error}")));
+        }
+        self.cast.stage.look(now_ms);
+        self.cast.stage.with(|seen| seen.violation.take()).map_or(Ok(()), Err)
+    }
+
+    /// Steps until nothing is left to wait for; for `most_ms` at most.
+    fn until(&mut self, what: &str, most_ms: u64, left: impl Fn(&Self) -> Option<String>) -> Result<(), Violation> {
+        let began_ms = self.now_ms();
+        while let Some(why) = left(self) {
+            if self.now_ms() > began_ms + most_ms {
+                let what = format!("not {what} after {:.1} s: {why}", most_ms as f64 / 1000.0);
+                return Err(Violation::new(self.now_ms(), Rule::I10, what));
+            }
+            self.step()?;
+        }
+        self.tell(format!("{what} after {:.3} s", (self.now_ms() - began_ms) as f64 / 1000.0));
+        Ok(())
+    }
+
+    /// Why not everything is well, if so.
+    fn ill(&self) -> Option<String> {
+        let now_ms = self.now_ms();
+        self.cast.stage.with(|seen| {
+            let Some(channel) = seen.channel() else { return Some("the registry knows no channel".to_owned()) };
+            let Some(current) = channel.current().filter(|_| channel.state == ChannelState::Live) else {
+                return Some(format!("the channel is {:?}", channel.state));
+            };
+            VIEWERS.iter().find_map(|(viewer, _)| match seen.viewers.get(viewer).and_then(|shown| shown.newest()) {
+                Some((epoch, last)) if epoch == current.epoch && last + FRESH_MS > now_ms => None,
+                other => Some(format!("{viewer} is at {other:?}, the registry in epoch {}", current.epoch)),
+            })
+        })
+    }
+
+    /// Who has not seen the end.
+    fn unended(&self) -> Option<String> {
+        self.cast.stage.with(|seen| {
+            let unended = |viewer: &Host| seen.viewers.get(viewer).is_none_or(|shown| !shown.has_ended());
+            VIEWERS.iter().find(|(viewer, _)| unended(viewer)).map(|(viewer, _)| {
+                format!("{viewer} has seen no end; the channel is {:?}", seen.channel().map(|channel| channel.state))
+            })
+        })
+    }
+
+    /// After one node's death alone, no viewer may have waited longer than promised (I9).
+    fn waits(&self) -> Result<(), Violation> {
+        let Some(Planned { for_ms, fault: Fault::Crash(host), .. }) = self.schedule.only() else { return Ok(()) };
+        let heal_ms = self.schedule.heal_ms;
+        self.cast.stage.with(|seen| {
+            for (viewer, edge) in VIEWERS {
+                let most_ms = match host {
+                    _ if host == edge => for_ms + EDGE_STALL_MS,
+                    _ if host == ORIGINS[0] => for_ms + ORIGIN_STALL_MS,
+                    _ => UNTROUBLED_MS,
+                };
+                let (waited_ms, until_ms) =
+                    seen.viewers.get(viewer).map(|shown| shown.longest_wait()).unwrap_or_default();
+                let playing = seen.viewers.get(viewer).and_then(|shown| shown.newest());
+                let still_ms = playing.map_or(u64::MAX, |(_, last)| heal_ms.saturating_sub(last));
+                let (waited_ms, until_ms) = (waited_ms, until_ms).max((still_ms, heal_ms));
+                if waited_ms > most_ms {
+                    let what =
+                        format!("{viewer} waited {waited_ms} ms for a part when {host} died; {most_ms} are promised");
+                    return Err(Violation::new(until_ms, Rule::I9, what));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn perform(&mut self, what: What) {
+        match what {
+            What::Begin(planned) => {
+                self.tell(format!("fault {planned}"));
+                self.begin(planned);
+            }
+            What::End(fault, first) => {
+                self.tell(format!("undone: {fault:?}"));
+                self.end(fault, first);
+            }
+            What::Start(host) => self.start(host),
+        }
+    }
+
+    fn begin(&mut self, Planned { at_ms, for_ms, fault }: Planned) {
+        let first = self.publishing.0;
+        match fault {
+            Fault::Bad(a, b, link) => self.cast.run.weather.set(self.sim.lookup(a), self.sim.lookup(b), Some(link)),
+            Fault::Part(a, b) => self.sim.partition(a, b),
+            Fault::Isolate(host) => self.others(host).into_iter().for_each(|other| self.sim.partition(host, other)),
+            Fault::Pause(host) => {
+                self.cast.stage.note(Situation::Paused);
+                self.others(host).into_iter().for_each(|other| self.sim.hold(host, other));
+            }
+            Fault::Crash(host) => self.crash(host),
+            Fault::CrashWriting => self.armed_until_ms = Some(at_ms + for_ms),
+            Fault::Clock(host, by_ms) => {
+                self.cast.stage.note(Situation::WrongClock);
+                self.cast.run.set_clock(host, by_ms);
+                self.crash(host);
+            }
+            Fault::SlowDisk(ms) => self.cast.disk.set_sync(Duration::from_millis(ms)),
+            Fault::Encoder(how, to) => self.hand_over(how, to),
+        }
+        self.deeds.push(Deed { at_ms: at_ms + for_ms, what: What::End(fault, first) });
+    }
+
+    /// `first` is who published when the fault began.
+    fn end(&mut self, fault: Fault, first: Host) {
+        match fault {
+            Fault::Bad(a, b, _) => self.cast.run.weather.set(self.sim.lookup(a), self.sim.lookup(b), None),
+            Fault::Part(a, b) => self.sim.release(a, b),
+            Fault::Isolate(host) => {
+                self.others(host).into_iter().for_each(|other| self.sim.release(host, other));
+                ENCODERS.into_iter().for_each(|encoder| self.reconnect(encoder));
+            }
+            Fault::Pause(host) => self.others(host).into_iter().for_each(|other| self.sim.release(host, other)),
+            Fault::Crash(host) | Fault::Clock(host, _) => self.start(host),
+            Fault::CrashWriting => self.armed_until_ms = None,
+            Fault::SlowDisk(_) => self.cast.disk.set_sync(SYNC),
+            Fault::Encoder(how, _) => {
+                self.kill_encoder(first);
+                if how == Handover::Cut {
+                    self.schedule.layout.origins().iter().for_each(|origin| self.sim.release(first, *origin));
+                }
+                let (encoder, to) = self.publishing;
+                self.orders.give(encoder, Order::Publish(to));
+            }
+        }
+    }
+
+    fn hand_over(&mut self, how: Handover, to: Host) {
+        let first = self.publishing.0;
+        let second = ENCODERS[usize::from(first == ENCODERS[0])];
+        self.publishing = (second, to);
+        match how {
+            Handover::Dies => self.kill_encoder(first),
+            Handover::Cut => {
+                self.orders.give(first, Order::LastTime);
+                self.schedule.layout.origins().iter().for_each(|origin| self.sim.partition(first, *origin));
+            }
+            Handover::Usurped => {
+                self.orders.give(first, Order::LastTime);
+                self.orders.give(second, Order::Publish(to));
+            }
+        }
+    }
+
+    /// Ends an encoder's process; what is sent of its going may arrive. It stays idle.
+    fn kill_encoder(&mut self, encoder: Host) {
+        self.orders.give(encoder, Order::LastTime);
+        self.sim.crash(encoder);
+        self.sim.bounce(encoder);
+    }
+
+    /// Ends an encoder's connection, which would hang; it does as it was told.
+    fn reconnect(&mut self, encoder: Host) {
+        self.sim.crash(encoder);
+        self.sim.bounce(encoder);
+    }
+
+    fn crash(&mut self, host: Host) {
+        if !self.down.insert(host) {
+            return;
+        }
+        self.sim.crash(host);
+        if host == self.schedule.layout.registry() && self.cast.disk.crash() > 0 {
+            self.cast.stage.note(Situation::UnsyncedLost);
+        }
+    }
+
+    fn start(&mut self, host: Host) {
+        if self.down.remove(&host) {
+            self.sim.bounce(host);
+        }
+    }
+
+    fn catch_writing(&mut self) {
+        let registry = self.schedule.layout.registry();
+        if self.armed_until_ms.is_some() && !self.down.contains(&registry) && self.cast.disk.unsynced() > 0 {
+            self.armed_until_ms = None;
+            self.tell(format!("{registry} is killed while {} bytes are not synced", self.cast.disk.unsynced()));
+            self.crash(registry);
+            self.deeds.push(Deed { at_ms: self.now_ms() + 1_000, what: What::Start(registry) });
+        }
+    }
+
+    fn others(&self, host: Host) -> Vec<Host> {
+        let people = ENCODERS.into_iter().chain(VIEWERS.map(|(viewer, _)| viewer));
+        let all = self.schedule.layout.nodes().iter().copied().chain(people);
+        all.filter(|other| *other != host).collect()
+    }
+
+    /// Undoes whatever is still wrong.
+    fn heal(&mut self) {
+        self.tell("everything is healed".to_owned());
+        while !self.deeds.is_empty() {
+            let deed = self.deeds.remove(0);
+            self.perform(deed.what);
+        }
+        self.cast.run.weather.clear();
+        self.cast.disk.set_sync(SYNC);
+    }
+
+    /// Lets the last publish end; tells how long its grace is, in ms.
+    fn farewell(&mut self) -> u64 {
+        self.tell(format!("{:?}", self.schedule.farewell));
+        let (encoder, origin) = self.publishing;
+        match self.schedule.farewell {
+            Farewell::Goodbye => {
+                self.orders.give(encoder, Order::Leave);
+                return hosts::TIMES.end_grace_ms;
+            }
+            Farewell::EncoderDies => self.kill_encoder(encoder),
+            Farewell::OriginDies => {
+                self.crash(origin);
+                self.kill_encoder(encoder);
+                self.deeds.push(Deed { at_ms: self.now_ms() + 1_000, what: What::Start(origin) });
+            }
+        }
+        hosts::TIMES.reconnect_grace_ms
+    }
+
+    fn tell(&self, line: String) {
+        let now_ms = self.now_ms();
+        self.cast.stage.with(|seen| seen.tell(now_ms, line));
+    }
+
+    fn finish(self, violation: Option<Violation>) -> Outcome {
+        let lasted_ms = self.now_ms();
+        let (run, stage) = (self.cast.run.clone(), self.cast.stage.clone());
+        drop(self);
+        crowd::count(&stage);
+        let (sometimes, story) =
+            stage.with(|seen| (std::mem::take(&mut seen.sometimes), std::mem::take(&mut seen.story)));
+        Outcome { violation, sometimes, digest: run.trace.digest(), lasted_ms, story, trace: run.trace.lines() }
+    }
+}
+
+/// The nodes.
+fn cast(sim: &mut Sim<'_>, schedule: &Schedule, run: Run, bug: Option<Bug>) -> Cast {
+    let layout = schedule.layout;
+    let addr = |host: Host| SocketAddr::new(sim.lookup(host), QUIC);
+    let random = run.random("disk", 0);
+    let disk = match hosts::first_log(layout, bug, schedule.seed | 1, addr) {
+        Ok(Some(log)) => Disk::with(random, log),
+        _ => Disk::new(random),
+    };
+    let disk = if bug == Some(Bug::FsyncSkipped) { disk.lying() } else { disk };
+    let cast = Cast { run, layout, stage: Stage::default(), disk, bug };
+    for &host in layout.nodes() {
+        let (cast, lives) = (cast.clone(), AtomicU64::new(0));
+        sim.host(host, move || {
+            let (cast, life) = (cast.clone(), lives.fetch_add(1, Ordering::SeqCst));
+            async move {
+                match host {
+                    REGISTRY => hosts::registry(cast, life).await,
+                    _ if ORIGINS.contains(&host) => hosts::origin(cast, host, life).await,
+                    _ => hosts::edge(cast, host, life).await,
+                }
+            }
+        });
+    }
+    cast
+}
+
+/// The encoders and viewers.
+fn people(sim: &mut Sim<'_>, cast: &Cast, orders: &Orders) {
+    let clip = Arc::new(Clip::new(CLIP, 40));
+    for encoder in ENCODERS {
+        let (orders, clip, stage) = (orders.clone(), clip.clone(), cast.stage.clone());
+        sim.host(encoder, move || {
+            let (orders, clip, stage) = (orders.clone(), clip.clone(), stage.clone());
+            async move {
+                let clip = clip.as_ref().as_ref().map_err(|error| io::Error::other(error.to_string()))?.clone();
+                crowd::encoder(encoder, orders, clip, stage).await
+            }
+        });
+    }
+    for (me, edge) in VIEWERS {
+        let (stage, trace) = (cast.stage.clone(), cast.run.trace.clone());
+        sim.client(me, Viewer { me, edge, stage, trace }.watch());
+    }
+}
