@@ -22,7 +22,8 @@ impl Node {
         if !config.exists() {
             let text = format!(
                 "[node]\nname = {name:?}\ndata = {:?}\n[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n\
-                 rtmp = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n",
+                 rtmp = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
+                 [origin]\ndrain_timeout_ms = 500\n[edge.http]\ndrain_timeout_ms = 500\n",
                 arg(&data)
             );
             fs::write(&config, text).unwrap();
@@ -117,16 +118,17 @@ impl Platform {
     }
 }
 
-/// Follows a playlist as a viewer does; fails at the first answer that is not 200.
-async fn grows(live: &str, segments: u64) {
-    let url = format!("{live}/v0.m3u8");
-    let newest = async || {
-        let answer = get(&url).await.expect("the edge answers");
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        newest_segment(&answer.text()).map_or(0, |(msn, _)| msn)
-    };
-    let begun = newest().await;
-    until("more segments", async || (newest().await >= begun + segments).then_some(())).await;
+/// Waits until each edge lists so many more segments; fails at the first answer that is 5xx.
+async fn grows(live: &[String], segments: u64) {
+    for live in live {
+        let newest = async || {
+            let answer = get(&format!("{live}/v0.m3u8")).await.expect("the edge answers");
+            assert!(answer.status < 500, "{}", answer.text());
+            newest_segment(&answer.text()).filter(|_| answer.status == 200).map_or(0, |(msn, _)| msn)
+        };
+        let begun = until("a segment", async || Some(newest().await).filter(|msn| *msn > 0)).await;
+        until("more segments", async || (newest().await >= begun + segments).then_some(())).await;
+    }
 }
 
 #[tokio::test]
@@ -141,14 +143,14 @@ async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_ev
 
     let leader = platform.leader().await;
     platform.control[leader].kill().await;
-    grows(&live, 2).await;
+    grows(std::slice::from_ref(&live), 2).await;
     platform.control[leader].revive().await;
     text_with(&format!("http://{}/readyz", platform.control[leader].field("admin")), "leads").await;
 
     for node in &mut platform.control {
         node.kill().await;
     }
-    grows(&live, 3).await;
+    grows(std::slice::from_ref(&live), 3).await;
     assert!(encoder.0.try_wait().unwrap().is_none(), "the publisher goes on");
 
     // It comes back at the origin that knows its key, in the same epoch, though nobody can be asked.
@@ -159,7 +161,7 @@ async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_ev
     let after = text_with(&format!("{live}/v0.m3u8"), "#EXT-X-DISCONTINUITY\n").await;
     let epoch = |text: &str| newest_segment(text).map(|(_, uri)| uri.split('/').next().map(str::to_owned));
     assert_eq!(epoch(&before), epoch(&after), "the same epoch");
-    grows(&live, 2).await;
+    grows(std::slice::from_ref(&live), 2).await;
 
     for node in &mut platform.control {
         node.revive().await;
@@ -172,7 +174,82 @@ async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_ev
     // It must stay so when the farewell of the former connection has had every chance to come.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(platform.operate(&["channel", "ls"]).await.contains("live"));
-    grows(&live, 2).await;
+    grows(std::slice::from_ref(&live), 2).await;
+}
+
+/// Publishes for as long as it lives, at one origin after the other, as an encoder with several servers does.
+fn publish_on(rtmp: Vec<String>) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        for url in rtmp.iter().cycle() {
+            Encoder::publish(url).0.wait().await.expect("it is ours");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    })
+}
+
+/// What a viewer has seen who turns to the next edge when one can't be reached.
+#[derive(Default)]
+struct Seen {
+    newest: u64,
+    segments: usize,
+    epochs: std::collections::BTreeSet<String>,
+    longest: Duration,
+}
+
+/// Watches until told to stop. Fails when an edge answers 5xx or a number goes back.
+async fn watch(edges: Vec<String>, mut stop: tokio::sync::oneshot::Receiver<()>) -> Seen {
+    let (mut seen, mut edge, mut since) = (Seen::default(), 0, tokio::time::Instant::now());
+    while stop.try_recv().is_err() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let Ok(answer) = get(&format!("{}/v0.m3u8", edges[edge % edges.len()])).await else {
+            edge += 1;
+            continue;
+        };
+        assert!(answer.status < 500, "{} of {}: {}", answer.status, edges[edge % edges.len()], answer.text());
+        let Some((msn, uri)) = newest_segment(&answer.text()).filter(|_| answer.status == 200) else { continue };
+        assert!(msn >= seen.newest, "{msn} after {}", seen.newest);
+        if msn > seen.newest {
+            seen.epochs.extend(uri.split('/').next().map(str::to_owned));
+            seen.longest = seen.longest.max(since.elapsed());
+            (seen.newest, seen.segments, since) = (msn, seen.segments + 1, tokio::time::Instant::now());
+        }
+    }
+    seen
+}
+
+/// The grace for an encoder that comes back, and the segment that is then made.
+const GRACE: Duration = Duration::from_secs(35);
+
+#[tokio::test]
+async fn a_rolling_restart_of_every_node_is_survived_by_a_viewer_and_a_publisher() {
+    let mut platform = Platform::found(3).await;
+    let key = platform.operate(&["channel", "put", "ada"]).await;
+    let mut others = Vec::new();
+    for (role, name) in [("origin", "origin-1"), ("origin", "origin-2"), ("edge", "edge-1"), ("edge", "edge-2")] {
+        let node = platform.join(role, name).await;
+        node.pin(&["quic", "rtmp", "http"][..]);
+        others.push(node);
+    }
+    let rtmp = others[..2].iter().map(|origin| format!("rtmp://{}/live/{key}", origin.field("rtmp"))).collect();
+    let live: Vec<String> = others[2..].iter().map(|edge| format!("http://{}/live/ada", edge.field("http"))).collect();
+    let publisher = publish_on(rtmp);
+    text_with(&format!("{}/v0.m3u8", live[0]), "#EXTINF").await;
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let viewer = tokio::spawn(watch(live.clone(), stopped));
+
+    for node in platform.control.iter_mut().chain(&mut others) {
+        node.process.signal("TERM").await;
+        node.process.ended().await;
+        node.revive().await;
+        let ready = format!("http://{}/readyz", node.field("admin"));
+        until("ready again", async || get(&ready).await.ok().filter(|answer| answer.status == 200)).await;
+        grows(&live, 1).await;
+    }
+    stop.send(()).unwrap();
+    let seen = viewer.await.expect("the viewer saw nothing that fails");
+    publisher.abort();
+    assert!(seen.segments > 7 && seen.longest < GRACE, "{} segments, {:?} at most", seen.segments, seen.longest);
+    assert!(seen.epochs.len() > 1, "the encoder had to move: {:?}", seen.epochs);
 }
 
 #[tokio::test]

@@ -54,9 +54,7 @@ impl House {
 
     /// Whether this origin holds the session that `claimed` goes on with.
     pub(crate) fn holds(&self, claimed: &Claimed) -> bool {
-        self.newest(&claimed.channel).is_some_and(|newest| {
-            newest.session == claimed.session && newest.phase() == Phase::Open && newest.epoch() < claimed.epoch
-        })
+        self.newest(&claimed.channel).is_some_and(|newest| newest.phase() == Phase::Open && is_next(claimed, &newest))
     }
 
     /// Takes a publish in: goes on with its session where this origin holds it or has `inherited` its window, begins it
@@ -70,11 +68,14 @@ impl House {
     ) -> Shared {
         let mut channels = self.lock();
         let sessions = channels.entry(claimed.channel.clone()).or_default();
-        let held = sessions.last().filter(|newest| newest.session == claimed.session).cloned();
+        let held = sessions.last().filter(|newest| is_next(claimed, newest)).cloned();
         if let Some(held) = held.filter(|held| held.resume(claimed.epoch, publisher.clone(), now_ms)) {
             return held;
         }
-        sessions.iter().for_each(|older| older.end(now_ms));
+        for older in sessions.iter() {
+            // What is left here of the same session, others have gone on with: it did not end.
+            if older.session == claimed.session { older.hand_over(now_ms) } else { older.end(now_ms) }
+        }
         let held = sessions.iter().map(|older| older.read(|window, _, _| window.next_msn())).max().unwrap_or_default();
         let beginning = match inherited.filter(|inherited| inherited.next_msn() >= held.0) {
             Some(inherited) => Beginning::With(inherited),
@@ -197,6 +198,13 @@ impl House {
     }
 }
 
+/// Whether `claimed` goes on where `held` is: with the publish after it, or with the same one, readmitted. Where another
+/// origin had the session in between, what is held here is out of date.
+fn is_next(claimed: &Claimed, held: &Broadcast) -> bool {
+    let follows = claimed.prior.is_some_and(|(prior, _)| prior == held.epoch());
+    held.session == claimed.session && (follows || claimed.epoch == held.epoch())
+}
+
 fn is_over(known: &ChannelView, broadcast: &Broadcast) -> bool {
     known.session != Some(broadcast.session) || matches!(known.state, ChannelState::Ended | ChannelState::Idle)
 }
@@ -224,9 +232,11 @@ mod tests {
         "ada".parse().unwrap()
     }
 
+    /// A claim that follows the one before in its session, if there is one; all epochs are counted here.
     fn claimed(session: u64, epoch: u64) -> Claimed {
+        let prior = (epoch > session).then_some((Epoch(epoch - 1), ME));
         let (session, epoch) = (SessionId(session), Epoch(epoch));
-        Claimed { channel: ada(), session, epoch, msn_base: Msn(0), prior: None }
+        Claimed { channel: ada(), session, epoch, msn_base: Msn(0), prior }
     }
 
     /// Publishes; returns the session and what its publisher is told.
@@ -239,6 +249,32 @@ mod tests {
         let epochs = vec![EpochView { epoch: Epoch(epoch), origin }];
         let channel = ChannelView { state, session: Some(SessionId(session)), epochs };
         View { revision, channels: [(ada(), channel)].into(), ..View::default() }
+    }
+
+    #[test]
+    fn a_window_that_another_origin_had_in_between_is_out_of_date() {
+        let house = house(4);
+        let (first, told) = enter(&house, 5, 5);
+        let (sender, _told) = watch::channel(None);
+        let back = Claimed { prior: Some((Epoch(8), OTHER)), ..claimed(5, 9) };
+        assert!(!house.holds(&back));
+        let second = house.enter(&back, None, sender, 0);
+        assert!(!Arc::ptr_eq(&first, &second) && matches!(first.phase(), Phase::Moved { .. }));
+        assert_eq!(*told.borrow(), Some(Dismissal::TakenOver));
+        assert_eq!((second.epoch(), second.phase()), (Epoch(9), Phase::Open));
+    }
+
+    #[test]
+    fn a_publish_is_readmitted_in_its_epoch_only_when_nobody_publishes() {
+        let house = house(4);
+        let (first, _told) = enter(&house, 5, 5);
+        let again = || {
+            let (sender, _) = watch::channel(None);
+            first.resume(Epoch(5), sender, 0)
+        };
+        assert!(!again(), "the first one is still there");
+        house.leave(&first, Epoch(5), 0);
+        assert!(again());
     }
 
     #[test]

@@ -275,6 +275,7 @@ fn a_publish_that_is_readmitted_in_its_epoch_never_uses_a_name_for_other_bytes()
     let playlist = session.playlist(TrackId::V0);
     let expected = r#"7/v0/102.m4s
 #EXT-X-DISCONTINUITY
+#EXT-X-MAP:URI="7/v0/init-0.mp4"
 #EXT-X-PROGRAM-DATE-TIME:2026-11-21T12:00:09.000Z
 #EXT-X-PART:DURATION=0.500000,INDEPENDENT=YES,URI="7/v0/103.0.m4s"
 "#;
