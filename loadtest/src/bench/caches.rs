@@ -74,6 +74,8 @@ impl Ground {
             "edge.http.connections_per_address=19000".to_owned(),
             "edge.reload.held=19000".to_owned(),
             "edge.reload.held_per_address=19000".to_owned(),
+            // The stub says nothing until a part is released; an origin that is silent for so long is followed anew.
+            "edge.follow.silence_ms=3600000".to_owned(),
         ];
         let addresses = [http.to_string(), https.to_string(), admin.to_string()];
         let data = file("edge-data");

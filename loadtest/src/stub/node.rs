@@ -46,7 +46,7 @@ impl Handler for Stub {
                 self.content.count(&name.to_string());
                 self.fetch(&name, reply).await
             }
-            Request::Follow { channel, track, .. } => self.follow(&channel, track, reply).await,
+            Request::Follow { channel, track, after } => self.follow(&channel, track, after, reply).await,
             Request::Watch { .. } => {
                 reply.write_frame(&WatchEvent::Snapshot(self.view.clone())).await?;
                 loop {
@@ -79,13 +79,22 @@ impl Stub {
         reply.finish().await
     }
 
-    async fn follow(&self, channel: &ChannelName, track: TrackName, mut reply: Responder) -> Result<(), QuicError> {
+    /// From the newest parts on; whoever follows again after a lost connection gets only what it lacks.
+    async fn follow(
+        &self,
+        channel: &ChannelName,
+        track: TrackName,
+        after: Option<Version>,
+        mut reply: Responder,
+    ) -> Result<(), QuicError> {
         let mut newest = self.content.newest();
         let constants =
             Constants { session: SessionId(1), target_duration_ms: 4000, part_target_ms: 500, keep_ms: 60_000 };
         reply.write_frame(&FollowEvent::Constants(constants)).await?;
-        self.send(&mut reply, channel, track, Sent::Init).await?;
-        let mut next = 0;
+        if after.is_none() {
+            self.send(&mut reply, channel, track, Sent::Init).await?;
+        }
+        let mut next = after.filter(|after| after.msn == Msn(LIVE_MSN)).map_or(0, |after| after.part + 1);
         loop {
             let target = *newest.borrow_and_update();
             while next <= target.part {
