@@ -122,14 +122,16 @@ impl Stub {
         };
         let name = ObjectName { channel: channel.clone(), epoch: EPOCH, track, object };
         let body = self.content.object(&name).unwrap_or_default();
-        self.content.count(&name.to_string());
         let length = body.len() as u32;
         let event = match what {
             Sent::Init => FollowEvent::Init { epoch: EPOCH, n: 0, length },
             Sent::Part(part) => FollowEvent::Part { epoch: EPOCH, msn: Msn(LIVE_MSN), part, age_ms: 0, length },
         };
         reply.write_frame(&event).await?;
-        reply.write_payload(body).await
+        reply.write_payload(body).await?;
+        // Not before: who has stopped following, which shows only now, is sent nothing.
+        self.content.count(&name.to_string());
+        Ok(())
     }
 
     async fn playlist(&self, reply: &mut Responder, newest: Release) -> Result<(), QuicError> {
