@@ -212,7 +212,7 @@ fn composition_times_may_be_negative() {
 }
 
 #[test]
-fn a_damaged_frame_is_dropped_and_the_stream_goes_on() {
+fn at_07_a_damaged_frame_is_dropped_and_the_stream_goes_on() {
     let mut seen = Seen::new();
     seen.video(&header(&record(4, SPS, PPS))).unwrap();
     let mut short = frame(0x27, &[P]);

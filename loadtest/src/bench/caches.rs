@@ -4,6 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, ensure};
@@ -33,9 +34,10 @@ impl Ground {
     pub fn new(dir: &Path) -> anyhow::Result<Self> {
         let clock = WallClock::system();
         let ca = Ca::load_or_create(&dir.join("ca"), &clock)?;
-        for name in ["stub", "edge", "localhost"] {
+        for name in ["stub", "edge"] {
             ca.issue(name, &["127.0.0.1".parse()?], NODE_DAYS, &clock)?.write(dir, name)?;
         }
+        viewers_certificate(dir)?;
         let identity = identity(dir, "stub");
         let args = ["stub", "--http", "127.0.0.1:0", "--quic", "127.0.0.1:0", "--identity", &identity];
         let mut stub = Server::start(CLIENT_CORE, &std::env::current_exe()?, &args, &dir.join("stub.log"))?;
@@ -72,6 +74,8 @@ impl Ground {
             "edge.http.connections_per_address=19000".to_owned(),
             "edge.reload.held=19000".to_owned(),
             "edge.reload.held_per_address=19000".to_owned(),
+            // The stub says nothing until a part is released; an origin that is silent for so long is followed anew.
+            "edge.follow.silence_ms=3600000".to_owned(),
         ];
         let addresses = [http.to_string(), https.to_string(), admin.to_string()];
         let data = file("edge-data");
@@ -130,6 +134,21 @@ pub fn nginx(dir: &Path, template: &str, fill: &[(&str, String)]) -> anyhow::Res
     fs::write(&config, text)?;
     let (config, prefix) = (config.display().to_string(), dir.display().to_string());
     Server::start(SERVER_CORE, Path::new("/usr/sbin/nginx"), &["-c", &config, "-p", &prefix], &dir.join("stderr.log"))
+}
+
+/// The certificate that all caches show viewers: P-256, by OpenSSL, because Debian's nginx can't read the form in which
+/// nodes' keys are written (RFC 5958 with the public key).
+fn viewers_certificate(dir: &Path) -> anyhow::Result<()> {
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost".split(' '))
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .arg(dir.join("localhost.key"))
+        .arg("-out")
+        .arg(dir.join("localhost.pem"))
+        .output()
+        .context("openssl could not be started")?;
+    ensure!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
 }
 
 fn identity(dir: &Path, name: &str) -> String {

@@ -1,24 +1,29 @@
 //! `loadtest bench`: measures Freshet beside its peers, in turns, on pinned cores, and writes the ratios down.
 //!
 //! ```text
-//! Ground (stub, certificates) ─▶ packaging │ delay │ herd │ requests ─▶ Findings ─▶ docs/performance.md, JSON, exit code
+//! packaging │ delay │ glass │ herd │ requests ─▶ Findings, one a suite ─▶ its section of docs/performance.md, JSON, exit code
 //! ```
+//! Each suite has a section of its own, so that one can be measured anew without the others.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
+use clap::ValueEnum;
 
 mod burst;
 mod caches;
 mod clients;
 mod delay;
+mod glass;
 mod herd;
+mod machine;
 mod packaging;
 mod process;
 mod requests;
 mod verdict;
 
 use caches::Ground;
+use machine::Ticks;
 use verdict::Findings;
 
 /// Measures Freshet beside nginx, nginx-rtmp and pingora.
@@ -45,7 +50,7 @@ pub struct Args {
     /// Only these.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Suite>,
-    /// Write the tables between the markers of this file.
+    /// Write each suite's tables between its markers in this file.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Write everything as JSON to this file.
@@ -53,17 +58,19 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
-/// What can be measured by itself.
+/// What can be measured by itself, in the order in which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Suite {
-    /// Requests per CPU-second beside nginx.
-    Requests,
-    /// Herds beside pingora, and memory per held viewer.
-    Herd,
-    /// CPU per publisher beside nginx-rtmp.
+    /// CPU and memory per publisher beside nginx-rtmp.
     Packaging,
     /// From an RTMP frame to its bytes at a viewer.
     Delay,
+    /// From the encoder's clock to the pixels in Chromium.
+    Glass,
+    /// Herds beside pingora, and memory per held viewer.
+    Herd,
+    /// Requests per CPU-second beside nginx.
+    Requests,
 }
 
 /// What every suite needs to know.
@@ -75,52 +82,63 @@ pub struct Setting {
     seconds: u32,
 }
 
-/// Runs the suites and writes their findings.
+/// Runs the suites and writes the findings of each as soon as it is done.
 ///
 /// # Errors
-/// When something can't be measured; nothing is written then.
+/// When something can't be measured; nothing is written of that suite and those after it.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     crate::limits::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
-    let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
     let Args { freshet, pingora, clip, runs, seconds, .. } = &args;
     let (freshet, pingora, clip) = (freshet.clone(), pingora.clone(), clip.clone());
     let setting = Setting { freshet, pingora, clip, runs: *runs, seconds: *seconds };
-    let wanted = |suite| args.only.is_empty() || args.only.contains(&suite);
-    let mut findings = Findings::default();
-    if wanted(Suite::Packaging) {
-        packaging::run(&setting, scratch.path(), &mut findings).context("packaging")?;
-    }
-    if wanted(Suite::Delay) {
-        delay::run(&setting, scratch.path(), &mut findings).context("delay")?;
-    }
-    let ground = Ground::new(scratch.path())?;
-    if wanted(Suite::Herd) {
-        herd::run(&setting, &ground, &mut findings).context("herds")?;
-    }
-    if wanted(Suite::Requests) {
-        requests::run(&setting, &ground, &mut findings).context("requests")?;
-    }
-    let tables = findings.tables();
-    println!("{tables}");
-    if let Some(path) = &args.out {
-        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        fs::write(path, between_markers(&text, &tables)?)?;
+    let machine = machine::describe(&setting.freshet);
+    let mut all = BTreeMap::new();
+    for suite in Suite::value_variants().iter().filter(|suite| args.only.is_empty() || args.only.contains(suite)) {
+        let name = suite.name();
+        let findings = suite.run(&setting).with_context(|| name.clone())?;
+        let section = findings.section(&machine, &jiff::Timestamp::now().strftime("%F").to_string());
+        println!("{section}");
+        if let Some(path) = &args.out {
+            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            fs::write(path, between_markers(&text, &name, &section)?)?;
+        }
+        all.insert(name, findings);
     }
     if let Some(path) = &args.json {
-        fs::write(path, serde_json::to_string_pretty(&findings)? + "\n")?;
+        fs::write(path, serde_json::to_string_pretty(&all)? + "\n")?;
     }
-    Ok(if findings.hold() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if all.values().all(Findings::hold) { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-const BEGIN: &str = "<!-- measured -->\n";
-const END: &str = "<!-- /measured -->";
+impl Suite {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 
-fn between_markers(text: &str, tables: &str) -> anyhow::Result<String> {
-    let (before, rest) = text.split_once(BEGIN).context("the file has no <!-- measured --> marker")?;
-    let (_, after) = rest.split_once(END).context("the file has no <!-- /measured --> marker")?;
-    Ok(format!("{before}{BEGIN}{tables}{END}{after}"))
+    fn run(self, setting: &Setting) -> anyhow::Result<Findings> {
+        let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
+        let mut findings = Findings { runs: setting.runs, ..Findings::default() };
+        let before = Ticks::now()?;
+        match self {
+            Self::Packaging => packaging::run(setting, scratch.path(), &mut findings)?,
+            Self::Delay => delay::run(setting, scratch.path(), &mut findings)?,
+            Self::Glass => glass::run(setting, &mut findings)?,
+            Self::Herd => herd::run(setting, &Ground::new(scratch.path())?, &mut findings)?,
+            Self::Requests => requests::run(setting, &Ground::new(scratch.path())?, &mut findings)?,
+        }
+        findings.others_percent = Ticks::now()?.others_percent(before);
+        Ok(findings)
+    }
+}
+
+/// Puts `section` between the markers of suite `name`.
+fn between_markers(text: &str, name: &str, section: &str) -> anyhow::Result<String> {
+    let (begin, end) = (format!("<!-- measured: {name} -->\n"), format!("<!-- /measured: {name} -->"));
+    let (before, rest) = text.split_once(&begin).with_context(|| format!("the file has no line {begin}"))?;
+    let (_, after) = rest.split_once(&end).with_context(|| format!("the file has no line {end}"))?;
+    Ok(format!("{before}{begin}{section}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -128,10 +146,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_replace_what_stood_between_the_markers() {
-        let text = "# Speed\n<!-- measured -->\nold\n<!-- /measured -->\nmore\n";
-        let new = between_markers(text, "| new |\n").expect("both markers are there");
-        assert_eq!(new, "# Speed\n<!-- measured -->\n| new |\n<!-- /measured -->\nmore\n");
-        assert!(between_markers("nothing", "").is_err());
+    fn a_section_replaces_what_stood_between_its_markers_and_nothing_else() {
+        let text = "# Speed\n<!-- measured: herd -->\nold\n<!-- /measured: herd -->\n<!-- measured: delay -->\nkept\n";
+        let new = between_markers(text, "herd", "| new |\n").expect("both markers are there");
+        assert_eq!(new, text.replace("old", "| new |"));
+        assert!(between_markers(text, "delay", "").is_err());
+    }
+
+    #[test]
+    fn the_page_has_a_place_for_every_suite() {
+        let page = include_str!("../../../docs/performance.md");
+        for suite in Suite::value_variants() {
+            between_markers(page, &suite.name(), "").expect("markers");
+        }
     }
 }

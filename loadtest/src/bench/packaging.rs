@@ -1,4 +1,5 @@
-//! CPU per publisher: our origin packaging LL-HLS beside nginx-rtmp packaging plain HLS, with the same publishers.
+//! CPU per publisher: our origin packaging LL-HLS beside nginx-rtmp packaging plain HLS, with the same publishers; and
+//! the origin's memory beside the bytes of media that it must keep.
 
 use std::{
     fs,
@@ -14,9 +15,11 @@ use freshet_control_plane::ca::{Ca, NODE_DAYS};
 use freshet_proto::clock::WallClock;
 
 use super::{
-    Setting, caches,
+    Setting,
+    burst::control,
+    caches,
     process::{CLIENT_CORE, SERVER_CORE, Server, free_address, pinned},
-    verdict::{Comparison, Findings},
+    verdict::{Comparison, Figure, Findings},
 };
 
 /// How many publish at once.
@@ -25,6 +28,9 @@ const PUBLISHERS: u32 = 100;
 const SETTLE: Duration = Duration::from_secs(12);
 /// Over which CPU time is counted.
 const MEASURE: Duration = Duration::from_secs(15);
+/// From then on old objects go as new ones come: the window is 30 s, and a removed segment stays for as long again and
+/// two segments more.
+const STEADY: Duration = Duration::from_secs(85);
 
 /// Measures both in turns.
 ///
@@ -41,20 +47,56 @@ pub fn run(setting: &Setting, scratch: &Path, findings: &mut Findings) -> anyhow
         gate: 1.5,
         goal: 1.0,
     };
+    let mut growing = memory("after 27 s, when nothing has gone yet");
+    let mut steady = memory("after 85 s, when as much goes as comes; one run");
     for run in 0..setting.runs {
         let dir = scratch.join(format!("packaging-{run}"));
         fs::create_dir_all(&dir)?;
-        let (server, rtmp) = freshet(setting, &dir)?;
-        row.ours.push(measure(setting, &server, rtmp)?);
-        drop(server);
+        let ours = freshet(setting, &dir)?;
+        let before = ours.server.usage()?.rss_bytes;
+        let mut publishers = Publishers::start(setting, ours.rtmp)?;
+        row.ours.push(measure(&mut publishers, &ours.server)?);
+        growing.values.push(ours.memory_to_window(before)?);
+        if run + 1 == setting.runs {
+            thread::sleep(STEADY.saturating_sub(SETTLE + MEASURE));
+            publishers.check()?;
+            steady.values.push(ours.memory_to_window(before)?);
+        }
+        drop((publishers, ours));
         let (server, rtmp) = nginx(&dir)?;
-        row.theirs.push(measure(setting, &server, rtmp)?);
+        let mut publishers = Publishers::start(setting, rtmp)?;
+        row.theirs.push(measure(&mut publishers, &server)?);
         eprintln!("{}, run {}: {:.2} ms beside {:.2} ms", row.what, run + 1, row.ours[run], row.theirs[run]);
-        drop(server);
+        drop((publishers, server));
         fs::remove_dir_all(&dir)?;
     }
     findings.comparisons.push(row);
+    findings.figures.extend([growing, steady]);
     Ok(())
+}
+
+fn memory(when: &str) -> Figure {
+    let what = format!("origin's memory ÷ bytes of media that viewers may still ask for, {when}");
+    Figure { what, unit: "×", values: Vec::new(), gate: 1.25, goal: 1.25 }
+}
+
+/// Our origin, and where it speaks.
+struct Origin {
+    server: Server,
+    rtmp: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Origin {
+    /// What it has grown by since it used `before` bytes, to the bytes of media in its windows.
+    fn memory_to_window(&self, before: u64) -> anyhow::Result<f64> {
+        let grown = self.server.usage()?.rss_bytes as f64 - before as f64;
+        let metrics = control(self.admin, "GET", "/metrics")?;
+        let windows = metrics.lines().filter(|line| line.starts_with("freshet_origin_window_bytes"));
+        let kept: f64 = windows.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+        ensure!(kept > 0.0, "the origin keeps no media");
+        Ok(grown / kept)
+    }
 }
 
 /// The key of publisher `number`.
@@ -62,7 +104,7 @@ fn key(number: u32) -> String {
     format!("bench-stream-key-{number}")
 }
 
-fn freshet(setting: &Setting, dir: &Path) -> anyhow::Result<(Server, SocketAddr)> {
+fn freshet(setting: &Setting, dir: &Path) -> anyhow::Result<Origin> {
     let clock = WallClock::system();
     Ca::load_or_create(&dir.join("ca"), &clock)?
         .issue("origin", &["127.0.0.1".parse()?], NODE_DAYS, &clock)?
@@ -86,7 +128,7 @@ fn freshet(setting: &Setting, dir: &Path) -> anyhow::Result<(Server, SocketAddr)
     let args = ["origin", "--config", &file("origin.toml")];
     let mut server = Server::start(SERVER_CORE, &setting.freshet, &args, &dir.join("origin.log"))?;
     server.wait_for(rtmp)?;
-    Ok((server, rtmp))
+    Ok(Origin { server, rtmp, admin })
 }
 
 fn nginx(dir: &Path) -> anyhow::Result<(Server, SocketAddr)> {
@@ -99,8 +141,7 @@ fn nginx(dir: &Path) -> anyhow::Result<(Server, SocketAddr)> {
 }
 
 /// Milliseconds of CPU time per stream and second.
-fn measure(setting: &Setting, server: &Server, rtmp: SocketAddr) -> anyhow::Result<f64> {
-    let mut publishers = Publishers::start(setting, rtmp)?;
+fn measure(publishers: &mut Publishers, server: &Server) -> anyhow::Result<f64> {
     thread::sleep(SETTLE);
     let before = server.usage()?.cpu_s;
     thread::sleep(MEASURE);

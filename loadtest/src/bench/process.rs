@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     child: Child,
     name: String,
+    log: PathBuf,
 }
 
 impl Server {
@@ -41,7 +42,7 @@ impl Server {
             .stderr(fs::File::create(log).with_context(|| log.display().to_string())?)
             .spawn()
             .with_context(|| format!("{} could not be started", program.display()))?;
-        Ok(Self { child, name: program.display().to_string() })
+        Ok(Self { child, name: program.display().to_string(), log: log.to_owned() })
     }
 
     /// The first line on standard output.
@@ -63,7 +64,8 @@ impl Server {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended with {status}", self.name);
+                let said = fs::read_to_string(&self.log).unwrap_or_default();
+                bail!("{} ended with {status}:\n{said}", self.name);
             }
             if TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
                 return Ok(());

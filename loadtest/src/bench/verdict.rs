@@ -40,9 +40,13 @@ pub struct Figure {
     pub goal: f64,
 }
 
-/// Everything that was measured.
+/// Everything that a suite measured.
 #[derive(Debug, Default, Serialize)]
 pub struct Findings {
+    /// How many times each side was measured.
+    pub runs: usize,
+    /// Which share of the machine others had meanwhile, in percent.
+    pub others_percent: f64,
     /// Comparisons with peers.
     pub comparisons: Vec<Comparison>,
     /// Figures.
@@ -75,8 +79,18 @@ impl Findings {
         any && self.comparisons.iter().all(Comparison::holds) && self.figures.iter().all(Figure::holds)
     }
 
+    /// The tables, and under which circumstances they were measured.
+    pub fn section(&self, machine: &str, day: &str) -> String {
+        format!(
+            "{}\n<sub>{day}, {} runs; other programs had {:.0} % of the machine meanwhile. {machine}.</sub>\n",
+            self.tables(),
+            self.runs,
+            self.others_percent,
+        )
+    }
+
     /// Markdown tables.
-    pub fn tables(&self) -> String {
+    fn tables(&self) -> String {
         let mut text = String::new();
         if !self.comparisons.is_empty() {
             text += "| what | beside | ours ÷ theirs | spread | gate | goal | |\n|---|---|---|---|---|---|---|\n";
@@ -92,14 +106,17 @@ impl Findings {
             );
         }
         if !self.figures.is_empty() {
-            text += "\n| what | measured | spread | gate | goal | |\n|---|---|---|---|---|---|\n";
+            text += if text.is_empty() { "" } else { "\n" };
+            text += "| what | measured | spread | gate | goal | |\n|---|---|---|---|---|---|\n";
         }
         for row in &self.figures {
             let (median, least, most) = spread(&row.values);
             let verdict = verdict(row.holds(), keeps(median, row.goal, false));
+            // A figure is rounded so that one which misses its gate does not look as if it met it.
+            let digits = if row.gate < 10.0 { 2 } else { 1 };
             let _ = writeln!(
                 text,
-                "| {} | **{median:.1}** {} | {least:.1}–{most:.1} | ≤ {} | ≤ {} | {verdict} |",
+                "| {} | **{median:.digits$}** {} | {least:.digits$}–{most:.digits$} | ≤ {} | ≤ {} | {verdict} |",
                 row.what, row.unit, row.gate, row.goal
             );
         }
@@ -144,6 +161,21 @@ mod tests {
         assert!(row.holds());
         assert!(!comparison(&[9.0], &[10.0], true).holds());
         assert!(comparison(&[9.0], &[10.0], false).holds());
+    }
+
+    #[test]
+    fn a_section_has_both_tables_and_the_circumstances() {
+        let figure = Figure { what: "age".to_owned(), unit: "ms", values: vec![3.0, 9.0, 4.0], gate: 20.0, goal: 3.5 };
+        let comparisons = vec![comparison(&[10.0, 14.0, 12.0], &[10.0, 10.0, 10.0], true)];
+        let findings = Findings { runs: 3, others_percent: 12.3, comparisons, figures: vec![figure] };
+        assert_eq!(
+            findings.section("A machine", "2026-11-25"),
+            "| what | beside | ours ÷ theirs | spread | gate | goal | |\n|---|---|---|---|---|---|---|\n\
+             | requests | nginx | **1.20** | 1.00–1.40 | ≥ 1 | ≥ 1.5 | gate met |\n\n\
+             | what | measured | spread | gate | goal | |\n|---|---|---|---|---|---|\n\
+             | age | **4.0** ms | 3.0–9.0 | ≤ 20 | ≤ 3.5 | gate met |\n\n\
+             <sub>2026-11-25, 3 runs; other programs had 12 % of the machine meanwhile. A machine.</sub>\n"
+        );
     }
 
     #[test]

@@ -108,10 +108,12 @@ impl Content {
 
     const COUNTED: usize = 100_000;
 
-    /// How many answers were given since the last call, and the most for one name.
-    pub fn take_transfers(&self) -> (u64, u64) {
+    /// How many answers were given since the last call, and the name with the most, with how many it had.
+    pub fn take_transfers(&self) -> (u64, String, u64) {
         let transfers = std::mem::take(&mut *self.transfers.lock().unwrap_or_else(PoisonError::into_inner));
-        (transfers.values().sum(), transfers.values().max().copied().unwrap_or(0))
+        let total = transfers.values().sum();
+        let (name, most) = transfers.into_iter().max_by_key(|(_, count)| *count).unwrap_or_default();
+        (total, name, most)
     }
 }
 

@@ -44,8 +44,8 @@ async fn answer(content: &Content, request: Request<Incoming>) -> Reply {
             reply(StatusCode::OK, part.to_string().into(), "text/plain")
         }
         (&Method::GET, "/transfers") => {
-            let (total, most) = content.take_transfers();
-            let body = serde_json::json!({ "total": total, "most": most }).to_string();
+            let (total, name, most) = content.take_transfers();
+            let body = serde_json::json!({ "total": total, "most": most, "name": name }).to_string();
             reply(StatusCode::OK, body.into(), "application/json")
         }
         (_, path) => match path.strip_prefix("/live/").and_then(|name| name.parse().ok()) {

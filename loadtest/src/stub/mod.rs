@@ -8,7 +8,7 @@
 //! /live/bench/v0.m3u8?_HLS_msn&_HLS_part  the same once that part has been released
 //! POST /release                           releases the next part
 //! GET  /newest                            number of the newest part
-//! GET  /transfers                         {"total": …, "most": …}: answers given, and the most for one name
+//! GET  /transfers                         {"total": …, "most": …, "name": …}: answers given, and the most for one name
 //! ```
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};

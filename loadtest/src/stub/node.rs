@@ -46,7 +46,7 @@ impl Handler for Stub {
                 self.content.count(&name.to_string());
                 self.fetch(&name, reply).await
             }
-            Request::Follow { channel, track, .. } => self.follow(&channel, track, reply).await,
+            Request::Follow { channel, track, after } => self.follow(&channel, track, after, reply).await,
             Request::Watch { .. } => {
                 reply.write_frame(&WatchEvent::Snapshot(self.view.clone())).await?;
                 loop {
@@ -79,13 +79,22 @@ impl Stub {
         reply.finish().await
     }
 
-    async fn follow(&self, channel: &ChannelName, track: TrackName, mut reply: Responder) -> Result<(), QuicError> {
+    /// From the newest parts on; whoever follows again after a lost connection gets only what it lacks.
+    async fn follow(
+        &self,
+        channel: &ChannelName,
+        track: TrackName,
+        after: Option<Version>,
+        mut reply: Responder,
+    ) -> Result<(), QuicError> {
         let mut newest = self.content.newest();
         let constants =
             Constants { session: SessionId(1), target_duration_ms: 4000, part_target_ms: 500, keep_ms: 60_000 };
         reply.write_frame(&FollowEvent::Constants(constants)).await?;
-        self.send(&mut reply, channel, track, Sent::Init).await?;
-        let mut next = 0;
+        if after.is_none() {
+            self.send(&mut reply, channel, track, Sent::Init).await?;
+        }
+        let mut next = after.filter(|after| after.msn == Msn(LIVE_MSN)).map_or(0, |after| after.part + 1);
         loop {
             let target = *newest.borrow_and_update();
             while next <= target.part {
@@ -113,14 +122,16 @@ impl Stub {
         };
         let name = ObjectName { channel: channel.clone(), epoch: EPOCH, track, object };
         let body = self.content.object(&name).unwrap_or_default();
-        self.content.count(&name.to_string());
         let length = body.len() as u32;
         let event = match what {
             Sent::Init => FollowEvent::Init { epoch: EPOCH, n: 0, length },
             Sent::Part(part) => FollowEvent::Part { epoch: EPOCH, msn: Msn(LIVE_MSN), part, age_ms: 0, length },
         };
         reply.write_frame(&event).await?;
-        reply.write_payload(body).await
+        reply.write_payload(body).await?;
+        // Not before: who has stopped following, which shows only now, is sent nothing.
+        self.content.count(&name.to_string());
+        Ok(())
     }
 
     async fn playlist(&self, reply: &mut Responder, newest: Release) -> Result<(), QuicError> {

@@ -61,6 +61,8 @@ pub(super) struct Lane {
     waiting: VecDeque<Unit>,
     /// Where the open part begins, in ticks of the track.
     start: i64,
+    /// Whether the open part is the first since the session began or was interrupted.
+    is_first: bool,
     /// How many boundaries it has passed.
     pub(super) cursor: u64,
     /// What is added to decode times.
@@ -88,6 +90,7 @@ impl Lane {
             limits,
             waiting: VecDeque::new(),
             start: 0,
+            is_first: true,
             cursor: 0,
             shift: 0,
             has_closed: false,
@@ -181,6 +184,7 @@ impl Lane {
     /// Begins a segment at `line`; units before it are not used.
     pub(super) fn start_at(&mut self, line: i64, cursor: u64) {
         self.start = rescale_up(line, LINE_SCALE, self.config.scale);
+        self.is_first = true;
         self.cursor = cursor;
         self.segment_bytes = 0;
         self.dropping = false;
@@ -205,8 +209,15 @@ impl Lane {
     }
 
     /// Closes the part that ends at `boundary` with what is there.
+    ///
+    /// Audio that comes some frames after the keyframe it goes with begins there and not at the keyframe: what a part
+    /// says of its length is how long its samples play, and its date is that of the first of them.
     pub(super) fn close(&mut self, boundary: &Boundary, rules: &Rules, out: &mut Vec<Cut>) {
         let units = self.take_before(boundary, rules);
+        if let Some(first) = units.first().filter(|_| self.is_first && !self.is_video()) {
+            self.start = self.start.max(first.dts);
+        }
+        self.is_first = false;
         let end = self.end_of(boundary, &units);
         self.segment_bytes += units.iter().map(|unit| unit.data.len()).sum::<usize>();
         let Boundary { msn, part, last, .. } = *boundary;

@@ -136,7 +136,7 @@ fn a_stalled_segment_goes_on_with_missing_parts_and_ends_without_another() {
 }
 
 #[test]
-fn what_is_too_large_is_dropped_until_the_next_keyframe() {
+fn at_06_what_is_too_large_is_dropped_until_the_next_keyframe() {
     let limits = PackagingLimits { part_bytes: 3, ..Default::default() };
     let mut segmenter = Segmenter::new(rules(500, 1000), limits, &[VIDEO], 0);
     let mut cuts = Vec::new();
@@ -224,6 +224,20 @@ fn video_that_comes_back_goes_on_where_it_is() {
         parts(&cuts, 0).into_iter().flat_map(|part| &part.units).filter(|unit| unit.pts >= 450_000).collect();
     assert_eq!(back.len(), 150, "every frame is there");
     assert!(back.windows(2).all(|two| two[0].dts < two[1].dts));
+}
+
+#[test]
+fn audio_that_begins_after_its_keyframe_begins_where_its_first_frame_is() {
+    for late in 1..20 {
+        let cuts = both(0..180, late..282);
+        let (video, audio) = (parts(&cuts, 0), parts(&cuts, 1));
+        assert_eq!(audio[0].start, late * 1024, "a part is as long as its samples");
+        assert_eq!(audio[0].units[0].dts, late * 1024);
+        for (v, a) in video.iter().zip(&audio).take(11) {
+            assert_eq!((v.msn, v.part), (a.msn, a.part));
+        }
+        assert!(audio.windows(2).all(|two| two[0].end == two[1].start));
+    }
 }
 
 #[test]
