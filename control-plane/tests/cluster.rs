@@ -1,6 +1,7 @@
 //! Control nodes over real QUIC on loopback: founding, joining, claims through whoever leads, leases, the loss of a leader.
 
 #[path = "cluster/world.rs"]
+#[allow(dead_code, reason = "a benchmark uses the rest of it")]
 mod world;
 
 use std::time::Duration;

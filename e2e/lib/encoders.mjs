@@ -21,5 +21,6 @@ function gstreamer(sink) {
 
 const words = (text) => text.split(" ");
 
-export const rtmp2sink = (url) => gstreamer(["rtmp2sink", `location=${url}`]);
+/** Over RTMPS it takes any certificate: a development server's is its own. */
+export const rtmp2sink = (url) => gstreamer(["rtmp2sink", `location=${url}`, ...(url.startsWith("rtmps:") ? ["tls-validation-flags=0"] : [])]);
 export const rtmpsink = (url) => gstreamer(["rtmpsink", `location=${url} live=1`]);

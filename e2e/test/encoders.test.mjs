@@ -45,6 +45,14 @@ for (const [name, start] of Object.entries({ ffmpeg, rtmp2sink, rtmpsink })) {
   });
 }
 
+for (const [name, start] of Object.entries({ ffmpeg, rtmp2sink })) {
+  test(`${name} is taken over RTMPS`, async () => {
+    encoder = start(`${freshet.info.rtmps_url}/${freshet.info.stream_key}`);
+    await flows();
+    assert.equal(encoder.ended, null, encoder.output);
+  });
+}
+
 test("OBS is taken", async () => {
   encoder = await Obs.start(freshet.info.rtmp_url, freshet.info.stream_key);
   await encoder.program.line(/Connection to .* successful/, 60_000);

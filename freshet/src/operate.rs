@@ -34,6 +34,8 @@ use crate::{
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the leader is waited for where another node has answered already.
+const BRIEF: Duration = Duration::from_secs(2);
 /// How long a membership change may take: a node is waited for.
 const LONG: Duration = Duration::from_secs(45);
 
@@ -51,10 +53,7 @@ pub async fn node(command: NodeCommand) -> anyhow::Result<()> {
         }
         NodeCommand::Join { token, name, at } => join(&token, &name, &at.load()?.config).await?,
         NodeCommand::Ls { output, at } => {
-            let AdminReply::Cluster(cluster) = Desk::open(&at)?.ask(AdminCommand::Cluster).await? else {
-                bail!(UNEXPECTED)
-            };
-            print_cluster(&cluster, output)?;
+            print_cluster(&Desk::open(&at)?.cluster().await?, output)?;
         }
         NodeCommand::Drain { name, undo, at } => {
             Desk::open(&at)?.ask(AdminCommand::Drain { name: name.clone(), draining: !undo }).await?;
@@ -145,6 +144,21 @@ impl Desk {
     async fn ask(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
         let limit = if matches!(command, AdminCommand::RemoveNode { .. }) { LONG } else { PATIENCE };
         self.remote.ask(&Request::Admin(command), limit).await.map_err(explain)
+    }
+
+    /// As the leader sees it, who alone knows of leases; where it can't be asked, as whoever answered does.
+    async fn cluster(&self) -> anyhow::Result<Cluster> {
+        let AdminReply::Cluster(seen) = self.ask(AdminCommand::Cluster).await? else { bail!(UNEXPECTED) };
+        let leader = seen.leader.filter(|leader| *leader != seen.answered_by);
+        let Some(node) = leader.and_then(|leader| seen.nodes.iter().find(|node| node.id == leader)) else {
+            return Ok(seen);
+        };
+        let (addr, name) = (node.view.quic, node.view.server_name.clone());
+        let asked = self.pool.call(addr, &name, &Request::Admin(AdminCommand::Cluster), BRIEF).await;
+        match asked {
+            Ok(Ok::<_, Denied>(AdminReply::Cluster(cluster))) => Ok(cluster),
+            _ => Ok(seen),
+        }
     }
 
     /// A backup is longer than a frame may be, so it follows one.

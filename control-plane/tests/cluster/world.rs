@@ -190,6 +190,11 @@ impl Node {
         Ok(Self { papers, issued, remote, endpoint })
     }
 
+    /// From where it asks.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// How others reach it.
     pub fn view(&self) -> NodeView {
         let name = self.issued.identity().unwrap().name().to_owned();
