@@ -50,6 +50,23 @@ async fn losing_the_leader_loses_nothing_that_was_acknowledged_and_the_next_clai
 }
 
 #[tokio::test]
+async fn lost_control_nodes_are_replaced_one_after_the_other() {
+    let mut world = World::found().await;
+    world.join_control("control-2").await;
+    world.join_control("control-3").await;
+    for round in 4..9 {
+        let leader = world.leader().await;
+        let lost = world.nodes[leader].view.server_name.clone();
+        world.kill(leader).await;
+        let remove = Request::Admin(AdminCommand::RemoveNode { name: lost });
+        world.nodes[0].remote.ask::<AdminReply>(&remove, PATIENCE).await.unwrap();
+        world.join_control(&format!("control-{round}")).await;
+        let leader = world.leader().await;
+        assert_eq!(world.nodes[leader].control.group().status().voters.len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_refused_without_a_word_in_the_log() {
     let world = World::found().await;
     let origin = world.join("origin-1", Role::Origin).await;

@@ -171,10 +171,9 @@ async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_ev
         text.contains("live").then_some(text)
     });
     listed.await;
-    // It must stay so when the farewell of the former connection has had every chance to come.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // It must stay so after segments enough for the farewell of the former connection to have come.
+    grows(std::slice::from_ref(&live), 3).await;
     assert!(platform.operate(&["channel", "ls"]).await.contains("live"));
-    grows(std::slice::from_ref(&live), 2).await;
 }
 
 /// Publishes for as long as it lives, at one origin after the other, as an encoder with several servers does.

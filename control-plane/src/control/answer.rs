@@ -11,7 +11,7 @@ use freshet_proto::{
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Control, Inner, denied};
+use super::{Control, Inner, as_view, denied};
 use crate::{
     ca::{Ca, JOINED_DAYS},
     key,
@@ -65,13 +65,15 @@ impl Inner {
         watch::serve(&self.group.feed(), after, reply, || leadership.borrow().leader.is_some()).await
     }
 
-    /// Whether this is the name of a control node. One that knows of no platform yet believes those that it joined.
+    /// Whether this is the name of a control node. Until this node has read so far that the registry speaks of it, it
+    /// believes those that it joined: what it has read may be older than the node that leads now.
     pub(super) fn is_control(&self, name: &str) -> bool {
-        let seed = || self.seeds.iter().any(|seed| seed.server_name == name);
-        self.group.read(|registry| match (registry.secrets(), registry.node_named(name)) {
-            (Some(_), Some((_, node))) => node.view.role == Role::Control,
-            (Some(_), None) => false,
-            (None, _) => seed(),
+        self.group.read(|registry| {
+            if registry.nodes().contains_key(&self.id) {
+                registry.node_named(name).is_some_and(|(_, node)| node.view.role == Role::Control)
+            } else {
+                self.seeds.iter().any(|seed| seed.server_name == name)
+            }
         })
     }
 
@@ -160,6 +162,10 @@ impl Inner {
             return Err(Denied::Forbidden(format!("{peer} joined as {}, not as control", known.view.role)));
         }
         let member = Member { addr: view.quic, server_name: peer.to_owned() };
+        if known.view.quic != view.quic {
+            let view = NodeView::new(Role::Control, view.quic, peer);
+            self.propose(Input::PutNode { node: id, view }).await?.reply?;
+        }
         let place = async {
             match self.group.status().members.get(&id) {
                 Some(known) if *known != member => self.group.relocate(id, member).await?,
@@ -207,9 +213,8 @@ impl Inner {
         Ok(Certified { certificate, authority })
     }
 
-    /// Where control nodes are reached; this one at least.
+    /// Where the members of the consensus are reached. The registry may not know it yet of one that has just come.
     pub(super) fn control_nodes(&self) -> Vec<NodeView> {
-        let known = crate::watch::candidates(&[], &self.group.feed().view().borrow());
-        if known.is_empty() { vec![self.view.clone()] } else { known }
+        self.group.status().members.values().map(as_view).collect()
     }
 }
