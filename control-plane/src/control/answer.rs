@@ -77,9 +77,16 @@ impl Inner {
         })
     }
 
-    /// The node `id`, if it is the one that asks.
-    fn asking(&self, peer: &str, id: NodeId) -> Result<Node, Denied> {
-        let known = self.group.read(|registry| registry.nodes().get(&id).cloned());
+    /// The node `id`, if it is the one that asks. A leader that has just begun may not have read of it yet.
+    async fn asking(&self, peer: &str, id: NodeId) -> Result<Node, Denied> {
+        let look = || self.group.read(|registry| registry.nodes().get(&id).cloned());
+        let known = match look() {
+            Some(known) => Some(known),
+            None => {
+                self.group.confirm().await.map_err(denied)?;
+                look()
+            }
+        };
         match known {
             None => Err(Refused::NoSuch(NoSuch::Node).into()),
             Some(node) if node.view.server_name == peer => Ok(node),
@@ -98,7 +105,7 @@ impl Inner {
             }
             _ => None,
         };
-        let node = self.asking(peer, origin.ok_or(Refused::Superseded)?)?;
+        let node = self.asking(peer, origin.ok_or(Refused::Superseded)?).await?;
         if node.view.role != Role::Origin {
             return Err(Denied::Forbidden("only an origin takes publishers".to_owned()));
         }
@@ -140,7 +147,7 @@ impl Inner {
     /// Only what is new is logged; that a node is alive is in the leader's memory alone.
     pub(super) async fn renew(&self, peer: &str, id: NodeId, view: NodeView, life: u64) -> Result<Lease, Denied> {
         self.leading()?;
-        let known = self.asking(peer, id)?;
+        let known = self.asking(peer, id).await?;
         if (view.role, &view.server_name) != (known.view.role, &known.view.server_name) {
             return Err(Denied::Forbidden(format!("node {id} is the {} {peer}", known.view.role)));
         }
@@ -157,7 +164,7 @@ impl Inner {
     /// Makes a control node that has joined a voter.
     async fn enlist(&self, peer: &str, id: NodeId, view: NodeView) -> Result<(), Denied> {
         self.leading()?;
-        let known = self.asking(peer, id)?;
+        let known = self.asking(peer, id).await?;
         if known.view.role != Role::Control {
             return Err(Denied::Forbidden(format!("{peer} joined as {}, not as control", known.view.role)));
         }

@@ -32,9 +32,8 @@ impl Inner {
         mut reply: Responder,
     ) -> Result<(), QuicError> {
         let peer = reply.peer().name.clone();
-        if !self.is_control(&peer) {
-            let why = "only a control node's host may ask that: run it there, with that node's configuration";
-            return reply.answer(&Err::<AdminReply, _>(Denied::Forbidden(why.to_owned()))).await;
+        if let Err(denied) = self.may_operate(&peer).await {
+            return reply.answer(&Err::<AdminReply, _>(denied)).await;
         }
         if command == AdminCommand::Backup {
             let backup = self.backup().await;
@@ -47,6 +46,20 @@ impl Inner {
         }
         let answer = self.do_operate(command).await;
         reply.answer(&answer).await
+    }
+
+    /// What this node has read so far may be too old to tell: then the leader tells.
+    async fn may_operate(&self, peer: &str) -> Result<(), Denied> {
+        if self.is_control(peer) {
+            return Ok(());
+        }
+        self.leading()?;
+        self.group.confirm().await.map_err(denied)?;
+        if self.is_control(peer) {
+            return Ok(());
+        }
+        let why = "only a control node's host may ask that: run it there, with that node's configuration";
+        Err(Denied::Forbidden(why.to_owned()))
     }
 
     async fn do_operate(self: &Arc<Self>, command: AdminCommand) -> Result<AdminReply, Denied> {
