@@ -31,6 +31,9 @@ const LIMIT: Duration = Duration::from_millis(1_500);
 /// How long it looks for a leader.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// One answer in so many is lost on its way, so that what has happened is asked for again.
+const LOSS: u64 = 30;
+
 /// The clients' wall clocks run faster than the members' timers, so that displacements are not always a fight.
 const WALL: u64 = 8;
 
@@ -157,6 +160,7 @@ impl Client {
         let (mesh, addr, bug) = (self.mesh.clone(), member(asked).addr, self.bug);
         let delays = [1 + self.random.below(20), 1 + self.random.below(20)].map(Duration::from_millis);
         let now_ms = WALL * self.began.elapsed().as_millis() as u64;
+        let lost = self.random.below(LOSS) == 0;
         let told = tokio::spawn(async move {
             sleep(delays[0]).await;
             mesh.awake(addr).await;
@@ -166,7 +170,7 @@ impl Client {
             let told = mesh.at(addr, async |group| perform(&group, channel, call, now_ms, bug).await).await;
             mesh.awake(addr).await;
             sleep(delays[1]).await;
-            told.unwrap_or(Told::Nothing)
+            told.filter(|_| !lost).unwrap_or(Told::Nothing)
         });
         timeout(LIMIT, told).await.map_or(Told::Nothing, |told| told.expect("a member that answers"))
     }
