@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use freshet_proto::{
     random::Random,
 };
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::disk::{Crash, Disk};
 
@@ -35,53 +36,148 @@ pub struct Mesh(Arc<Mutex<Wires>>);
 #[derive(Default)]
 struct Wires {
     groups: BTreeMap<SocketAddr, Group>,
+    /// Ends when the member dies, so that nothing of it lives on in a call that is under way.
+    lives: BTreeMap<SocketAddr, CancellationToken>,
     /// Who hears nobody and is not heard.
     cut: BTreeSet<SocketAddr>,
+    /// From whom nothing reaches whom.
+    deaf: BTreeSet<(SocketAddr, SocketAddr)>,
+    /// Whose messages wait, either way.
+    paused: BTreeSet<SocketAddr>,
     snapshots: usize,
+    seed: u64,
 }
 
 /// One member's end of it.
 struct End {
     mesh: Mesh,
     from: SocketAddr,
+    life: CancellationToken,
 }
 
 /// A body longer than this is a snapshot.
 const LONG: usize = 64 << 10;
 
 impl Mesh {
-    fn target(&self, from: SocketAddr, to: SocketAddr, length: usize) -> Option<Group> {
-        let mut wires = self.0.lock().unwrap();
-        wires.snapshots += usize::from(length > LONG);
-        let open = !wires.cut.contains(&from) && !wires.cut.contains(&to);
-        open.then(|| wires.groups.get(&to).cloned()).flatten()
+    /// One whose members draw from this seed.
+    pub fn seeded(seed: u64) -> Self {
+        let mesh = Self::default();
+        mesh.wires().seed = seed;
+        mesh
+    }
+
+    fn wires(&self) -> MutexGuard<'_, Wires> {
+        self.0.lock().unwrap()
+    }
+
+    /// A member begins to live, and whatever it was before is dead.
+    fn begin(&self, addr: SocketAddr) -> CancellationToken {
+        self.end(addr);
+        let life = CancellationToken::new();
+        self.wires().lives.insert(addr, life.clone());
+        life
+    }
+
+    fn end(&self, addr: SocketAddr) {
+        let mut wires = self.wires();
+        wires.groups.remove(&addr);
+        if let Some(life) = wires.lives.remove(&addr) {
+            life.cancel();
+        }
+    }
+
+    fn open(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        let wires = self.wires();
+        !wires.cut.contains(&from) && !wires.cut.contains(&to) && !wires.deaf.contains(&(from, to))
+    }
+
+    /// Does something at a member; `None` when there is none, or it dies meanwhile.
+    pub async fn at<T>(&self, addr: SocketAddr, work: impl AsyncFnOnce(Group) -> T) -> Option<T> {
+        let (group, life) = {
+            let wires = self.wires();
+            (wires.groups.get(&addr).cloned()?, wires.lives.get(&addr).cloned()?)
+        };
+        tokio::select! {
+            biased;
+            () = life.cancelled() => None,
+            done = work(group) => Some(done),
+        }
+    }
+
+    /// Whether there is such a process.
+    pub fn lives(&self, addr: SocketAddr) -> bool {
+        self.wires().groups.contains_key(&addr)
     }
 
     pub fn cut(&self, id: u64) {
-        self.0.lock().unwrap().cut.insert(member(id).addr);
+        self.wires().cut.insert(member(id).addr);
+    }
+
+    /// Nothing that `from` says reaches `to` any more; the other way is as it was.
+    pub fn deafen(&self, from: u64, to: u64) {
+        self.wires().deaf.insert((member(from).addr, member(to).addr));
+    }
+
+    /// Lets everything wait that goes to a member or comes from it. It is delivered later, even where nobody waits for
+    /// the answer any more. The member's own timers run on.
+    pub fn pause(&self, id: u64) {
+        self.wires().paused.insert(member(id).addr);
     }
 
     pub fn heal(&self) {
-        self.0.lock().unwrap().cut.clear();
+        let mut wires = self.wires();
+        wires.cut.clear();
+        wires.deaf.clear();
+        wires.paused.clear();
+    }
+
+    fn is_paused(&self, addr: SocketAddr) -> bool {
+        self.wires().paused.contains(&addr)
+    }
+
+    /// Waits while a member is paused.
+    pub async fn awake(&self, addr: SocketAddr) {
+        while self.is_paused(addr) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn carry(
+        self,
+        from: SocketAddr,
+        life: CancellationToken,
+        to: SocketAddr,
+        body: Bytes,
+    ) -> Result<Bytes, CarrierError> {
+        let unreachable = |why: &str| Err(CarrierError::Unreachable(why.to_owned()));
+        self.awake(from).await;
+        sleep(Duration::from_millis(1)).await;
+        self.awake(to).await;
+        self.wires().snapshots += usize::from(body.len() > LONG);
+        if life.is_cancelled() || !self.open(from, to) {
+            return unreachable("the way is cut");
+        }
+        let answer = self.at(to, async |group| group.answer(body).await).await;
+        self.awake(to).await;
+        sleep(Duration::from_millis(1)).await;
+        self.awake(from).await;
+        if answer.is_none() || !self.open(to, from) {
+            return unreachable("the way was cut");
+        }
+        answer.flatten().ok_or_else(|| CarrierError::Failed("no answer".to_owned()))
     }
 }
 
 impl Carrier for End {
     fn call(&self, to: Member, body: Bytes, _limit: Duration) -> Carried {
-        let (mesh, from) = (self.mesh.clone(), self.from);
-        Box::pin(async move {
-            sleep(Duration::from_millis(1)).await;
-            let Some(group) = mesh.target(from, to.addr, body.len()) else {
-                return Err(CarrierError::Unreachable("the way is cut".to_owned()));
-            };
-            let answer = group.answer(body).await;
-            drop(group);
-            sleep(Duration::from_millis(1)).await;
-            if mesh.target(from, to.addr, 0).is_none() {
-                return Err(CarrierError::Unreachable("the way was cut".to_owned()));
-            }
-            answer.ok_or_else(|| CarrierError::Failed("no answer".to_owned()))
-        })
+        let waits = self.mesh.is_paused(self.from) || self.mesh.is_paused(to.addr);
+        let carried = self.mesh.clone().carry(self.from, self.life.clone(), to.addr, body);
+        if !waits {
+            return Box::pin(carried);
+        }
+        // It arrives even if whoever sent it gives up.
+        let carried = tokio::spawn(carried);
+        Box::pin(async move { carried.await.unwrap_or_else(|error| Err(CarrierError::Failed(error.to_string()))) })
     }
 }
 
@@ -94,9 +190,11 @@ pub fn config() -> Config {
 }
 
 pub async fn open(id: u64, mesh: &Mesh, disk: &Disk, config: Config) -> Result<Group, OpenError> {
-    let carrier = Arc::new(End { mesh: mesh.clone(), from: member(id).addr });
+    let from = member(id).addr;
+    let carrier = Arc::new(End { mesh: mesh.clone(), from, life: mesh.begin(from) });
     let store = Store::over(disk.clone())?;
-    Group::open(NodeId(id), store, carrier, config, Random::seeded(id)).await
+    let seed = mesh.wires().seed;
+    Group::open(NodeId(id), store, carrier, config, Random::seeded(seed.wrapping_mul(1_000) + id)).await
 }
 
 /// Several members.
@@ -114,8 +212,13 @@ pub struct Cluster {
 impl Cluster {
     /// `size` voters, of which the first is bootstrapped and the others join.
     pub async fn of(size: u64, config: Config) -> Self {
+        Self::over(Mesh::default(), size, config).await
+    }
+
+    /// The same, over a mesh that is there.
+    pub async fn over(mesh: Mesh, size: u64, config: Config) -> Self {
         let mut cluster = Self {
-            mesh: Mesh::default(),
+            mesh,
             config,
             random: Random::seeded(7),
             groups: BTreeMap::new(),
@@ -135,7 +238,7 @@ impl Cluster {
     pub async fn start(&mut self, id: u64) {
         let disk = self.disks.entry(id).or_default().clone();
         let group = open(id, &self.mesh, &disk, self.config.clone()).await.unwrap();
-        self.mesh.0.lock().unwrap().groups.insert(member(id).addr, group.clone());
+        self.mesh.wires().groups.insert(member(id).addr, group.clone());
         self.groups.insert(id, group);
     }
 
@@ -148,7 +251,7 @@ impl Cluster {
 
     /// Pulls the plug.
     pub fn kill(&mut self, id: u64, crash: Crash) {
-        self.mesh.0.lock().unwrap().groups.remove(&member(id).addr);
+        self.mesh.end(member(id).addr);
         self.groups.remove(&id);
         let left = self.disks[&id].crash(crash, &self.random);
         self.disks.insert(id, left);
