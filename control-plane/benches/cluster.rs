@@ -35,8 +35,8 @@ async fn main() {
     let mut standstills = failover().await;
     println!("leader killed {KILLS} times: next committed write after {}", spread(&mut standstills));
     let mut delays = fan_out().await;
-    let expected = WATCHERS * (RATE * SECONDS) as usize;
-    println!("{WATCHERS} watchers, {RATE} changes/s, {} of {expected} deltas: {}", delays.len(), spread(&mut delays));
+    let read = delays.len();
+    println!("{WATCHERS} watchers, {RATE} changes/s: {read} deltas read after {}", spread(&mut delays));
 }
 
 fn spread(all: &mut [Duration]) -> String {
@@ -67,7 +67,8 @@ async fn failover() -> Vec<Duration> {
         let leader = world.leader().await;
         let name = world.nodes[leader].view.server_name.clone();
         let killed = Instant::now();
-        world.kill(leader).await;
+        let dead = world.nodes.remove(leader);
+        dead.fall_silent();
         put(&desk, "ada").await;
         standstills.push(killed.elapsed());
         let remove = Request::Admin(AdminCommand::RemoveNode { name });

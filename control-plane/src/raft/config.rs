@@ -13,12 +13,12 @@ use crate::channel::Times;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How often a leader is heard, in ms. Default 100. Also how long one heartbeat may take.
+    /// How often a leader is heard, in ms. Default 80. Also how long one heartbeat may take.
     pub heartbeat_ms: u64,
     /// After how long a silence, at least, a follower asks for an election once the leader's lease is over, in ms.
-    /// Default 300. At least three heartbeats.
+    /// Default 240. At least three heartbeats.
     pub election_min_ms: u64,
-    /// The same, at most, and the length of the lease, in ms. Default 600. Drawn between the two each time.
+    /// The same, at most, and the length of the lease, in ms. Default 480. Drawn between the two each time.
     pub election_max_ms: u64,
     /// How long a proposal may wait for a quorum before it counts as unknown, in ms. Default 5,000.
     pub propose_ms: u64,
@@ -42,9 +42,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            heartbeat_ms: 100,
-            election_min_ms: 300,
-            election_max_ms: 600,
+            heartbeat_ms: 80,
+            election_min_ms: 240,
+            election_max_ms: 480,
             propose_ms: 5_000,
             append_ms: 2_000,
             snapshot_ms: 10_000,

@@ -8,7 +8,10 @@
 mod carry;
 mod lease;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use freshet_proto::{
     message::{Denied, Request},
@@ -41,8 +44,11 @@ struct Shared {
     random: Random,
 }
 
-/// How long one control node may take before another is asked.
-const ATTEMPT: Duration = Duration::from_millis(1500);
+/// How long one control node may take before another is asked: a leader that died silently costs no more than this.
+const ATTEMPT: Duration = Duration::from_millis(700);
+
+/// What may take longer than this is given all its time in one attempt.
+const LONG: Duration = Duration::from_secs(15);
 
 /// How long to wait, at least, after a round that led nowhere; at most twice this.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -61,14 +67,17 @@ impl Remote {
     pub async fn ask<T: DeserializeOwned>(&self, request: &Request, limit: Duration) -> Result<T, Denied> {
         let until = Instant::now() + limit;
         // Long requests (a control node that catches up) are given all the time there is.
-        let attempt = if limit > 10 * ATTEMPT { limit } else { ATTEMPT };
-        let mut turn = self.0.random.below(64) as usize;
+        let attempt = if limit > LONG { limit } else { ATTEMPT };
+        let (mut turn, mut silent) = (self.0.random.below(64) as usize, None);
         loop {
-            let Some(node) = self.next(&mut turn) else { return Err(Refused::Unavailable.into()) };
+            let Some(node) = self.next(&mut turn, silent) else { return Err(Refused::Unavailable.into()) };
             let asked = self.attempt(&node, request, attempt);
             match timeout_at(until, asked).await {
                 Err(_) => return Err(Refused::Unavailable.into()),
-                Ok(Ok(Err(Denied::Elsewhere(Some(leader))))) if leader.quic != node.quic => {
+                // Others may still believe in a leader that has just been silent: it is not asked again on their word.
+                Ok(Ok(Err(Denied::Elsewhere(Some(leader)))))
+                    if leader.quic != node.quic && Some(leader.quic) != silent =>
+                {
                     self.remember(Some(leader));
                 }
                 Ok(Ok(Err(Denied::Elsewhere(_) | Denied::Refused(Refused::Unavailable)))) => self.rest().await,
@@ -77,6 +86,7 @@ impl Remote {
                     return answer;
                 }
                 Ok(Err(error)) => {
+                    silent = Some(node.quic);
                     debug!(verb = request.verb(), control = %node.quic, %error, "a control node did not answer");
                     self.rest().await;
                 }
@@ -96,8 +106,8 @@ impl Remote {
         self.0.pool.call(node.quic, &node.server_name, request, limit).await
     }
 
-    /// The leader as far as is known, once; then everybody in turn.
-    fn next(&self, turn: &mut usize) -> Option<NodeView> {
+    /// The leader as far as is known, once; then everybody in turn, but for whoever was silent just now.
+    fn next(&self, turn: &mut usize, silent: Option<SocketAddr>) -> Option<NodeView> {
         if let Some(leader) = self.0.leader.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Some(leader);
         }
@@ -107,7 +117,8 @@ impl Remote {
             None => candidates(&self.0.seeds, &nobody),
         };
         *turn = turn.wrapping_add(1);
-        all.get(*turn % all.len().max(1)).cloned()
+        let others: Vec<&NodeView> = all.iter().filter(|node| Some(node.quic) != silent).collect();
+        others.get(*turn % others.len().max(1)).map(|node| (*node).clone()).or_else(|| all.first().cloned())
     }
 
     fn remember(&self, leader: Option<NodeView>) {

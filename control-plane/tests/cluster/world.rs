@@ -137,7 +137,7 @@ impl World {
     /// Ends a node without a word.
     pub async fn kill(&mut self, index: usize) {
         let node = self.nodes.remove(index);
-        node.serving.abort();
+        node.fall_silent();
         node.control.close().await;
         node.endpoint.close().await;
     }
@@ -148,6 +148,13 @@ fn hold_for_ever(remote: &Remote, id: NodeId, view: &NodeView) {
 }
 
 impl ControlNode {
+    /// Answers nobody any more and tells nobody so, as a process that was killed on a host that was lost.
+    pub fn fall_silent(&self) {
+        self.serving.abort();
+        let control = self.control.clone();
+        tokio::spawn(async move { control.close().await });
+    }
+
     async fn start(id: NodeId, issued: &Issued, seeds: Vec<NodeView>) -> Self {
         let identity = issued.identity().unwrap().admitting_strangers();
         let endpoint = Endpoint::bind(loopback(), &identity, doors(), Tuning::default()).unwrap();
