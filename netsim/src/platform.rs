@@ -128,7 +128,10 @@ pub struct Part {
 /// Lets an origin or an edge take part: it watches, holds its lease, and carries commands.
 pub fn take_part(cast: &Cast, (host, role): (Host, Role), life: u64, endpoint: &Endpoint) -> Part {
     let (pool, random) = (Pool::new(endpoint), cast.run.random(&format!("{host}-part"), life));
-    let views = watch::follow(pool.clone(), seeds(), None, cast.run.random(&format!("{host}-view"), life));
+    // A real node keeps its last view on disk.
+    let kept = cast.stage.with(|seen| seen.views.get(host).map(|view| View::clone(&view.borrow()))).unwrap_or_default();
+    let views = watch::follow_from(kept, pool.clone(), seeds(), cast.run.random(&format!("{host}-view"), life));
+    cast.stage.with(|seen| seen.views.insert(host, views.clone()));
     let remote = Remote::new(pool.clone(), seeds(), Some(views.clone()), random.clone());
     let held = hold(remote.clone(), number(host), view(role, host), 1 + random.below(u64::MAX));
     let (commands, asks) = Commands::channel();

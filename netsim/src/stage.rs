@@ -55,6 +55,8 @@ pub struct Seen {
     pub feed: Option<Feed>,
     /// The control nodes, where there are any.
     pub controls: Controls,
+    /// What a platform's origins and edges know, or knew last: it outlives them, as on a disk.
+    pub views: BTreeMap<Host, Receiver<Arc<View>>>,
     /// Origins that ran and counted as lost.
     lost: BTreeSet<NodeId>,
     /// The edges that run or ran last, and their views.
