@@ -25,6 +25,7 @@ SIM_SEEDS ?= 5000
 sim:
 	cargo run --locked --release -p freshet-netsim --bin netsim -- bug all
 	cargo run --locked --release -p freshet-netsim --bin netsim -- run --seeds $(SIM_SEEDS)
+	cargo run --locked --release -p freshet-netsim --bin netsim -- run --layout platform --seeds 1000
 
 soak: site
 	scripts/soak

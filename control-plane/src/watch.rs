@@ -94,10 +94,16 @@ async fn catch_up(feed: &Feed, at: Option<Position>, reply: &mut Responder) -> R
 pub fn follow(pool: Pool, seeds: Vec<NodeView>, dir: Option<&Path>, random: Random) -> watch::Receiver<Arc<View>> {
     let path = dir.map(|dir| dir.join(KEPT));
     let kept = path.as_deref().and_then(read_kept).unwrap_or_default();
-    let (sender, receiver) = watch::channel(Arc::new(kept));
+    let receiver = follow_from(kept, pool, seeds, random);
     if let Some(path) = path {
         tokio::spawn(keep(path, receiver.clone()));
     }
+    receiver
+}
+
+/// The same, with the view that the node had before; whoever calls keeps what comes.
+pub fn follow_from(kept: View, pool: Pool, seeds: Vec<NodeView>, random: Random) -> watch::Receiver<Arc<View>> {
+    let (sender, receiver) = watch::channel(Arc::new(kept));
     let turn = random.below(1 + seeds.len() as u64) as usize;
     let follower = Follower { pool, seeds, turn, random, view: sender };
     tokio::spawn(follower.run());

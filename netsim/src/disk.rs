@@ -5,7 +5,8 @@
 //! Store::append ──▶ write · wait as long as a sync takes · sync
 //! ```
 //! A process that lives reads what it wrote. The file is random access, so that it serves a log that is appended to (the
-//! registry's [`Store`]) and a database that writes pages alike.
+//! registry's [`Store`]) and a database that writes pages alike ([`File`], for the consensus). A [`File`] dies with its
+//! process: what its owner writes while it is torn down reaches nothing.
 
 use std::{
     io,
@@ -15,6 +16,7 @@ use std::{
 
 use freshet_control_plane::store::Store;
 use freshet_proto::random::Random;
+use redb::StorageBackend;
 use tokio::time::sleep;
 
 /// One file on a simulated disk. Cheap to clone; clones are one file, which outlives the hosts that write to it.
@@ -31,6 +33,10 @@ struct Platter {
     sync_takes: Duration,
     /// Says that it has synced when it has not.
     lies: bool,
+    /// How often its machine has died.
+    deaths: u64,
+    /// How many more syncs of a [`File`] succeed before the machine dies in one.
+    syncs_left: Option<u64>,
     random: Random,
 }
 
@@ -73,6 +79,8 @@ impl Disk {
             pending: Vec::new(),
             sync_takes: SYNC,
             lies: false,
+            deaths: 0,
+            syncs_left: None,
             random,
         })))
     }
@@ -135,6 +143,23 @@ impl Disk {
         }
     }
 
+    /// The file as a process that starts now has it.
+    pub fn open(&self) -> File {
+        File { disk: self.clone(), deaths: self.platter().deaths }
+    }
+
+    /// Lets the machine die within one of its next syncs: nothing of what a [`File`] wrote is synced any more. With
+    /// `false` it lives on.
+    pub fn die_in_sync(&self, dies: bool) {
+        let mut platter = self.platter();
+        platter.syncs_left = dies.then(|| 1 + platter.random.below(3));
+    }
+
+    /// Whether the machine has died in a sync and nobody has noticed yet.
+    pub fn is_dead(&self) -> bool {
+        self.platter().syncs_left == Some(0)
+    }
+
     /// How many bytes a crash could take.
     pub fn unsynced(&self) -> usize {
         self.platter().pending.iter().map(Change::bytes).sum()
@@ -144,6 +169,7 @@ impl Disk {
     /// bytes were lost.
     pub fn crash(&self) -> usize {
         let mut platter = self.platter();
+        (platter.deaths, platter.syncs_left) = (platter.deaths + 1, None);
         let pending = std::mem::take(&mut platter.pending);
         let whole: usize = pending.iter().map(Change::bytes).sum();
         let mut left = platter.random.below(whole as u64 + 1) as usize;
@@ -213,6 +239,52 @@ impl Store for Disk {
     }
 }
 
+/// The file as one process has it, until its machine dies.
+#[derive(Debug)]
+pub struct File {
+    disk: Disk,
+    deaths: u64,
+}
+
+impl File {
+    fn disk(&self) -> io::Result<&Disk> {
+        let platter = self.disk.platter();
+        let lives = platter.deaths == self.deaths && platter.syncs_left != Some(0);
+        drop(platter);
+        if lives { Ok(&self.disk) } else { Err(io::Error::other("this machine is dead")) }
+    }
+}
+
+impl StorageBackend for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.disk()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        out.copy_from_slice(&self.disk()?.read_at(offset, out.len())?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk()?.set_len(len);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let disk = self.disk()?;
+        let mut platter = disk.platter();
+        platter.syncs_left = platter.syncs_left.map(|left| left.saturating_sub(1));
+        drop(platter);
+        self.disk()?.sync();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.disk()?.write_at(offset, data);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +317,21 @@ mod tests {
         let outcomes: std::collections::BTreeSet<_> = (0..50).map(survives).collect();
         assert!(outcomes.contains(&b"old page"[..]) && outcomes.contains(&b"nld page"[..]), "{outcomes:?}");
         assert!(outcomes.contains(&b"new"[..]), "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_machine_that_dies_in_a_sync_has_synced_nothing_and_its_process_writes_into_the_void() {
+        for seed in 0..20 {
+            let disk = Disk::with(Random::seeded(seed), b"safe".to_vec());
+            let file = disk.open();
+            disk.die_in_sync(true);
+            let done = (0..5).take_while(|_| file.write(0, b"SAFE").and_then(|()| file.sync_data()).is_ok()).count();
+            assert!(done < 4 && file.write(0, b"void").is_err(), "{done}");
+            assert!(disk.unsynced() > 0);
+            disk.crash();
+            assert!(file.write(0, b"void").is_err() && disk.open().write(0, b"next").is_ok());
+            assert_eq!(disk.read_at(0, 4).unwrap(), b"next");
+        }
     }
 
     #[tokio::test(start_paused = true)]

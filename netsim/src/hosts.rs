@@ -1,12 +1,12 @@
 //! The hosts of a campaign's world: real nodes, wrapped so that the stage sees what they do.
 //!
 //! ```text
-//! origin::Origin ──Ask──▶ relay ──▶ control_plane::local, on this host or over TCP on the registry's
+//! origin::Origin ──Ask──▶ relay ──▶ control_plane::local, on this host or over TCP on the registry's, or remote::carry
 //! edge::Edge ──▶ Buggy ──▶ Observed ──▶ quic::Pool
 //! ```
-//! The registry's host is [`registry`] and what speaks to it is [`relay`]: a replicated registry comes in here.
+//! The registry's host is [`registry`] and what speaks to it is [`relay`]. A replicated one is in [`crate::platform`].
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use freshet_control_plane::{
     channel::{Policy, Times},
@@ -39,6 +39,7 @@ use crate::{
     disk::Disk,
     nodes::{HTTP, KEY, Outcome, QUIC, RTMP},
     observed::Observed,
+    platform,
     schedule::{Host, Layout, ORIGINS, REGISTRY},
     sometimes::Situation,
     stage::{EDGE_BOUND, Stage, WINDOW_BOUND},
@@ -63,15 +64,23 @@ pub struct Cast {
     pub layout: Layout,
     /// Who sees what.
     pub stage: Stage,
-    /// The registry's disk.
-    pub disk: Disk,
+    /// The disks that matter: see [`Layout::disks`].
+    pub disks: BTreeMap<Host, Disk>,
     /// The bug to be found.
     pub bug: Option<Bug>,
 }
 
-/// The number of an origin.
-fn number(origin: Host) -> NodeId {
-    NodeId(if origin == ORIGINS[0] { 1 } else { 2 })
+impl Cast {
+    /// The disk of a host, if it matters.
+    pub fn disk(&self, host: Host) -> Option<&Disk> {
+        self.disks.get(host)
+    }
+}
+
+/// A node's number.
+pub fn number(host: Host) -> NodeId {
+    let origin = NodeId(if host == ORIGINS[0] { 1 } else { 2 });
+    platform::number_of(host).unwrap_or(origin)
 }
 
 /// What the registry's disk holds before the first start: the origins, where the registry does not speak for one.
@@ -84,7 +93,7 @@ pub fn first_log(
     cluster: u64,
     quic: impl Fn(Host) -> SocketAddr,
 ) -> io::Result<Option<Vec<u8>>> {
-    if layout == Layout::Lone && bug != Some(Bug::LeaseNeverExpires) {
+    if layout == Layout::Platform || layout == Layout::Lone && bug != Some(Bug::LeaseNeverExpires) {
         return Ok(None);
     }
     let mut registry = Registry::new(cluster, TIMES);
@@ -106,7 +115,8 @@ async fn open_registry(cast: &Cast, host: Host, life: u64) -> Result<Local, Box<
     let channels = vec![ChannelConfig { name: "ada".parse()?, key: KEY.to_owned(), policy: Policy::Newest }];
     let config = Config { channels, node, view, times: TIMES };
     let random = run.random("registry", life);
-    let local = spawn_over(cast.disk.clone(), Pepper([1; 32]), config, run.clock(host), &random).await?;
+    let disk = cast.disk(host).ok_or("the registry has a disk")?.clone();
+    let local = spawn_over(disk, Pepper([1; 32]), config, run.clock(host), &random).await?;
     cast.stage.opened(&local.feed);
     Ok(local)
 }
@@ -180,13 +190,24 @@ async fn over_tcp(addr: SocketAddr, command: Command) -> io::Result<Reply> {
 
 /// Carries an origin's commands to the registry and notes what was acknowledged.
 async fn relay(cast: Cast, way: Way, mut asks: mpsc::Receiver<Ask>) {
-    while let Some(Ask { command, reply }) = asks.recv().await {
+    while let Some(Ask { command, mut reply }) = asks.recv().await {
         let (cast, way) = (cast.clone(), way.clone());
         tokio::spawn(async move {
-            let mut answer = way.ask(command).await;
+            let claimer = if let Command::Claim { origin, .. } = command { Some(origin) } else { None };
+            let claiming = claimer.map(|_| Claiming::begin(&cast.stage));
+            let platform = cast.layout == Layout::Platform;
+            let mut answer = tokio::select! {
+                biased;
+                () = reply.closed(), if platform => Err(Refused::Unavailable),
+                answer = way.ask(command) => answer,
+            };
+            drop(claiming);
+            if platform && claimer.is_some() && answer == Err(Refused::Unavailable) {
+                cast.stage.with(|seen| seen.controls.unanswered += 1);
+            }
             match &mut answer {
                 Ok(Some(claimed)) => {
-                    cast.stage.acknowledged(claimed);
+                    cast.stage.acknowledged(claimer, claimed);
                     if cast.bug == Some(Bug::TakeoverForgetsMsn) {
                         (claimed.msn_base, claimed.prior) = (Msn(0), None);
                     }
@@ -200,6 +221,22 @@ async fn relay(cast: Cast, way: Way, mut asks: mpsc::Receiver<Ask>) {
     }
 }
 
+/// A claim under way.
+struct Claiming(Stage);
+
+impl Claiming {
+    fn begin(stage: &Stage) -> Self {
+        stage.with(|seen| seen.controls.claiming += 1);
+        Self(stage.clone())
+    }
+}
+
+impl Drop for Claiming {
+    fn drop(&mut self) {
+        self.0.with(|seen| seen.controls.claiming = seen.controls.claiming.saturating_sub(1));
+    }
+}
+
 /// An origin, with the registry where it is alone, until its host is crashed.
 ///
 /// # Errors
@@ -207,21 +244,33 @@ async fn relay(cast: Cast, way: Way, mut asks: mpsc::Receiver<Ask>) {
 pub async fn origin(cast: Cast, host: Host, life: u64) -> Outcome {
     let run = &cast.run;
     let endpoint = run.endpoint(host, QUIC, life).await?;
-    let (feed, way, views) = if cast.layout == Layout::Lone {
-        let local = open_registry(&cast, host, life).await?;
-        let views = local.feed.view();
-        (Some(local.feed), Way::Here(local.commands), views)
-    } else {
-        let addr = turmoil::lookup(REGISTRY);
-        let seeds = vec![NodeView::new(Role::Control, SocketAddr::new(addr, QUIC), REGISTRY)];
-        let views = watch::follow(Pool::new(&endpoint), seeds, None, run.random(&format!("{host}-view"), life));
-        (None, Way::There(SocketAddr::new(addr, COMMANDS)), views)
+    let mut pool = None;
+    let (feed, way, views) = match cast.layout {
+        Layout::Lone => {
+            let local = open_registry(&cast, host, life).await?;
+            let views = local.feed.view();
+            (Some(local.feed), Way::Here(local.commands), views)
+        }
+        Layout::Apart => {
+            let addr = turmoil::lookup(REGISTRY);
+            let seeds = vec![NodeView::new(Role::Control, SocketAddr::new(addr, QUIC), REGISTRY)];
+            let views = watch::follow(Pool::new(&endpoint), seeds, None, run.random(&format!("{host}-view"), life));
+            (None, Way::There(SocketAddr::new(addr, COMMANDS)), views)
+        }
+        Layout::Platform => {
+            let part = platform::take_part(&cast, (host, Role::Origin), life, &endpoint);
+            pool = Some(part.pool);
+            (None, Way::Here(part.commands), part.views)
+        }
     };
     let (commands, asks) = Commands::channel();
     tokio::spawn(relay(cast.clone(), way, asks));
     let (clock, random) = (run.clock(host), run.random(&format!("{host}-node"), life));
     let config = freshet_origin::Config { max_session_bytes: WINDOW_BOUND, ..Default::default() };
-    let origin = Origin::new(config, number(host), commands, views, clock, random);
+    let mut origin = Origin::new(config, number(host), commands, views, clock, random);
+    if let Some(pool) = pool {
+        origin = origin.with_pool(pool);
+    }
     cast.stage.with(|seen| seen.origins.insert(host, origin.clone()));
     let _leave = Leave(&cast.stage, host);
     let watched = feed.map(|feed| Watched { cast: cast.clone(), feed });
@@ -241,10 +290,16 @@ pub async fn origin(cast: Cast, host: Host, life: u64) -> Outcome {
 /// When it can't start.
 pub async fn edge(cast: Cast, host: Host, life: u64) -> Outcome {
     let run = &cast.run;
-    let pool = Pool::new(&run.endpoint(host, QUIC, life).await?);
-    let registry = cast.layout.registry();
-    let seeds = vec![NodeView::new(Role::Control, SocketAddr::new(turmoil::lookup(registry), QUIC), registry)];
-    let views = watch::follow(pool.clone(), seeds, None, run.random(&format!("{host}-view"), life));
+    let endpoint = run.endpoint(host, QUIC, life).await?;
+    let (pool, views) = if cast.layout == Layout::Platform {
+        let part = platform::take_part(&cast, (host, Role::Edge), life, &endpoint);
+        (part.pool, part.views)
+    } else {
+        let (pool, registry) = (Pool::new(&endpoint), cast.layout.registry());
+        let seeds = vec![NodeView::new(Role::Control, SocketAddr::new(turmoil::lookup(registry), QUIC), registry)];
+        let views = watch::follow(pool.clone(), seeds, None, run.random(&format!("{host}-view"), life));
+        (pool, views)
+    };
     let mut config = freshet_edge::Config::default();
     (config.cache.fills, config.reload.held, config.follow.tracks) = (EDGE_BOUND, EDGE_BOUND, EDGE_BOUND);
     let upstream = Buggy::new(Observed::new(pool, (host, life), cast.stage.clone()), cast.bug);

@@ -6,6 +6,8 @@
 //! A fault carries its end with it, so that any of them can be left out and the rest still makes sense: that is how a
 //! failing schedule is shrunk.
 
+mod platform;
+
 use std::fmt;
 
 use freshet_proto::random::Random;
@@ -19,6 +21,10 @@ pub type Host = &'static str;
 pub const REGISTRY: Host = "registry";
 /// The origins. In [`Layout::Lone`] there is only the first, and the registry is on its disk.
 pub const ORIGINS: [Host; 2] = ["origin-a", "origin-b"];
+/// The control nodes of [`Layout::Platform`]; the first one founds it.
+pub const CONTROLS: [Host; 3] = ["control-a", "control-b", "control-c"];
+/// In a fault: whichever control node leads when it begins. No host has this name.
+pub const LEADER: Host = "the leader";
 /// The edges.
 pub const EDGES: [Host; 2] = ["edge-a", "edge-b"];
 /// The encoders; one publishes, and the other is there to take over.
@@ -40,6 +46,8 @@ pub enum Layout {
     Lone,
     /// The registry on a host of its own, and two origins.
     Apart,
+    /// The registry replicated by three control nodes, and two origins.
+    Platform,
 }
 
 impl Layout {
@@ -48,14 +56,25 @@ impl Layout {
         match self {
             Self::Lone => &[ORIGINS[0], EDGES[0], EDGES[1]],
             Self::Apart => &[REGISTRY, ORIGINS[0], ORIGINS[1], EDGES[0], EDGES[1]],
+            Self::Platform => &[CONTROLS[0], CONTROLS[1], CONTROLS[2], ORIGINS[0], ORIGINS[1], EDGES[0], EDGES[1]],
         }
     }
 
-    /// The host that the registry runs on.
+    /// The host that the registry runs on; on a platform [`LEADER`].
     pub fn registry(self) -> Host {
         match self {
             Self::Lone => ORIGINS[0],
             Self::Apart => REGISTRY,
+            Self::Platform => LEADER,
+        }
+    }
+
+    /// The hosts whose disks matter.
+    pub fn disks(self) -> &'static [Host] {
+        match self {
+            Self::Lone => &ORIGINS[..1],
+            Self::Apart => &[REGISTRY],
+            Self::Platform => &CONTROLS,
         }
     }
 
@@ -63,7 +82,7 @@ impl Layout {
     pub fn origins(self) -> &'static [Host] {
         match self {
             Self::Lone => &ORIGINS[..1],
-            Self::Apart => &ORIGINS,
+            Self::Apart | Self::Platform => &ORIGINS,
         }
     }
 }
@@ -95,6 +114,9 @@ pub enum Fault {
     /// The registry's host is killed at the first moment at which its disk has unsynced bytes. It starts again a second
     /// later.
     CrashWriting,
+    /// The leading control node is killed at the first moment at which an origin has a claim under way. It starts again a
+    /// second later.
+    CrashClaiming,
     /// A node is killed and starts again with its wall clock wrong by so many milliseconds.
     Clock(Host, i64),
     /// Each sync of the registry's disk takes so many milliseconds.
@@ -302,6 +324,7 @@ impl fmt::Display for Planned {
             Fault::Pause(host) => write!(f, "{host} is paused"),
             Fault::Crash(host) => write!(f, "{host} is killed, then started"),
             Fault::CrashWriting => write!(f, "the registry's host is killed when its disk has unsynced bytes"),
+            Fault::CrashClaiming => write!(f, "the leader is killed when a claim is under way"),
             Fault::Clock(host, by_ms) => write!(f, "{host} is killed, then started with its clock off by {by_ms} ms"),
             Fault::SlowDisk(ms) => write!(f, "each sync of the registry's disk takes {ms} ms"),
             Fault::Encoder(Handover::Dies, to) => write!(f, "the encoder dies; the other then publishes to {to}"),

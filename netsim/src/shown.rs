@@ -1,6 +1,6 @@
 //! What one viewer was shown: playlists in order, and how long it waited for each new part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freshet_media::playlist::read::{Media, Part, Start};
 use freshet_proto::{
@@ -23,6 +23,9 @@ pub struct Shown {
     last_part_ms: Option<u64>,
     /// The longest wait between two parts, and when it ended.
     longest_wait: (u64, u64),
+    /// The segments before which an encoder came back without a new epoch, and how many there may be.
+    returned: BTreeSet<u64>,
+    may_return: usize,
     /// Whether the last playlist was an ended one.
     ended: bool,
     /// How many playlists it got.
@@ -50,12 +53,14 @@ pub fn object(uri: &str) -> Option<ObjectName> {
 }
 
 impl Shown {
-    /// Takes a playlist that the viewer was shown.
+    /// Takes a playlist that the viewer was shown. `unanswered` is how many claims have had no answer so far: as often may
+    /// an origin have let an encoder go on in the epoch that it had, after a discontinuity.
     ///
     /// # Errors
     /// When it breaks a promise: I1, I3.
-    pub fn playlist(&mut self, media: &Media) -> Result<(), Broken> {
+    pub fn playlist(&mut self, media: &Media, unanswered: usize) -> Result<(), Broken> {
         self.playlists += 1;
+        self.may_return = unanswered;
         if media.media_sequence < self.sequence {
             let what = format!("EXT-X-MEDIA-SEQUENCE went from {} back to {}", self.sequence, media.media_sequence);
             return Err((Rule::I3, what));
@@ -80,7 +85,12 @@ impl Shown {
             if after < before {
                 return Err((Rule::I1, format!("segment {msn} of epoch {after} follows one of epoch {before}")));
             }
-            if pair[1].start.discontinuity != (after > before) {
+            let returned = pair[1].start.discontinuity && after == before && self.may_return > 0;
+            if returned {
+                self.returned.insert(msn);
+            }
+            let odd = pair[1].start.discontinuity != (after > before);
+            if odd && !(returned && self.returned.len() <= self.may_return) {
                 let has = if pair[1].start.discontinuity { "a" } else { "no" };
                 let what = format!("segment {msn} has {has} discontinuity; epochs are {before}, {after}");
                 return Err((Rule::I3, what));
@@ -214,7 +224,7 @@ mod tests {
     /// Shows the playlists to one viewer; tells which promise the last one broke.
     fn show(playlists: &[(u64, &str)]) -> Option<Rule> {
         let mut shown = Shown::default();
-        playlists.iter().find_map(|(first, segments)| shown.playlist(&playlist(*first, segments)).err()).map(|e| e.0)
+        playlists.iter().find_map(|(first, segments)| shown.playlist(&playlist(*first, segments), 0).err()).map(|e| e.0)
     }
 
     #[test]
@@ -229,5 +239,11 @@ mod tests {
     fn a_discontinuity_stands_exactly_at_the_change_of_epoch() {
         assert_eq!(show(&[(7, "1 2")]), Some(Rule::I3));
         assert_eq!(show(&[(7, "1 !1")]), Some(Rule::I3));
+    }
+
+    #[test]
+    fn an_encoder_may_return_within_its_epoch_as_often_as_a_claim_had_no_answer() {
+        let show = |segments| Shown::default().playlist(&playlist(7, segments), 1).is_ok();
+        assert!(show("1 !1 1") && !show("1 !1 !1") && !show("1 2"));
     }
 }

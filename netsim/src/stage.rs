@@ -3,7 +3,7 @@
 //! Hosts report to it from inside the simulation; the world looks at it after every step.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,11 +16,12 @@ use freshet_proto::{
     id::{Epoch, NodeId},
     object::ObjectName,
     registry::Claimed,
-    view::{ChannelView, Position, View},
+    view::{ChannelState, ChannelView, NodeState, Position, View},
 };
 use tokio::sync::watch::Receiver;
 
 use crate::{
+    controls::Controls,
     invariants::{Rule, Violation},
     ledger::{Broken, Carrier, Ledger, Life},
     schedule::Host,
@@ -52,6 +53,12 @@ pub struct Seen {
     pub story: Vec<String>,
     /// The registry's feed, while it lives and after.
     pub feed: Option<Feed>,
+    /// The control nodes, where there are any.
+    pub controls: Controls,
+    /// What a platform's origins and edges know, or knew last: it outlives them, as on a disk.
+    pub views: BTreeMap<Host, Receiver<Arc<View>>>,
+    /// Origins that ran and counted as lost.
+    lost: BTreeSet<NodeId>,
     /// The edges that run or ran last, and their views.
     pub edges: BTreeMap<Host, (Edge, Receiver<Arc<View>>)>,
     /// The origins that run or ran last.
@@ -115,8 +122,9 @@ impl Stage {
         if media.ended && now_ms < seen.heal_ms {
             seen.sometimes.note(Situation::EndedEarly);
         }
+        let unanswered = seen.controls.unanswered;
         let shown = seen.viewers.entry(viewer).or_default();
-        let checked = shown.playlist(media).map_err(|(rule, what)| (rule, format!("{viewer}: {what}")));
+        let checked = shown.playlist(media, unanswered).map_err(|(rule, what)| (rule, format!("{viewer}: {what}")));
         seen.check(now_ms, checked);
     }
 
@@ -126,17 +134,26 @@ impl Stage {
         let checked = seen.ledger.shown(edge, name, bytes);
         seen.check(now_ms, checked);
         if is_new_part {
+            if seen.controls.none_since.is_some_and(|since| now_ms > since + 500) {
+                seen.sometimes.note(Situation::NoControl);
+            }
             seen.viewers.entry(viewer).or_default().part(now_ms);
         }
     }
 
     /// The registry acknowledged a claim.
-    pub fn acknowledged(&self, claimed: &Claimed) {
+    pub fn acknowledged(&self, origin: Option<NodeId>, claimed: &Claimed) {
         let (mut seen, now_ms) = (self.seen(), now_ms());
         let (epoch, before) = (claimed.epoch, seen.acknowledged);
         let line = format!("claimed: epoch {epoch} of session {}, msn from {}", claimed.session, claimed.msn_base);
         seen.tell(now_ms, line);
-        if epoch <= before {
+        // Where several control nodes answer, an answer that was lost comes again, and may come late.
+        if !seen.controls.seats.is_empty() {
+            let granted = origin.map_or(Ok(()), |origin| seen.controls.granted(origin, claimed));
+            let newest = seen.published.values().next_back().cloned();
+            let kept = newest.map_or(Ok(()), |newest| seen.controls.kept(&newest));
+            seen.check(now_ms, granted.and(kept));
+        } else if epoch <= before {
             seen.check(now_ms, Err((Rule::I5, format!("a claim got epoch {epoch} after epoch {before}"))));
         }
         seen.acknowledged = epoch.max(before);
@@ -184,6 +201,10 @@ impl Seen {
         if let Some(view) = self.feed.as_ref().map(|feed| feed.view().borrow().clone()) {
             self.publish(now_ms, view);
         }
+        for view in self.controls.views().into_iter().filter(|view| view.cluster != 0) {
+            self.publish(now_ms, view);
+        }
+        self.leases();
         let views: Vec<_> = self.edges.iter().map(|(host, (_, view))| (*host, view.borrow().clone())).collect();
         for (host, view) in views {
             self.follow(now_ms, host, &view);
@@ -191,20 +212,22 @@ impl Seen {
         self.bounds(now_ms);
     }
 
+    /// Whoever keeps the registry says the same of the same revision, the current epoch's origin above all.
     fn publish(&mut self, now_ms: u64, view: Arc<View>) {
         match self.published.get(&view.revision) {
-            Some(known) if Arc::ptr_eq(known, &view) => return,
-            Some(known) if **known != *view => {
+            Some(known) if Arc::ptr_eq(known, &view) || **known == *view => return,
+            Some(_) => {
                 let what = format!("the registry published two views of revision {}", view.revision);
                 self.check(now_ms, Err((Rule::I5, what)));
             }
-            _ => {}
+            None => {}
         }
+        let kept = self.controls.kept(&view);
+        self.check(now_ms, kept);
         let revision = view.revision;
+        let channel = view.channels.values().next().cloned();
         self.published.insert(revision, view);
-        let Some(channel) = self.channel() else { return };
-        let epochs: Vec<_> = channel.epochs.iter().map(|e| format!("{} at {}", e.epoch, e.origin)).collect();
-        self.tell(now_ms, format!("revision {revision}: {:?}, epochs {epochs:?}", channel.state));
+        let Some(channel) = channel else { return };
         for epoch in &channel.epochs {
             let owner = *self.owners.entry(epoch.epoch).or_insert(epoch.origin);
             if owner != epoch.origin {
@@ -212,6 +235,11 @@ impl Seen {
                 self.check(now_ms, Err((Rule::I1, what)));
             }
         }
+        if self.published.keys().next_back() != Some(&revision) {
+            return;
+        }
+        let epochs: Vec<_> = channel.epochs.iter().map(|e| format!("{} at {}", e.epoch, e.origin)).collect();
+        self.tell(now_ms, format!("revision {revision}: {:?}, epochs {epochs:?}", channel.state));
         let current = channel.current().map(|current| current.epoch);
         if current != self.current.map(|(epoch, _)| epoch) {
             self.current = current.map(|epoch| (epoch, now_ms));
@@ -220,6 +248,25 @@ impl Seen {
             {
                 self.sometimes.note(Situation::TookOverElsewhere);
             }
+        }
+    }
+
+    /// Origins that run and count as lost, and those that are live again after that.
+    fn leases(&mut self) {
+        let Some(view) = self.published.values().next_back() else { return };
+        for (id, node) in &view.nodes {
+            let runs = self.origins.keys().any(|host| *host == node.server_name);
+            if runs && node.state == NodeState::Lost {
+                self.lost.insert(*id);
+            }
+        }
+        let live = view.channels.values().filter(|channel| channel.state == ChannelState::Live);
+        let at = live.filter_map(ChannelView::current).next().map(|current| current.origin);
+        let active = |id: &NodeId| view.nodes.get(id).is_some_and(|node| node.state == NodeState::Active);
+        if let Some(origin) = at.filter(active)
+            && self.lost.remove(&origin)
+        {
+            self.sometimes.note(Situation::LeaseLostAndBack);
         }
     }
 

@@ -8,6 +8,9 @@
 //! so a cut that touches an encoder ends its connection, and everybody else has deadlines. A pause holds what is on its
 //! way and lets it arrive at once later; the clock of the paused host goes on, so that its own timers expire meanwhile.
 
+mod deaths;
+mod promises;
+
 use std::{
     collections::BTreeSet,
     io,
@@ -19,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-use freshet_proto::view::ChannelState;
 use turmoil::{Builder, Sim};
 
 use crate::{
@@ -31,7 +33,10 @@ use crate::{
     hosts::{self, Cast},
     invariants::{Rule, Violation},
     nodes::QUIC,
-    schedule::{ENCODERS, Farewell, Fault, Handover, Host, ORIGINS, Planned, REGISTRY, Schedule, VIEWERS},
+    platform,
+    schedule::{
+        CONTROLS, ENCODERS, Farewell, Fault, Handover, Host, Layout, ORIGINS, Planned, REGISTRY, Schedule, VIEWERS,
+    },
     sometimes::{Situation, Sometimes},
     stage::Stage,
 };
@@ -42,14 +47,6 @@ static CLIP: &[u8] = include_bytes!("../../media/tests/data/x264-aac.flv");
 const STEP: Duration = Duration::from_millis(5);
 /// How long everything may take to be well after healing, and to end after the farewell's grace.
 const WELL_WITHIN_MS: u64 = 15_000;
-/// How long ago a viewer's last part may have come for it to be well.
-const FRESH_MS: u64 = 1_500;
-/// The longest wait between two parts when nothing is wrong with what brings them.
-const UNTROUBLED_MS: u64 = 2_000;
-/// How long an edge, and an origin, may stay unnoticed by viewers after it is back (I9).
-const EDGE_STALL_MS: u64 = 5_000;
-const ORIGIN_STALL_MS: u64 = 10_000;
-
 /// What a run came to.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -61,6 +58,8 @@ pub struct Outcome {
     pub digest: String,
     /// How long it lasted, in simulated ms.
     pub lasted_ms: u64,
+    /// The longest that any viewer waited between two parts, in ms.
+    pub longest_wait_ms: u64,
     /// What happened.
     pub story: Vec<String>,
     /// What crossed the network, where that was asked for.
@@ -87,8 +86,12 @@ struct World<'a> {
     deeds: Vec<Deed>,
     /// The nodes that do not run.
     down: BTreeSet<Host>,
-    /// When to kill the registry's host: as soon as its disk has unsynced bytes.
-    armed_until_ms: Option<u64>,
+    /// Whom to kill as soon as its disk has unsynced bytes.
+    caught_writing: Option<Host>,
+    /// Whether to kill the leader as soon as a claim is under way.
+    caught_claiming: bool,
+    /// The control nodes whose disks lost something when they were killed.
+    forgetful: BTreeSet<Host>,
 }
 
 /// Something due.
@@ -130,7 +133,18 @@ impl<'a> World<'a> {
         let deeds = schedule.faults.iter().map(begin).collect();
         let publishing = (ENCODERS[0], ORIGINS[0]);
         orders.give(publishing.0, Order::Publish(publishing.1));
-        Self { schedule, sim, cast, orders, publishing, deeds, down: BTreeSet::new(), armed_until_ms: None }
+        Self {
+            schedule,
+            sim,
+            cast,
+            orders,
+            publishing,
+            deeds,
+            down: BTreeSet::new(),
+            caught_writing: None,
+            caught_claiming: false,
+            forgetful: BTreeSet::new(),
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -155,6 +169,7 @@ impl<'a> World<'a> {
             self.perform(deed.what);
         }
         self.catch_writing();
+        self.catch_claiming();
         let stepped = self.sim.step();
         let now_ms = self.now_ms();
         if let Err(error) = stepped {
@@ -178,57 +193,6 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Why not everything is well, if so.
-    fn ill(&self) -> Option<String> {
-        let now_ms = self.now_ms();
-        self.cast.stage.with(|seen| {
-            let Some(channel) = seen.channel() else { return Some("the registry knows no channel".to_owned()) };
-            let Some(current) = channel.current().filter(|_| channel.state == ChannelState::Live) else {
-                return Some(format!("the channel is {:?}", channel.state));
-            };
-            VIEWERS.iter().find_map(|(viewer, _)| match seen.viewers.get(viewer).and_then(|shown| shown.newest()) {
-                Some((epoch, last)) if epoch == current.epoch && last + FRESH_MS > now_ms => None,
-                other => Some(format!("{viewer} is at {other:?}, the registry in epoch {}", current.epoch)),
-            })
-        })
-    }
-
-    /// Who has not seen the end.
-    fn unended(&self) -> Option<String> {
-        self.cast.stage.with(|seen| {
-            let unended = |viewer: &Host| seen.viewers.get(viewer).is_none_or(|shown| !shown.has_ended());
-            VIEWERS.iter().find(|(viewer, _)| unended(viewer)).map(|(viewer, _)| {
-                format!("{viewer} has seen no end; the channel is {:?}", seen.channel().map(|channel| channel.state))
-            })
-        })
-    }
-
-    /// After one node's death alone, no viewer may have waited longer than promised (I9).
-    fn waits(&self) -> Result<(), Violation> {
-        let Some(Planned { for_ms, fault: Fault::Crash(host), .. }) = self.schedule.only() else { return Ok(()) };
-        let heal_ms = self.schedule.heal_ms;
-        self.cast.stage.with(|seen| {
-            for (viewer, edge) in VIEWERS {
-                let most_ms = match host {
-                    _ if host == edge => for_ms + EDGE_STALL_MS,
-                    _ if host == ORIGINS[0] => for_ms + ORIGIN_STALL_MS,
-                    _ => UNTROUBLED_MS,
-                };
-                let (waited_ms, until_ms) =
-                    seen.viewers.get(viewer).map(|shown| shown.longest_wait()).unwrap_or_default();
-                let playing = seen.viewers.get(viewer).and_then(|shown| shown.newest());
-                let still_ms = playing.map_or(u64::MAX, |(_, last)| heal_ms.saturating_sub(last));
-                let (waited_ms, until_ms) = (waited_ms, until_ms).max((still_ms, heal_ms));
-                if waited_ms > most_ms {
-                    let what =
-                        format!("{viewer} waited {waited_ms} ms for a part when {host} died; {most_ms} are promised");
-                    return Err(Violation::new(until_ms, Rule::I9, what));
-                }
-            }
-            Ok(())
-        })
-    }
-
     fn perform(&mut self, what: What) {
         match what {
             What::Begin(planned) => {
@@ -244,9 +208,10 @@ impl<'a> World<'a> {
     }
 
     fn begin(&mut self, Planned { at_ms, for_ms, fault }: Planned) {
-        let first = self.publishing.0;
+        let (first, fault) = (self.publishing.0, self.resolved(fault));
         match fault {
             Fault::Bad(a, b, link) => self.cast.run.weather.set(self.sim.lookup(a), self.sim.lookup(b), Some(link)),
+            Fault::Part(a, b) if a == b => {}
             Fault::Part(a, b) => self.sim.partition(a, b),
             Fault::Isolate(host) => self.others(host).into_iter().for_each(|other| self.sim.partition(host, other)),
             Fault::Pause(host) => {
@@ -254,13 +219,14 @@ impl<'a> World<'a> {
                 self.others(host).into_iter().for_each(|other| self.sim.hold(host, other));
             }
             Fault::Crash(host) => self.crash(host),
-            Fault::CrashWriting => self.armed_until_ms = Some(at_ms + for_ms),
+            Fault::CrashWriting => self.arm(),
+            Fault::CrashClaiming => self.caught_claiming = true,
             Fault::Clock(host, by_ms) => {
                 self.cast.stage.note(Situation::WrongClock);
                 self.cast.run.set_clock(host, by_ms);
                 self.crash(host);
             }
-            Fault::SlowDisk(ms) => self.cast.disk.set_sync(Duration::from_millis(ms)),
+            Fault::SlowDisk(ms) => self.set_sync(Duration::from_millis(ms)),
             Fault::Encoder(how, to) => self.hand_over(how, to),
         }
         self.deeds.push(Deed { at_ms: at_ms + for_ms, what: What::End(fault, first) });
@@ -270,15 +236,19 @@ impl<'a> World<'a> {
     fn end(&mut self, fault: Fault, first: Host) {
         match fault {
             Fault::Bad(a, b, _) => self.cast.run.weather.set(self.sim.lookup(a), self.sim.lookup(b), None),
+            Fault::Part(a, b) if a == b => {}
             Fault::Part(a, b) => self.sim.release(a, b),
             Fault::Isolate(host) => {
                 self.others(host).into_iter().for_each(|other| self.sim.release(host, other));
-                ENCODERS.into_iter().for_each(|encoder| self.reconnect(encoder));
+                if !CONTROLS.contains(&host) {
+                    ENCODERS.into_iter().for_each(|encoder| self.reconnect(encoder));
+                }
             }
             Fault::Pause(host) => self.others(host).into_iter().for_each(|other| self.sim.release(host, other)),
             Fault::Crash(host) | Fault::Clock(host, _) => self.start(host),
-            Fault::CrashWriting => self.armed_until_ms = None,
-            Fault::SlowDisk(_) => self.cast.disk.set_sync(SYNC),
+            Fault::CrashWriting => self.disarm(),
+            Fault::CrashClaiming => self.caught_claiming = false,
+            Fault::SlowDisk(_) => self.set_sync(SYNC),
             Fault::Encoder(how, _) => {
                 self.kill_encoder(first);
                 if how == Handover::Cut {
@@ -320,32 +290,6 @@ impl<'a> World<'a> {
         self.sim.bounce(encoder);
     }
 
-    fn crash(&mut self, host: Host) {
-        if !self.down.insert(host) {
-            return;
-        }
-        self.sim.crash(host);
-        if host == self.schedule.layout.registry() && self.cast.disk.crash() > 0 {
-            self.cast.stage.note(Situation::UnsyncedLost);
-        }
-    }
-
-    fn start(&mut self, host: Host) {
-        if self.down.remove(&host) {
-            self.sim.bounce(host);
-        }
-    }
-
-    fn catch_writing(&mut self) {
-        let registry = self.schedule.layout.registry();
-        if self.armed_until_ms.is_some() && !self.down.contains(&registry) && self.cast.disk.unsynced() > 0 {
-            self.armed_until_ms = None;
-            self.tell(format!("{registry} is killed while {} bytes are not synced", self.cast.disk.unsynced()));
-            self.crash(registry);
-            self.deeds.push(Deed { at_ms: self.now_ms() + 1_000, what: What::Start(registry) });
-        }
-    }
-
     fn others(&self, host: Host) -> Vec<Host> {
         let people = ENCODERS.into_iter().chain(VIEWERS.map(|(viewer, _)| viewer));
         let all = self.schedule.layout.nodes().iter().copied().chain(people);
@@ -360,7 +304,7 @@ impl<'a> World<'a> {
             self.perform(deed.what);
         }
         self.cast.run.weather.clear();
-        self.cast.disk.set_sync(SYNC);
+        self.set_sync(SYNC);
     }
 
     /// Lets the last publish end; tells how long its grace is, in ms.
@@ -394,7 +338,9 @@ impl<'a> World<'a> {
         crowd::count(&stage);
         let (sometimes, story) =
             stage.with(|seen| (std::mem::take(&mut seen.sometimes), std::mem::take(&mut seen.story)));
-        Outcome { violation, sometimes, digest: run.trace.digest(), lasted_ms, story, trace: run.trace.lines() }
+        let waits = stage.with(|seen| seen.viewers.values().map(|shown| shown.longest_wait().0).max());
+        let (digest, trace, longest_wait_ms) = (run.trace.digest(), run.trace.lines(), waits.unwrap_or_default());
+        Outcome { violation, sometimes, digest, lasted_ms, longest_wait_ms, story, trace }
     }
 }
 
@@ -402,13 +348,17 @@ impl<'a> World<'a> {
 fn cast(sim: &mut Sim<'_>, schedule: &Schedule, run: Run, bug: Option<Bug>) -> Cast {
     let layout = schedule.layout;
     let addr = |host: Host| SocketAddr::new(sim.lookup(host), QUIC);
-    let random = run.random("disk", 0);
-    let disk = match hosts::first_log(layout, bug, schedule.seed | 1, addr) {
-        Ok(Some(log)) => Disk::with(random, log),
-        _ => Disk::new(random),
-    };
-    let disk = if bug == Some(Bug::FsyncSkipped) { disk.lying() } else { disk };
-    let cast = Cast { run, layout, stage: Stage::default(), disk, bug };
+    let disks = layout.disks().iter().map(|host| {
+        // The one disk of the layouts with one registry has had this name since before there were more.
+        let name = if layout == Layout::Platform { format!("{host}-disk") } else { "disk".to_owned() };
+        let random = run.random(&name, 0);
+        let disk = match hosts::first_log(layout, bug, schedule.seed | 1, addr) {
+            Ok(Some(log)) => Disk::with(random, log),
+            _ => Disk::new(random),
+        };
+        (*host, if bug == Some(Bug::FsyncSkipped) { disk.lying() } else { disk })
+    });
+    let cast = Cast { disks: disks.collect(), run: run.clone(), layout, stage: Stage::default(), bug };
     for &host in layout.nodes() {
         let (cast, lives) = (cast.clone(), AtomicU64::new(0));
         sim.host(host, move || {
@@ -416,6 +366,7 @@ fn cast(sim: &mut Sim<'_>, schedule: &Schedule, run: Run, bug: Option<Bug>) -> C
             async move {
                 match host {
                     REGISTRY => hosts::registry(cast, life).await,
+                    _ if CONTROLS.contains(&host) => platform::control(cast, host, life).await,
                     _ if ORIGINS.contains(&host) => hosts::origin(cast, host, life).await,
                     _ => hosts::edge(cast, host, life).await,
                 }

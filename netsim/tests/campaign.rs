@@ -2,14 +2,14 @@
 
 use freshet_netsim::{
     bugs::Bug,
-    campaign::{campaign, find, play_safely, shrink},
+    campaign::{Suite, campaign, find, play_safely, shrink},
     schedule::Schedule,
     sometimes::Situation,
 };
 
 #[test]
 fn no_promise_is_broken_by_the_first_seeds_and_the_same_seed_gives_the_same_trace() {
-    let report = campaign(0..40, 2, |_| {});
+    let report = campaign(Suite::Single, 0..40, 2, |_| {});
     let failures: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
     assert!(report.failed.is_empty(), "{}", failures.join("\n\n"));
     assert!(report.twice >= 2 && report.unlike.is_empty(), "came out differently: {:?}", report.unlike);

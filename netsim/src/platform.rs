@@ -1,0 +1,145 @@
+//! The nodes of a platform whose registry is replicated: control nodes, and how the others speak to them.
+//!
+//! ```text
+//! control: quic::Endpoint ──▶ control::Control ──▶ raft over disk::File
+//! origin, edge: remote::hold (lease), remote::carry (commands), watch::follow at any of the three
+//! ```
+//! The first control node founds the platform and writes down who belongs to it; nobody joins by a token, whose answer
+//! would bring a certificate that does not follow from the seed.
+
+use std::{error::Error, net::SocketAddr, sync::Arc};
+
+use freshet_control_plane::{
+    control::{Control, Plan},
+    key::Pepper,
+    local::ChannelConfig,
+    machine::Input,
+    raft::{Config, Proposal, Store},
+    remote::{Remote, carry, hold},
+    secrets::Secrets,
+    watch,
+};
+use freshet_proto::{
+    id::NodeId,
+    quic::{Endpoint, Identity, Pool, serve},
+    registry::{Commands, Policy},
+    view::{NodeView, Role, View},
+};
+use tokio::sync::watch::Receiver;
+
+use crate::{
+    controls::Seat,
+    disk::Disk,
+    hosts::{Cast, TIMES, number},
+    nodes::{KEY, Outcome, QUIC},
+    schedule::{CONTROLS, EDGES, Host, ORIGINS},
+};
+
+fn view(role: Role, host: Host) -> NodeView {
+    NodeView::new(role, SocketAddr::new(turmoil::lookup(host), QUIC), host)
+}
+
+/// Where control nodes are found.
+pub fn seeds() -> Vec<NodeView> {
+    CONTROLS.map(|host| view(Role::Control, host)).to_vec()
+}
+
+/// A control node, until its host is crashed.
+///
+/// # Errors
+/// When it can't start.
+pub async fn control(cast: Cast, host: Host, life: u64) -> Outcome {
+    let ended = keep_registry(&cast, host, life).await;
+    if cast.disk(host).is_some_and(Disk::is_dead) {
+        // The machine is dead, so that its software does not end either.
+        std::future::pending::<()>().await;
+    }
+    ended
+}
+
+async fn keep_registry(cast: &Cast, host: Host, life: u64) -> Outcome {
+    let run = &cast.run;
+    let endpoint = run.endpoint_as(host, QUIC, life, Identity::admitting_strangers).await?;
+    let store = Store::over(cast.disk(host).ok_or("a control node has a disk")?.open())?;
+    let (pool, random) = (Pool::new(&endpoint), run.random(&format!("{host}-node"), life));
+    let me = view(Role::Control, host);
+    let others: Vec<_> = seeds().into_iter().filter(|seed| *seed != me).collect();
+    let founds = host == CONTROLS[0];
+    let plan = Plan {
+        id: number(host),
+        view: me.clone(),
+        raft: Config { times: TIMES, ..Config::default() },
+        seeds: if founds { vec![] } else { others },
+    };
+    let control = Control::start(plan, store, pool.clone(), run.clock(host), random.clone()).await?;
+    let seat = Seat { feed: control.feed(), leadership: control.group().leadership() };
+    cast.stage.with(|seen| seen.controls.seats.insert(host, seat));
+    let _leave = Leave(cast, host);
+    let handler = Arc::new(control.clone());
+    tokio::spawn(async move { serve(&endpoint, handler, std::future::pending()).await });
+    match (control.is_new(), founds) {
+        (true, true) => found(cast, &control).await?,
+        (true, false) => control.enlist().await?,
+        (false, _) => {}
+    }
+    let remote = Remote::new(pool, seeds(), Some(control.feed().view()), random.clone());
+    let _held = hold(remote, number(host), me, 1 + random.below(u64::MAX));
+    std::future::pending().await
+}
+
+/// Founds the platform: its nodes, and the one channel.
+async fn found(cast: &Cast, control: &Control) -> Result<(), Box<dyn Error>> {
+    // Nobody joins, so nobody is certified.
+    let secrets = Secrets { pepper: Pepper([1; 32]), authority: String::new(), authority_key: String::new() };
+    control.found(secrets).await?;
+    let clock = cast.run.clock(CONTROLS[0]);
+    let roles = [(Role::Control, &CONTROLS[1..]), (Role::Origin, &ORIGINS[..]), (Role::Edge, &EDGES[..])];
+    for (role, hosts) in roles {
+        for &host in hosts {
+            let input = Input::PutNode { node: number(host), view: view(role, host) };
+            control.group().propose(Proposal { now_ms: clock.now_ms(), input }).await?.reply?;
+        }
+    }
+    control
+        .set_channels(&[ChannelConfig { name: "ada".parse()?, key: KEY.to_owned(), policy: Policy::Newest }])
+        .await?;
+    Ok(())
+}
+
+/// Takes a control node's seat away when its host dies.
+struct Leave<'a>(&'a Cast, Host);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.stage.with(|seen| seen.controls.seats.remove(self.1));
+    }
+}
+
+/// How a node takes part: what it sees, and where its services ask.
+pub struct Part {
+    /// What it knows of the platform.
+    pub views: Receiver<Arc<View>>,
+    /// Where its services' commands go.
+    pub commands: Commands,
+    /// Its connections.
+    pub pool: Pool,
+}
+
+/// Lets an origin or an edge take part: it watches, holds its lease, and carries commands.
+pub fn take_part(cast: &Cast, (host, role): (Host, Role), life: u64, endpoint: &Endpoint) -> Part {
+    let (pool, random) = (Pool::new(endpoint), cast.run.random(&format!("{host}-part"), life));
+    // A real node keeps its last view on disk.
+    let kept = cast.stage.with(|seen| seen.views.get(host).map(|view| View::clone(&view.borrow()))).unwrap_or_default();
+    let views = watch::follow_from(kept, pool.clone(), seeds(), cast.run.random(&format!("{host}-view"), life));
+    cast.stage.with(|seen| seen.views.insert(host, views.clone()));
+    let remote = Remote::new(pool.clone(), seeds(), Some(views.clone()), random.clone());
+    let held = hold(remote.clone(), number(host), view(role, host), 1 + random.below(u64::MAX));
+    let (commands, asks) = Commands::channel();
+    tokio::spawn(carry(remote, random, held, asks));
+    Part { views, commands, pool }
+}
+
+/// The number of a node that is neither the first origin nor the second.
+pub fn number_of(host: Host) -> Option<NodeId> {
+    CONTROLS.iter().chain(&EDGES).position(|other| *other == host).map(|at| NodeId(11 + at as u64))
+}
