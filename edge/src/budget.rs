@@ -1,4 +1,5 @@
-//! How many connections and held requests there may be: in all, per connection and per client address.
+//! How many connections and held requests there may be: in all, per connection and per client address; and how often an
+//! address may ask for what does not exist.
 //!
 //! ```text
 //! accept ──admit(address)──▶ Guest ──hold()──▶ Hold          both give back what they took when they are dropped
@@ -14,6 +15,8 @@ use std::{
     },
 };
 
+use tokio::time::{Duration, Instant};
+
 use crate::stats::{Cut, Stats};
 
 /// The limits, from the configuration.
@@ -24,7 +27,12 @@ pub(crate) struct Limits {
     pub held: usize,
     pub held_per_connection: usize,
     pub held_per_address: usize,
+    /// A second; see [`MISS_BURST`].
+    pub misses_per_address: u32,
 }
+
+/// How many seconds' worth of misses an address may have at once.
+const MISS_BURST: Duration = Duration::from_secs(10);
 
 pub(crate) struct Budget {
     limits: Limits,
@@ -38,6 +46,8 @@ pub(crate) struct Budget {
 struct Address {
     connections: AtomicUsize,
     held: AtomicUsize,
+    /// When all misses so far are paid for, at the rate that is allowed.
+    paid: Mutex<Option<Instant>>,
 }
 
 impl Budget {
@@ -98,6 +108,23 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Whether this address may ask once more for what does not exist. An answer costs little, but a flood of them is no
+    /// viewer's.
+    pub(crate) fn may_miss(&self, now: Instant) -> bool {
+        let each = Duration::from_secs(1) / self.budget.limits.misses_per_address.max(1);
+        let mut paid = self.address.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = paid.map_or(now, |paid| paid.max(now));
+        let may = at.duration_since(now) < MISS_BURST;
+        if may {
+            *paid = Some(at + each);
+        } else {
+            self.budget.stats.throttled.add(1);
+        }
+        may
+    }
+}
+
 impl Drop for Guest {
     fn drop(&mut self) {
         self.budget.leave(self.key, &self.address);
@@ -147,8 +174,14 @@ fn prefix(ip: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { connections: 3, connections_per_address: 2, held: 3, held_per_connection: 2, held_per_address: 2 };
+    const LIMITS: Limits = Limits {
+        connections: 3,
+        connections_per_address: 2,
+        held: 3,
+        held_per_connection: 2,
+        held_per_address: 2,
+        misses_per_address: 2,
+    };
 
     fn at(address: &str) -> SocketAddr {
         SocketAddr::new(address.parse().expect("an address"), 1)
@@ -177,6 +210,19 @@ mod tests {
         assert_eq!(budget.admit(at("2001:db8::3")).err(), Some(Cut::Address));
         drop(guests);
         assert!(budget.addresses.lock().expect("unpoisoned").is_empty());
+    }
+
+    #[tokio::test]
+    async fn at_33_an_address_may_miss_as_often_a_second_as_it_says_and_ten_seconds_worth_at_once() {
+        let stats = Arc::new(Stats::new());
+        let budget = Budget::new(LIMITS, Arc::clone(&stats));
+        let [a, b] = ["10.0.0.1", "10.0.0.2"].map(|ip| admitted(&budget, ip));
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!((0..30).filter(|_| a.may_miss(began)).count(), 20);
+        assert_eq!((0..30).filter(|_| a.may_miss(began + second)).count(), 2);
+        assert_eq!((0..30).filter(|_| b.may_miss(began)).count(), 20, "another address has its own");
+        assert_eq!((0..30).filter(|_| a.may_miss(began + 60 * second)).count(), 20);
+        assert_eq!(stats.throttled.get(), 10 + 28 + 10 + 10);
     }
 
     #[test]

@@ -121,6 +121,9 @@ pub struct HttpConfig {
     /// Connections at once from one client address (IPv6: /64); one more is closed unanswered. Default 20,000: an
     /// office or a mobile carrier behind one address.
     pub connections_per_address: usize,
+    /// Requests a second for channels that don't exist from one client address (IPv6: /64), ten seconds' worth of them at
+    /// once; beyond it they are answered with 429. Default 500.
+    pub misses_per_address: u32,
     /// Milliseconds for the TLS handshake, and again until the first byte of the first request. Default 5,000.
     pub open_timeout_ms: u64,
     /// Milliseconds from the first byte of a request's head to its last. Default 10,000.
@@ -198,6 +201,7 @@ impl Default for HttpConfig {
         Self {
             connections: 120_000,
             connections_per_address: 20_000,
+            misses_per_address: 500,
             open_timeout_ms: 5000,
             head_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,
@@ -260,6 +264,7 @@ impl Config {
             ("reload.starting_ms", reload.starting_ms, 0, HOUR_MS),
             ("http.connections", http.connections as u64, 1, MANY),
             ("http.connections_per_address", http.connections_per_address as u64, 1, MANY),
+            ("http.misses_per_address", http.misses_per_address.into(), 1, 1_000_000),
             ("http.open_timeout_ms", http.open_timeout_ms, 10, HOUR_MS),
             ("http.head_timeout_ms", http.head_timeout_ms, 10, HOUR_MS),
             ("http.idle_timeout_ms", http.idle_timeout_ms, 10, HOUR_MS),

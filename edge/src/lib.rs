@@ -67,6 +67,7 @@ impl Edge {
             held: config.reload.held,
             held_per_connection: config.reload.held_per_connection,
             held_per_address: config.reload.held_per_address,
+            misses_per_address: config.http.misses_per_address,
         };
         Self(Arc::new(Shared {
             live: Live::new(config.clone(), view, Arc::new(upstream), random, Arc::clone(&stats)),

@@ -173,6 +173,8 @@ pub struct Stats {
     pub stalled: Count,
     /// Requests refused because a budget of held requests was spent.
     pub shed: Count,
+    /// Requests for channels that don't exist, answered with 429.
+    pub throttled: Count,
     /// Requests held now.
     pub held: Level,
     /// Fetches under way now.
@@ -208,6 +210,7 @@ impl Stats {
             released: plain("freshet_edge_released_total"),
             stalled: plain("freshet_edge_stalled_total"),
             shed: plain("freshet_edge_shed_total"),
+            throttled: plain("freshet_edge_throttled_total"),
             held: Level::new(gauge!("freshet_edge_held")),
             fills: Level::new(gauge!("freshet_edge_fills")),
             follows: Level::new(gauge!("freshet_edge_follows")),

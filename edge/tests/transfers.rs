@@ -233,7 +233,9 @@ async fn at_30_what_has_left_the_playlist_is_fetched_from_the_origin_of_its_epoc
 
 #[tokio::test]
 async fn at_33_what_does_not_exist_costs_no_transfer_and_no_memory() {
-    let rig = Rig::live();
+    let mut config = Config::default();
+    config.http.misses_per_address = 100_000;
+    let rig = Rig::with(config, view(1, ChannelState::Live, 1, &[(1, 1)]));
     let mut viewer = rig.viewer();
     for n in 0..2000 {
         for path in ["index.m3u8", "v0.m3u8?_HLS_msn=1", "1/v0/5.m4s", "thumb.mp4"] {
@@ -242,6 +244,22 @@ async fn at_33_what_does_not_exist_costs_no_transfer_and_no_memory() {
     }
     assert!(rig.origin.fetched().is_empty());
     assert_eq!((rig.edge.stats().follows.get(), rig.edge.stats().fills.get()), (0, 0));
+}
+
+#[tokio::test]
+async fn at_33_an_address_that_floods_an_unknown_channel_is_told_to_slow_down_and_may_still_watch() {
+    let mut config = Config::default();
+    config.http.misses_per_address = 1;
+    let rig = Rig::with(config, view(1, ChannelState::Live, 1, &[(1, 1)]));
+    rig.origin.has("ada/1/v0/5.0.m4s", Object::new("x"));
+    let mut viewer = rig.viewer();
+    let mut flood = Vec::new();
+    for _ in 0..40 {
+        flood.push(viewer.get("/live/nobody/index.m3u8").await.status);
+    }
+    assert_eq!((flood[..10].iter().all(|status| *status == 404), flood[39]), (true, 429), "{flood:?}");
+    assert_eq!(viewer.get("/live/nobody/index.m3u8").await.field("retry-after"), "1");
+    assert_eq!(viewer.get("/live/ada/1/v0/5.0.m4s").await.status, 200);
 }
 
 #[tokio::test]

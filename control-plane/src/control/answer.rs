@@ -8,7 +8,7 @@ use freshet_proto::{
     registry::{Claimed, Command, NoSuch, Refused},
     view::{NodeState, NodeView, Position, Role},
 };
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, timeout};
 use tracing::info;
 
 use super::{Control, Inner, as_view, denied};
@@ -21,6 +21,9 @@ use crate::{
     secrets::Secrets,
     watch,
 };
+
+/// How long a watcher waits for a control node to hear from a leader.
+const LEADER_WAIT: Duration = Duration::from_secs(3);
 
 impl Handler for Control {
     const STRANGERS: bool = true;
@@ -61,7 +64,11 @@ impl Handler for Control {
 
 impl Inner {
     async fn serve_watch(&self, after: Option<Position>, reply: Responder) -> Result<(), QuicError> {
-        let leadership = self.group.leadership();
+        let mut leadership = self.group.leadership();
+        // A node that has just started may not know yet how far the log is agreed on: a watcher that has no view of its own
+        // would be shown the past. Where nobody leads for long, the past is better than nothing.
+        let led = leadership.wait_for(|leadership| leadership.leader.is_some());
+        let _ = timeout(LEADER_WAIT, led).await;
         watch::serve(&self.group.feed(), after, reply, || leadership.borrow().leader.is_some()).await
     }
 

@@ -117,6 +117,13 @@ pub(crate) fn retry(dates: &Dates) -> Response<Body> {
     response
 }
 
+/// A refusal for asking too often (RFC 6585 §4).
+pub(crate) fn slow_down(dates: &Dates) -> Response<Body> {
+    let mut response = retry(dates);
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response
+}
+
 /// `Cache-Control` for `seconds`; 0 for `no-store`.
 pub(crate) fn max_age(seconds: u64) -> HeaderValue {
     match seconds {

@@ -3,6 +3,7 @@
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
 use freshet_proto::object::{Object, ResourceName};
+use tokio::time::Instant;
 
 use super::{
     Caller,
@@ -42,7 +43,9 @@ impl Caller {
         };
         let kind = kind(&name);
         let Some(known) = self.edge.live.known(name.channel()) else {
-            return self.counted(kind, reply::bare(StatusCode::NOT_FOUND, 1, dates));
+            let may = self.guest.may_miss(Instant::now());
+            let answer = if may { reply::bare(StatusCode::NOT_FOUND, 1, dates) } else { reply::slow_down(dates) };
+            return self.counted(kind, answer);
         };
         let asked = Asked::of(request);
         match name {
