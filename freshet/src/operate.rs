@@ -238,7 +238,8 @@ async fn join(token: &str, name: &str, config: &Config) -> anyhow::Result<()> {
     let papers = Papers::obtain(read_token(token)?, name, data, &World::system()).await.map_err(explain_any)?;
     let (node, role) = (papers.id, papers.role);
     println!("{name} is node {node}, {role}; its papers are in {}", data.display());
-    println!("next: freshet {role} --data {} …", data.display());
+    let data = data.display();
+    println!("next: freshet {role} --data {data} --set quic.advertise=ADDRESS:4430   (where other nodes reach it)");
     Ok(())
 }
 
