@@ -47,6 +47,9 @@ pub struct Args {
     /// Over how many seconds the viewers join.
     #[arg(long, default_value_t = 5)]
     ramp: u64,
+    /// For so many seconds from the start no delay is recorded, so that the joining of a crowd isn't measured with it.
+    #[arg(long, default_value_t = 0)]
+    warm_up: u64,
     /// Which tracks each viewer follows.
     #[arg(long, value_enum, default_value_t = Tracks::All)]
     tracks: Tracks,
@@ -143,6 +146,7 @@ fn plan(args: &Args) -> anyhow::Result<Vec<Job>> {
             tracks: tracks.clone(),
             behaviour: args.behaviour,
             ramp_ms: args.ramp * 1000,
+            warm_up_ms: args.warm_up * 1000,
             duration_ms: args.duration * 1000,
             hash_every: args.hash_every,
         })

@@ -9,6 +9,8 @@ use crate::report::{Buckets, Distribution, add_counts};
 /// Counters and distributions of one process.
 #[derive(Default)]
 pub struct Stats {
+    /// Before this, microseconds since 1970, delays are not recorded: a crowd that is still joining is not the service.
+    pub warm_at_us: u64,
     /// Requests answered, whatever the status.
     pub requests: u64,
     /// Body bytes received.
@@ -39,6 +41,20 @@ impl Stats {
     pub fn error(&mut self, kind: String) {
         let known = self.errors.len() < KINDS || self.errors.contains_key(&kind);
         *self.errors.entry(if known { kind } else { "other".to_owned() }).or_default() += 1;
+    }
+
+    /// Records that the last byte of a part whose last frame ended at `end_us` came at `now_us`.
+    pub fn part_came(&mut self, end_us: u64, now_us: u64) {
+        if now_us >= self.warm_at_us {
+            self.part_delay.record_us(now_us.saturating_sub(end_us));
+        }
+    }
+
+    /// Records that the reload which lists a part that ended at `end_us` came at `now_us`.
+    pub fn reload_came(&mut self, end_us: u64, now_us: u64) {
+        if now_us >= self.warm_at_us {
+            self.reload_delay.record_us(now_us.saturating_sub(end_us));
+        }
     }
 
     /// As it travels to the parent process.

@@ -243,7 +243,7 @@ impl Viewer {
         if self.behaviour == Behaviour::Follow {
             self.queue.extend(fresh.filter(|part| !part.gap).cloned());
         } else if let Some(part) = fresh.next_back() {
-            stats.reload_delay.record_us(answer.now_us.saturating_sub(part.end_us));
+            stats.reload_came(part.end_us, answer.now_us);
             self.joined(answer.now_us, stats);
         }
         self.newest = listing.parts.last().map(|part| part.id).or(known);
@@ -272,7 +272,7 @@ impl Viewer {
         }
         // Parts that were listed before this viewer came are old by nature: only what it waited for is timed.
         if self.queue.is_empty() && self.has_joined() {
-            stats.part_delay.record_us(answer.now_us.saturating_sub(part.end_us));
+            stats.part_came(part.end_us, answer.now_us);
         }
         self.joined(answer.now_us, stats);
         self.play(part.duration_us, answer.now_us, stats);

@@ -54,6 +54,8 @@ pub struct Job {
     pub behaviour: Behaviour,
     /// Over how long they join.
     pub ramp_ms: u64,
+    /// From when on delays are recorded.
+    pub warm_up_ms: u64,
     /// How long the whole takes.
     pub duration_ms: u64,
     /// One part body in this many is hashed; 0: none.
@@ -152,7 +154,7 @@ impl Loop {
             seats: Vec::new(),
             timers: BinaryHeap::new(),
             memo: Memo::default(),
-            stats: Stats::default(),
+            stats: Stats { warm_at_us: start_us + job.warm_up_ms * 1000, ..Stats::default() },
             hashes: Vec::new(),
             buffer: vec![0; 256 * 1024],
             tls,
