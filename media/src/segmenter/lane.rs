@@ -210,12 +210,17 @@ impl Lane {
 
     /// Closes the part that ends at `boundary` with what is there.
     ///
-    /// Audio that comes some frames after the keyframe it goes with begins there and not at the keyframe: what a part
-    /// says of its length is how long its samples play, and its date is that of the first of them.
+    /// What a part says of its length is how long its samples play, and its date is that of the first of them. Audio that
+    /// comes some frames after the keyframe it goes with therefore begins there and not at the keyframe; where it comes
+    /// back after a hole, its first frame fills what is left of the hole in its part.
     pub(super) fn close(&mut self, boundary: &Boundary, rules: &Rules, out: &mut Vec<Cut>) {
-        let units = self.take_before(boundary, rules);
-        if let Some(first) = units.first().filter(|_| self.is_first && !self.is_video()) {
-            self.start = self.start.max(first.dts);
+        let mut units = self.take_before(boundary, rules);
+        if let Some(first) = units.first_mut().filter(|_| !self.is_video()) {
+            if self.is_first {
+                self.start = self.start.max(first.dts);
+            } else if first.dts > self.start {
+                (first.dts, first.pts) = (self.start, self.start);
+            }
         }
         self.is_first = false;
         let end = self.end_of(boundary, &units);

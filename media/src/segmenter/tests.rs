@@ -247,6 +247,8 @@ fn audio_that_stays_away_becomes_missing_parts_and_comes_back() {
     let gaps = audio.iter().filter(|part| part.units.is_empty()).count();
     assert!((7..=9).contains(&gaps), "4.27 s are missing, {gaps} parts");
     assert_eq!(audio.iter().map(|part| part.units.len()).sum::<usize>(), 270, "every frame is there");
+    let with_samples = audio.iter().filter(|part| !part.units.is_empty());
+    assert!(with_samples.into_iter().all(|part| part.units[0].dts == part.start), "a part is as long as its samples");
 }
 
 /// Distances of frames and where keyframes are.
