@@ -68,7 +68,7 @@ pub const NODE_DAYS: u64 = 365;
 /// For how many days the certificate of a node that joined is valid. It renews it by itself after two thirds of that.
 pub const JOINED_DAYS: u64 = 30;
 /// Certificates are valid from an hour ago, for clocks that are behind.
-const BACKDATED: Duration = Duration::from_secs(3600);
+pub(crate) const BACKDATED: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A certificate authority.

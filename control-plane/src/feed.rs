@@ -102,8 +102,10 @@ impl Publisher {
         let mut recent = self.shared.recent();
         let recent = &mut recent.deltas;
         let mut view = View::clone(&self.sender.borrow());
-        for delta in deltas {
+        for mut delta in deltas {
             view.apply(delta.clone());
+            // A watcher gets the whole list by itself, so that thousands of them need not be remembered.
+            delta.removed = None;
             if recent.len() == Feed::MAX_DELTAS {
                 recent.pop_front();
             }
@@ -139,7 +141,7 @@ mod tests {
     }
 
     fn delta(revision: u64) -> Delta {
-        Delta { revision, channels: vec![], nodes: vec![] }
+        Delta { revision, channels: vec![], nodes: vec![], removed: None }
     }
 
     fn revisions(feed: &Feed, after: Option<Position>) -> String {

@@ -8,6 +8,7 @@
 //! says: it is cut. A length has a checksum of its own, so that a flipped bit in it is not taken for a torn end. Anything
 //! else that can't be read is damage: guessing would set numbers back, so it is refused.
 
+use freshet_proto::level::Level;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::{Input, Output, Registry};
@@ -184,6 +185,9 @@ fn apply(registry: &mut Registry, payload: &[u8], at: u64) -> Result<(), LogErro
     };
     let mut out = Vec::<Output>::new();
     for entry in entries {
+        if entry.input.since() > Level::FIRST {
+            return Err(LogError::Damaged { at, why: "it holds what only control nodes agree on" });
+        }
         registry.handle(registry.revision() + 1, entry.now_ms, entry.input, &mut out);
         if registry.revision() != entry.revision {
             return Err(LogError::Damaged { at, why: "it does not follow from what is before it" });

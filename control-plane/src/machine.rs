@@ -4,17 +4,20 @@
 //! Every input that changes something has a log index, which becomes the *revision* and, for a claim, its epoch. An input
 //! that is refused changes nothing: whoever asks the machine before writing a log need not write it.
 
+mod later;
 mod nodes;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
+    level::Level,
     registry::{Claimed, Departure, Refused, Reply},
-    view::{Delta, NodeState, NodeView, Role, View},
+    view::{Bar, Delta, NodeState, NodeView, Role, View},
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use later::Later;
 pub use nodes::{MAX_NODES, MAX_TOKENS, Node, Token};
 
 use crate::{
@@ -127,6 +130,38 @@ pub enum Input {
     },
     /// The time of [`Registry::deadline_ms`] has come.
     Timeout,
+    /// All control nodes know this version: what it brought may be written from now on.
+    Rise {
+        /// Which.
+        level: Level,
+    },
+    /// A node leaves, and nobody talks to it any more. Since version 2.
+    CutOff {
+        /// Its id.
+        node: NodeId,
+        /// Which of its certificates that concerns, and until when it matters.
+        bar: Bar,
+    },
+}
+
+impl Input {
+    /// Which version can read it.
+    pub fn since(&self) -> Level {
+        match self {
+            Self::Rise { level } => *level,
+            Self::CutOff { .. } => Level::CUTS_OFF,
+            _ => Level::FIRST,
+        }
+    }
+
+    /// Which version must have been agreed on before it is written. Only a leader that has heard of all voters that they
+    /// know the next one may write that.
+    pub fn needs(&self) -> Level {
+        match self {
+            Self::Rise { level } => Level(level.0.saturating_sub(1)),
+            other => other.since(),
+        }
+    }
 }
 
 /// What a registry says.
@@ -175,6 +210,9 @@ pub struct Registry {
     tokens: Vec<Token>,
     channels: BTreeMap<ChannelName, Channel>,
     nodes: BTreeMap<NodeId, Node>,
+    /// What newer versions brought. Written beside the rest, by those formats that have a place for it.
+    #[serde(skip)]
+    later: Later,
     /// Channels by their key's bucket.
     #[serde(skip)]
     keys: BTreeMap<u32, Vec<ChannelName>>,
@@ -192,6 +230,7 @@ impl Registry {
             tokens: Vec::new(),
             channels: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            later: Later::default(),
             keys: BTreeMap::new(),
         }
     }
@@ -224,7 +263,28 @@ impl Registry {
             revision: self.revision,
             channels: listed.map(|(name, channel)| (name.clone(), channel.view())).collect(),
             nodes: self.nodes.iter().map(|(id, node)| (*id, node.view.clone())).collect(),
+            removed: Arc::new(self.later.removed.clone()),
         }
+    }
+
+    /// Which version all control nodes know. It never goes back.
+    pub fn level(&self) -> Level {
+        self.later.level
+    }
+
+    /// From when on a certificate of this name must be valid, in ms; `None` where any will do.
+    pub fn barred_until(&self, name: &str) -> Option<u64> {
+        self.later.removed.nodes.get(name).map(|bar| bar.since_ms)
+    }
+
+    /// What newer versions brought.
+    pub(crate) fn later(&self) -> &Later {
+        &self.later
+    }
+
+    /// Puts back what newer versions brought.
+    pub(crate) fn set_later(&mut self, later: Later) {
+        self.later = later;
     }
 
     /// What all control nodes share; `None` until the platform is founded.
@@ -254,7 +314,7 @@ impl Registry {
 
     /// When [`Input::Timeout`] is due, in ms.
     pub fn deadline_ms(&self) -> Option<u64> {
-        self.channels.values().filter_map(Channel::deadline_ms).min()
+        self.channels.values().filter_map(Channel::deadline_ms).chain(self.later.deadline_ms()).min()
     }
 
     /// Whether there is a channel with this key and policy.
@@ -294,10 +354,8 @@ impl Registry {
             Input::Release { channel, epoch, how } => {
                 self.change(at, &channel, out, |c, times| c.release(at.now_ms, epoch, how, times))
             }
-            Input::OriginLost { origin } => {
-                self.change_all(at, out, |channel, times| channel.lose(at.now_ms, origin, times))
-            }
-            Input::Timeout => self.change_all(at, out, |channel, times| channel.expire(at.now_ms, times)),
+            Input::OriginLost { origin } => self.lose(at, origin, out),
+            Input::Timeout => self.timeout(at, out),
             Input::PutChannel { channel, key, policy } => self.put_channel(at, channel, key, policy, out),
             Input::RemoveChannel { channel } => self.remove_channel(at, &channel, out),
             Input::PutNode { node, view } => self.put_node(at, node, Node::new(view), out),
@@ -310,6 +368,8 @@ impl Registry {
                 self.set_state(at, node, if draining { NodeState::Draining } else { NodeState::Active }, out)
             }
             Input::RemoveNode { node } => self.remove_node(at, node, out),
+            Input::Rise { level } => self.rise(at, level, out),
+            Input::CutOff { node, bar } => self.cut_off(at, node, bar, out),
         };
         out.push(Output::Reply(reply));
     }
@@ -360,14 +420,28 @@ impl Registry {
         Ok(None)
     }
 
-    fn change_all(&mut self, at: At, out: &mut Vec<Output>, work: impl Fn(&mut Channel, &Times) -> bool) -> Reply {
-        let times = &self.times;
-        let changed = self.channels.iter_mut().filter_map(|(name, channel)| work(channel, times).then(|| name.clone()));
-        let changed: Vec<_> = changed.collect();
-        if !changed.is_empty() {
-            self.advance(at, changed, vec![], out);
+    fn timeout(&mut self, at: At, out: &mut Vec<Output>) -> Reply {
+        let expired = self.change_all(|channel, times| channel.expire(at.now_ms, times));
+        let forgotten = self.later.expire(at.index, at.now_ms);
+        if forgotten || !expired.is_empty() {
+            self.advance(at, expired, vec![], out);
         }
         Ok(None)
+    }
+
+    fn lose(&mut self, at: At, origin: NodeId, out: &mut Vec<Output>) -> Reply {
+        let lost = self.lose_publishers(at, origin);
+        if !lost.is_empty() {
+            self.advance(at, lost, vec![], out);
+        }
+        Ok(None)
+    }
+
+    /// Tells which channels changed.
+    fn change_all(&mut self, work: impl Fn(&mut Channel, &Times) -> bool) -> Vec<ChannelName> {
+        let times = &self.times;
+        let changed = self.channels.iter_mut().filter_map(|(name, channel)| work(channel, times).then(|| name.clone()));
+        changed.collect()
     }
 
     fn put_channel(&mut self, at: At, name: ChannelName, key: KeyHash, policy: Policy, out: &mut Vec<Output>) -> Reply {
@@ -391,11 +465,13 @@ impl Registry {
     /// Moves to the input's log index and tells what changed under it.
     fn advance(&mut self, at: At, channels: Vec<ChannelName>, nodes: Vec<NodeId>, out: &mut Vec<Output>) {
         (self.revision, self.now_ms) = (at.index, at.now_ms);
+        let removed = &self.later.removed;
         let view_of = |name: &ChannelName| self.channels.get(name).filter(|c| c.listed).map(Channel::view);
         out.push(Output::Changed(Delta {
             revision: self.revision,
             channels: channels.into_iter().map(|name| (name.clone(), view_of(&name))).collect(),
             nodes: nodes.into_iter().map(|id| (id, self.nodes.get(&id).map(|node| node.view.clone()))).collect(),
+            removed: (removed.revision == at.index).then(|| Arc::new(removed.clone())),
         }));
     }
 }

@@ -11,10 +11,11 @@ use std::{
 };
 
 use freshet_proto::{
+    level::Level,
     message::{MAX_FRAME, Request, WatchEvent},
     quic::{Pool, QuicError, Reader, Responder, within},
     random::Random,
-    view::{Delta, NodeView, Position, Role, View},
+    view::{Delta, NodeView, Position, Removed, Role, View},
 };
 use tokio::{
     sync::watch,
@@ -37,7 +38,8 @@ pub const PAUSE: Duration = Duration::from_millis(500);
 pub const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Answers [`Request::Watch`] until the watcher leaves or the registry goes. While `is_current` says no, because the node
-/// that answers has lost touch, there are no bookmarks, so that watchers turn elsewhere.
+/// that answers has lost touch, there are no bookmarks, so that watchers turn elsewhere. Who speaks version 1 is not told who
+/// was removed.
 ///
 /// # Errors
 /// See [`QuicError`].
@@ -47,7 +49,8 @@ pub async fn serve(
     mut reply: Responder,
     is_current: impl Fn() -> bool,
 ) -> Result<(), QuicError> {
-    let mut at = after;
+    let (mut at, mut told) = (after, None);
+    let wants_removed = reply.peer().level >= Level::CUTS_OFF;
     let mut bookmark = interval(BOOKMARK);
     bookmark.set_missed_tick_behavior(MissedTickBehavior::Delay);
     bookmark.reset();
@@ -56,6 +59,9 @@ pub async fn serve(
     loop {
         let moved = feed.moved();
         at = Some(catch_up(feed, at, &mut reply).await?);
+        if wants_removed {
+            told = Some(tell_removed(feed, told, &mut reply).await?);
+        }
         if feed.is_closed() {
             return reply.finish().await;
         }
@@ -86,6 +92,15 @@ async fn catch_up(feed: &Feed, at: Option<Position>, reply: &mut Responder) -> R
         }
         (Since::Deltas(_), None) => Err(QuicError::ShuttingDown),
     }
+}
+
+/// The whole list, first and whenever it changes: what a watcher has may come from a node that did not tell it.
+async fn tell_removed(feed: &Feed, told: Option<u64>, reply: &mut Responder) -> Result<u64, QuicError> {
+    let removed = feed.view().borrow().removed.clone();
+    if told != Some(removed.revision) {
+        reply.write_frame(&WatchEvent::Removed(Removed::clone(&removed))).await?;
+    }
+    Ok(removed.revision)
 }
 
 /// Follows the registry's view until every receiver is dropped: at one of `seeds` or of the control nodes that the view
@@ -182,15 +197,32 @@ impl Follower {
         match event {
             WatchEvent::Snapshot(view) => self.replace(view),
             WatchEvent::Delta(delta) => self.apply(delta),
+            WatchEvent::Removed(removed) => self.remove(removed),
             _ => {}
         }
     }
 
-    fn replace(&self, view: View) {
+    /// Who was removed stays so until the list comes; that of another registry is then the right one, however young.
+    fn replace(&self, mut view: View) {
         self.view.send_if_modified(|current| {
-            let newer = view.cluster != current.cluster || view.revision > current.revision;
+            let another = view.cluster != current.cluster;
+            let newer = another || view.revision > current.revision;
             if newer {
+                view.removed = current.removed.clone();
+                if another {
+                    Arc::make_mut(&mut view.removed).revision = 0;
+                }
                 *current = Arc::new(view);
+            }
+            newer
+        });
+    }
+
+    fn remove(&self, removed: Removed) {
+        self.view.send_if_modified(|current| {
+            let newer = removed.revision >= current.removed.revision && removed != *current.removed;
+            if newer {
+                Arc::make_mut(current).removed = Arc::new(removed);
             }
             newer
         });
@@ -223,18 +255,24 @@ async fn next(events: &mut Reader) -> Result<WatchEvent, QuicError> {
     events.read_frame(MAX_FRAME).await
 }
 
-/// The kept view's file: crc32, then postcard.
+/// The kept view's file: crc32, then postcard: the view, and who was removed, which version 1 neither writes nor misses.
 const KEPT: &str = "view";
 
 fn read_kept(path: &Path) -> Option<View> {
     let bytes = std::fs::read(path).ok()?;
     let (check, payload) = bytes.split_at_checked(4)?;
     let sound = crc32fast::hash(payload).to_be_bytes() == check;
-    let view = sound.then(|| postcard::from_bytes(payload).ok()).flatten();
+    let view = sound.then(|| parse_kept(payload)).flatten();
     if view.is_none() {
         warn!(path = %path.display(), "the kept view can't be read; starting without one");
     }
     view
+}
+
+fn parse_kept(payload: &[u8]) -> Option<View> {
+    let (view, rest) = postcard::take_from_bytes::<View>(payload).ok()?;
+    let removed = if rest.is_empty() { Removed::default() } else { postcard::from_bytes(rest).ok()? };
+    Some(View { removed: Arc::new(removed), ..view })
 }
 
 async fn keep(path: PathBuf, mut views: watch::Receiver<Arc<View>>) {
@@ -250,7 +288,8 @@ async fn keep(path: PathBuf, mut views: watch::Receiver<Arc<View>>) {
 }
 
 fn write_kept(path: &Path, view: &View) -> std::io::Result<()> {
-    let payload = postcard::to_stdvec(view).map_err(std::io::Error::other)?;
+    let payload = postcard::to_stdvec(view).and_then(|bytes| postcard::to_extend(&*view.removed, bytes));
+    let payload = payload.map_err(std::io::Error::other)?;
     let mut bytes = crc32fast::hash(&payload).to_be_bytes().to_vec();
     bytes.extend(payload);
     if let Some(dir) = path.parent() {
@@ -259,4 +298,34 @@ fn write_kept(path: &Path, view: &View) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     std::fs::write(&fresh, bytes)?;
     std::fs::rename(fresh, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use freshet_proto::{id::NodeId, view::Bar};
+
+    use super::*;
+
+    /// A view with an edge and a channel, as version 1 keeps it.
+    const VERSION_1: &str = "a016aa8709020103616461000000010501007f000001ce2206656467652d3101";
+
+    #[test]
+    fn a_view_that_version_1_kept_is_read_and_one_of_ours_is_read_by_version_1() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(KEPT);
+        let hex = |at: usize| u8::from_str_radix(&VERSION_1[at..at + 2], 16).unwrap();
+        let old: Vec<u8> = (0..VERSION_1.len()).step_by(2).map(hex).collect();
+        std::fs::write(&path, &old).unwrap();
+        let mut view = read_kept(&path).unwrap();
+        assert_eq!((view.nodes[&NodeId(5)].server_name.as_str(), view.channels.len()), ("edge-1", 1));
+        assert_eq!(*view.removed, Removed::default());
+
+        Arc::make_mut(&mut view.removed).add("edge-2".into(), Bar { since_ms: 1, until_ms: 2 });
+        write_kept(&path, &view).unwrap();
+        assert_eq!(read_kept(&path), Some(view), "who was removed stays so over a restart");
+        // Version 1 checks the sum of the whole file, reads the view and leaves the rest.
+        let new = std::fs::read(&path).unwrap();
+        assert_eq!(crc32fast::hash(&new[4..]).to_be_bytes(), new[..4]);
+        assert!(new[4..].starts_with(&old[4..]));
+    }
 }

@@ -15,11 +15,12 @@ use freshet_control_plane::{
     remote::Remote,
 };
 use freshet_proto::{
-    admin::{AdminCommand, AdminReply, Cluster},
+    admin::{AdminCommand, AdminReply, Cluster, Levels},
     clock::WallClock,
     id::{ChannelName, NodeId},
+    level::Level,
     message::{Denied, MAX_FRAME, Request},
-    quic::{Doors, Endpoint, Pool, Tuning},
+    quic::{Doors, Endpoint, Pool, QuicError, Tuning},
     random::Random,
     view::{ChannelState, NodeView, Role},
 };
@@ -53,15 +54,18 @@ pub async fn node(command: NodeCommand) -> anyhow::Result<()> {
         }
         NodeCommand::Join { token, name, at } => join(&token, &name, &at.load()?.config).await?,
         NodeCommand::Ls { output, at } => {
-            print_cluster(&Desk::open(&at)?.cluster().await?, output)?;
+            let (cluster, levels) = Desk::open(&at)?.cluster().await?;
+            print_cluster(&cluster, levels.as_ref(), output)?;
         }
         NodeCommand::Drain { name, undo, at } => {
             Desk::open(&at)?.ask(AdminCommand::Drain { name: name.clone(), draining: !undo }).await?;
             println!("{name} {}", if undo { "works again" } else { "takes nothing new" });
         }
         NodeCommand::Remove { name, at } => {
-            Desk::open(&at)?.ask(AdminCommand::RemoveNode { name: name.clone() }).await?;
-            println!("{name} is removed");
+            match Desk::open(&at)?.ask(AdminCommand::RemoveNode { name: name.clone() }).await? {
+                AdminReply::CutOff { unaware } => print_cut_off(&name, &unaware),
+                _ => println!("{name} is removed; {STILL_CERTIFIED}"),
+            }
         }
     }
     Ok(())
@@ -109,6 +113,17 @@ pub async fn control(command: ControlCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a node that was removed the old way can still do.
+const STILL_CERTIFIED: &str = "but its certificate stays valid until it expires, within 30 days, and other nodes talk to it. \
+     Nodes that are removed once all control nodes are upgraded are cut off at once";
+
+fn print_cut_off(name: &str, unaware: &[String]) {
+    println!("{name} is removed and cut off: other nodes talk to it no more");
+    if !unaware.is_empty() {
+        eprintln!("Except these, which speak version 1 of the node protocol; upgrade them: {}", unaware.join(", "));
+    }
+}
+
 const UNEXPECTED: &str = "the control node answered something else: run the same version here and there";
 
 /// Asks the control nodes in the name of the node whose host this is.
@@ -136,7 +151,8 @@ impl Desk {
         let random = Random::system();
         let doors = Doors { clock: WallClock::system(), random: random.clone() };
         let first = seeds.first().context("this node knows no control node")?;
-        let endpoint = Endpoint::bind(any_port(first.quic), &papers.identity(data)?, doors, Tuning::default())?;
+        let identity = papers.identity(data)?.at_most(config.protocol.at_most);
+        let endpoint = Endpoint::bind(any_port(first.quic), &identity, doors, Tuning::default())?;
         let pool = Pool::new(&endpoint);
         Ok(Self { remote: Remote::new(pool.clone(), seeds.clone(), None, random), pool, seeds, _endpoint: endpoint })
     }
@@ -146,19 +162,25 @@ impl Desk {
         self.remote.ask(&Request::Admin(command), limit).await.map_err(explain)
     }
 
-    /// As the leader sees it, who alone knows of leases; where it can't be asked, as whoever answered does.
-    async fn cluster(&self) -> anyhow::Result<Cluster> {
+    /// As the leader sees it, who alone knows of leases and versions; where it can't be asked, as whoever answered does.
+    async fn cluster(&self) -> anyhow::Result<(Cluster, Option<Levels>)> {
         let AdminReply::Cluster(seen) = self.ask(AdminCommand::Cluster).await? else { bail!(UNEXPECTED) };
-        let leader = seen.leader.filter(|leader| *leader != seen.answered_by);
-        let Some(node) = leader.and_then(|leader| seen.nodes.iter().find(|node| node.id == leader)) else {
-            return Ok(seen);
+        let asked = seen.leader.unwrap_or(seen.answered_by);
+        let Some(node) = seen.nodes.iter().find(|node| node.id == asked) else { return Ok((seen, None)) };
+        let levels = match self.brief(&node.view, AdminCommand::Levels).await {
+            Ok(Ok(AdminReply::Levels(levels))) => Some(levels),
+            // It knows version 1 alone: no other can have been agreed on.
+            Err(QuicError::Older { spoken: agreed, .. }) => Some(Levels { agreed, nodes: Vec::new() }),
+            _ => None,
         };
-        let (addr, name) = (node.view.quic, node.view.server_name.clone());
-        let asked = self.pool.call(addr, &name, &Request::Admin(AdminCommand::Cluster), BRIEF).await;
-        match asked {
-            Ok(Ok::<_, Denied>(AdminReply::Cluster(cluster))) => Ok(cluster),
-            _ => Ok(seen),
+        match self.brief(&node.view, AdminCommand::Cluster).await {
+            Ok(Ok(AdminReply::Cluster(cluster))) => Ok((cluster, levels)),
+            _ => Ok((seen, levels)),
         }
+    }
+
+    async fn brief(&self, node: &NodeView, command: AdminCommand) -> Result<Result<AdminReply, Denied>, QuicError> {
+        self.pool.call(node.quic, &node.server_name, &Request::Admin(command), BRIEF).await
     }
 
     /// A backup is longer than a frame may be, so it follows one.
@@ -272,12 +294,23 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn print_cluster(cluster: &Cluster, output: Output) -> anyhow::Result<()> {
+fn print_cluster(cluster: &Cluster, levels: Option<&Levels>, output: Output) -> anyhow::Result<()> {
+    let agreed = levels.map(|levels| levels.agreed);
+    let speaks =
+        |id| levels.and_then(|levels| levels.nodes.iter().find(|(node, _)| *node == id)).map(|(_, level)| level);
     if output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(cluster)?);
+        let mut json = serde_json::to_value(cluster)?;
+        json["protocol"] = serde_json::to_value(agreed)?;
+        for (node, status) in json["nodes"].as_array_mut().into_iter().flatten().zip(&cluster.nodes) {
+            node["speaks"] = serde_json::to_value(speaks(status.id))?;
+        }
+        println!("{}", serde_json::to_string_pretty(&json)?);
         return Ok(());
     }
-    println!("{:>6}  {:20} {:8} {:9} {:6} {:>8}  ADDRESS", "ID", "NAME", "ROLE", "STATE", "VOTE", "LEASE");
+    println!(
+        "{:>6}  {:20} {:8} {:9} {:6} {:>8} {:>6}  ADDRESS",
+        "ID", "NAME", "ROLE", "STATE", "VOTE", "LEASE", "SPEAKS"
+    );
     for node in &cluster.nodes {
         let vote = match (cluster.leader == Some(node.id), node.voter) {
             (true, _) => "leads",
@@ -287,10 +320,14 @@ fn print_cluster(cluster: &Cluster, output: Output) -> anyhow::Result<()> {
         let lease = node.lease_ms.map_or(String::new(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
         let NodeView { role, quic, server_name, state } = &node.view;
         let (role, state) = (role.to_string(), state.to_string());
-        println!("{:>6}  {server_name:20} {role:8} {state:9} {vote:6} {lease:>8}  {quic}", node.id.0);
+        let speaks = speaks(node.id).map_or(String::new(), Level::to_string);
+        println!("{:>6}  {server_name:20} {role:8} {state:9} {vote:6} {lease:>8} {speaks:>6}  {quic}", node.id.0);
     }
     let leader = cluster.leader.map_or("nobody leads".to_owned(), |leader| format!("node {leader} leads"));
     println!("{leader} term {}; revision {}, as node {} sees it", cluster.term, cluster.revision, cluster.answered_by);
+    if let Some(agreed) = agreed {
+        println!("the control nodes have agreed on version {agreed} of the node protocol");
+    }
     Ok(())
 }
 

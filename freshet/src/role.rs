@@ -32,7 +32,7 @@ pub async fn control(config: Config, bootstrap: bool) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     let mut signals = Signals::new().context("heeding signals")?;
     let metrics = metrics::install()?;
-    let world = World::system();
+    let world = World::system().at_most(config.protocol.at_most);
     let plan = ControlPlan {
         data: config.node.data.clone(),
         quic: port("node (QUIC)", config.listen.quic, "listen.quic"),
@@ -69,7 +69,7 @@ pub async fn origin(config: Config) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     let signals = Signals::new().context("heeding signals")?;
     let metrics = metrics::install()?;
-    let world = World::system();
+    let world = World::system().at_most(config.protocol.at_most);
     let certificate = certificate(&config)?;
     let plan = joined_origin_plan(&config, certificate.clone())?;
     let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
@@ -93,7 +93,7 @@ pub async fn edge(config: Config) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     let signals = Signals::new().context("heeding signals")?;
     let metrics = metrics::install()?;
-    let world = World::system();
+    let world = World::system().at_most(config.protocol.at_most);
     let certificate = certificate(&config)?;
     let plan = edge_plan(&config, certificate.clone()).await?;
     let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;

@@ -6,9 +6,29 @@ use std::{fs, path::Path, time::Duration};
 
 use support::{Encoder, Freshet, arg, get, newest_segment, run, text_with, until};
 
+/// What a node is run by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// This program.
+    This,
+    /// The one before: the program that `FRESHET_PREVIOUS` names, or this one held at the previous version.
+    Previous,
+}
+
+impl Version {
+    fn start(self, args: &[&str]) -> Freshet {
+        match (self, std::env::var_os("FRESHET_PREVIOUS")) {
+            (Self::This, _) => Freshet::start(args),
+            (Self::Previous, Some(program)) => Freshet::start_program(Path::new(&program), args),
+            (Self::Previous, None) => Freshet::start(&[args, &["--set", "protocol.at_most=1"]].concat()),
+        }
+    }
+}
+
 /// A node: its process, its directory and where it listens.
 struct Node {
     process: Freshet,
+    version: Version,
     role: &'static str,
     config: String,
     at: serde_json::Value,
@@ -16,7 +36,7 @@ struct Node {
 
 impl Node {
     /// Starts a node whose papers are in `dir/name`, or that founds the platform.
-    async fn start(dir: &Path, role: &'static str, name: &str, flags: &[&str]) -> Self {
+    async fn start(dir: &Path, version: Version, role: &'static str, name: &str, flags: &[&str]) -> Self {
         let data = dir.join(name);
         let config = dir.join(format!("{name}.toml"));
         if !config.exists() {
@@ -28,13 +48,13 @@ impl Node {
             );
             fs::write(&config, text).unwrap();
         }
-        Self::run(role, arg(&config), flags).await
+        Self::run(version, role, arg(&config), flags).await
     }
 
-    async fn run(role: &'static str, config: String, flags: &[&str]) -> Self {
-        let mut process = Freshet::start(&[&[role, "--config", &config], flags].concat());
+    async fn run(version: Version, role: &'static str, config: String, flags: &[&str]) -> Self {
+        let mut process = version.start(&[&[role, "--config", &config], flags].concat());
         let at = process.listens().await;
-        Self { process, role, config, at }
+        Self { process, version, role, config, at }
     }
 
     /// From now on it listens where it listens now, also after a restart.
@@ -59,7 +79,23 @@ impl Node {
 
     /// Starts it again as it was.
     async fn revive(&mut self) {
-        *self = Self::run(self.role, self.config.clone(), &[]).await;
+        *self = Self::run(self.version, self.role, self.config.clone(), &[]).await;
+    }
+
+    /// Ends it as an operator does, starts it again, and waits until it is ready and each edge has gone on.
+    async fn restart(&mut self, live: &[String]) {
+        self.process.signal("TERM").await;
+        self.process.ended().await;
+        self.revive().await;
+        let ready = format!("http://{}/readyz", self.field("admin"));
+        until("ready again", async || get(&ready).await.ok().filter(|answer| answer.status == 200)).await;
+        grows(live, 1).await;
+    }
+
+    /// The same, as this program.
+    async fn upgrade(&mut self, live: &[String]) {
+        self.version = Version::This;
+        self.restart(live).await;
     }
 
     /// Asks as an operator on this node's host; returns what was printed.
@@ -74,15 +110,21 @@ impl Node {
 /// A platform.
 struct Platform {
     dir: tempfile::TempDir,
+    version: Version,
     control: Vec<Node>,
 }
 
 impl Platform {
     async fn found(voters: usize) -> Self {
+        Self::found_as(Version::This, voters).await
+    }
+
+    /// All its nodes begin as this version.
+    async fn found_as(version: Version, voters: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let first = Node::start(dir.path(), "control", "control-1", &["--bootstrap"]).await;
+        let first = Node::start(dir.path(), version, "control", "control-1", &["--bootstrap"]).await;
         first.pin(&["quic"]);
-        let mut platform = Self { dir, control: vec![first] };
+        let mut platform = Self { dir, version, control: vec![first] };
         for n in 2..=voters {
             let node = platform.join("control", &format!("control-{n}")).await;
             node.pin(&["quic"]);
@@ -92,12 +134,28 @@ impl Platform {
     }
 
     async fn join(&self, role: &'static str, name: &str) -> Node {
+        self.enrol(role, name).await;
+        Node::start(self.dir.path(), self.version, role, name, &[]).await
+    }
+
+    /// Joins and does not start.
+    async fn enrol(&self, role: &'static str, name: &str) {
         let token = self.operate(&["node", "token", "--role", role]).await;
         let data = arg(&self.dir.path().join(name));
         let (code, _, error) =
             run(&["node", "join", "--name", name, "--data", &data], &[("FRESHET_JOIN_TOKEN", &token)]).await;
         assert_eq!(code, 0, "{error}");
-        Node::start(self.dir.path(), role, name, &[]).await
+    }
+
+    /// Two origins and two edges that listen where they listen.
+    async fn join_others(&self) -> Vec<Node> {
+        let mut others = Vec::new();
+        for (role, name) in [("origin", "origin-1"), ("origin", "origin-2"), ("edge", "edge-1"), ("edge", "edge-2")] {
+            let node = self.join(role, name).await;
+            node.pin(&["quic", "rtmp", "http"]);
+            others.push(node);
+        }
+        others
     }
 
     /// Asks any control node that still answers.
@@ -105,10 +163,19 @@ impl Platform {
         self.control[0].operate(words).await
     }
 
+    async fn cluster(&self) -> Option<serde_json::Value> {
+        let text = self.control.last()?.operate(&["node", "ls", "--output", "json"]).await;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// The version of the node protocol that the control nodes have agreed on, as the leader tells.
+    async fn agreed(&self) -> u64 {
+        until("a version", async || self.cluster().await?["protocol"].as_u64()).await
+    }
+
     async fn leader(&self) -> usize {
         let index = until("a leader", async || {
-            let text = self.control.last()?.operate(&["node", "ls", "--output", "json"]).await;
-            let cluster: serde_json::Value = serde_json::from_str(&text).ok()?;
+            let cluster = self.cluster().await?;
             let leader = cluster["leader"].as_u64()?;
             let nodes = cluster["nodes"].as_array()?;
             let name = nodes.iter().find(|node| node["id"] == leader)?["view"]["server_name"].as_str()?.to_owned();
@@ -219,36 +286,93 @@ async fn watch(edges: Vec<String>, mut stop: tokio::sync::oneshot::Receiver<()>)
 /// The grace for an encoder that comes back, and the segment that is then made.
 const GRACE: Duration = Duration::from_secs(35);
 
+/// A publisher and a viewer of the channel `ada`, at all origins and edges of these.
+struct Watched {
+    live: Vec<String>,
+    publisher: tokio::task::JoinHandle<()>,
+    viewer: tokio::task::JoinHandle<Seen>,
+    stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Watched {
+    async fn begin(key: &str, origins: &[Node], edges: &[Node]) -> Self {
+        let rtmp = origins.iter().map(|origin| format!("rtmp://{}/live/{key}", origin.field("rtmp"))).collect();
+        let live: Vec<String> = edges.iter().map(|edge| format!("http://{}/live/ada", edge.field("http"))).collect();
+        let publisher = publish_on(rtmp);
+        text_with(&format!("{}/v0.m3u8", live[0]), "#EXTINF").await;
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let viewer = tokio::spawn(watch(live.clone(), stopped));
+        Self { live, publisher, viewer, stop }
+    }
+
+    /// The viewer saw no 5xx and no number go back, and never waited for longer than an encoder may be away.
+    async fn leave(self) -> tokio::task::JoinHandle<()> {
+        self.stop.send(()).unwrap();
+        let seen = self.viewer.await.expect("the viewer saw nothing that fails");
+        assert!(seen.segments > 7 && seen.longest < GRACE, "{} segments, {:?} at most", seen.segments, seen.longest);
+        assert!(seen.epochs.len() > 1, "the encoder had to move: {:?}", seen.epochs);
+        self.publisher
+    }
+}
+
 #[tokio::test]
 async fn a_rolling_restart_of_every_node_is_survived_by_a_viewer_and_a_publisher() {
     let mut platform = Platform::found(3).await;
     let key = platform.operate(&["channel", "put", "ada"]).await;
-    let mut others = Vec::new();
-    for (role, name) in [("origin", "origin-1"), ("origin", "origin-2"), ("edge", "edge-1"), ("edge", "edge-2")] {
-        let node = platform.join(role, name).await;
-        node.pin(&["quic", "rtmp", "http"]);
-        others.push(node);
-    }
-    let rtmp = others[..2].iter().map(|origin| format!("rtmp://{}/live/{key}", origin.field("rtmp"))).collect();
-    let live: Vec<String> = others[2..].iter().map(|edge| format!("http://{}/live/ada", edge.field("http"))).collect();
-    let publisher = publish_on(rtmp);
-    text_with(&format!("{}/v0.m3u8", live[0]), "#EXTINF").await;
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let viewer = tokio::spawn(watch(live.clone(), stopped));
-
+    let mut others = platform.join_others().await;
+    let watched = Watched::begin(&key, &others[..2], &others[2..]).await;
     for node in platform.control.iter_mut().chain(&mut others) {
-        node.process.signal("TERM").await;
-        node.process.ended().await;
-        node.revive().await;
-        let ready = format!("http://{}/readyz", node.field("admin"));
-        until("ready again", async || get(&ready).await.ok().filter(|answer| answer.status == 200)).await;
-        grows(&live, 1).await;
+        node.restart(&watched.live).await;
     }
-    stop.send(()).unwrap();
-    let seen = viewer.await.expect("the viewer saw nothing that fails");
+    watched.leave().await.abort();
+}
+
+/// With `FRESHET_PREVIOUS=/path/to/an/older/freshet` the platform really begins as that version.
+#[tokio::test]
+async fn a_platform_is_upgraded_under_a_viewer_and_a_publisher_and_the_last_control_node_decides_what_may_be_agreed_on()
+{
+    let mut platform = Platform::found_as(Version::Previous, 3).await;
+    let key = platform.operate(&["channel", "put", "ada"]).await;
+    platform.enrol("edge", "edge-0").await;
+    let told = platform.operate(&["node", "remove", "edge-0"]).await;
+    assert!(told.contains("its certificate stays valid until it expires"), "{told}");
+    let mut others = platform.join_others().await;
+    let watched = Watched::begin(&key, &others[..2], &others[2..]).await;
+
+    // One node of each role stays behind.
+    for node in [0, 1] {
+        platform.control[node].upgrade(&watched.live).await;
+    }
+    for node in [0, 2] {
+        others[node].upgrade(&watched.live).await;
+    }
+    for node in others.iter_mut().filter(|node| node.version == Version::Previous) {
+        node.restart(&watched.live).await;
+    }
+    platform.control[2].restart(&watched.live).await;
+    assert_eq!(platform.agreed().await, 1, "one control node can't read more");
+    platform.control[2].upgrade(&watched.live).await;
+    until("version 2", async || (platform.agreed().await == 2).then_some(())).await;
+    others[1].upgrade(&watched.live).await;
+    let live = watched.live.clone();
+    let publisher = watched.leave().await;
+
+    // An edge that stayed behind is cut off like any other.
+    grows(&live, 1).await;
+    let told = platform.operate(&["node", "remove", "edge-2"]).await;
+    assert!(told.contains("edge-2 is removed and cut off"), "{told}");
+    let cut = |origin: &Node| {
+        let log = origin.process.log();
+        log.lines().any(|line| line.contains("edge-2") && line.contains("removed from the platform"))
+    };
+    until("the origin to cut it off", async || others[..2].iter().any(cut).then_some(())).await;
+    others[3].process.logged(&["removed from the platform"]).await;
+    others[3].process.signal("TERM").await;
+    others[3].process.ended().await;
+    others[3].revive().await;
+    others[3].process.logged(&["removed from the platform"]).await;
+    grows(&live[..1], 1).await;
     publisher.abort();
-    assert!(seen.segments > 7 && seen.longest < GRACE, "{} segments, {:?} at most", seen.segments, seen.longest);
-    assert!(seen.epochs.len() > 1, "the encoder had to move: {:?}", seen.epochs);
 }
 
 #[tokio::test]
@@ -293,7 +417,7 @@ async fn a_platform_is_restored_from_a_backup_by_one_new_control_node() {
     assert_eq!(code, 0, "{out}{error}");
     let (code, _, error) = run(&restore, &[]).await;
     assert!(code != 0 && error.contains("empty directory"), "{error}");
-    let restored = Node::run("control", arg(&config), &[]).await;
+    let restored = Node::run(Version::This, "control", arg(&config), &[]).await;
     let nodes = restored.operate(&["node", "ls"]).await;
     assert_eq!(nodes.matches("control-1").count(), 1, "{nodes}");
     text_with(&format!("http://{}/readyz", origin.field("admin")), "heard by the control plane").await;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ChannelName, NodeId},
+    level::Level,
     registry::Policy,
     view::{ChannelState, NodeView, Role},
 };
@@ -31,7 +32,8 @@ pub enum AdminCommand {
         /// Whether to drain it.
         draining: bool,
     },
-    /// Forget a node; a control node leaves the consensus.
+    /// Forget a node; a control node leaves the consensus. Answered by [`AdminReply::CutOff`] where the control nodes and the
+    /// asker know version 2.
     RemoveNode {
         /// Its name.
         name: String,
@@ -52,6 +54,8 @@ pub enum AdminCommand {
     Channels,
     /// Everything that is agreed, to be restored elsewhere. Answered by [`AdminReply::Backup`] and that many bytes.
     Backup,
+    /// Since version 2. Which version who speaks. Answered by [`AdminReply::Levels`]; the leader alone knows of nodes.
+    Levels,
 }
 
 /// What the control plane answers.
@@ -73,6 +77,22 @@ pub enum AdminReply {
         /// Their number.
         length: u32,
     },
+    /// Since version 2. The node is removed, and nodes that speak version 2 talk to it no more.
+    CutOff {
+        /// Those that speak an older version, and still do.
+        unaware: Vec<String>,
+    },
+    /// Since version 2.
+    Levels(Levels),
+}
+
+/// Which version of the node protocol who speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Levels {
+    /// That of the registry: all control nodes knew it when it was agreed on.
+    pub agreed: Level,
+    /// The newest that the leader and a node share, of those that the leader has heard.
+    pub nodes: Vec<(NodeId, Level)>,
 }
 
 /// The cluster as a control node sees it.

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod clock;
 pub mod id;
+pub mod level;
 pub mod message;
 pub mod object;
 pub mod quic;

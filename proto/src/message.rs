@@ -1,4 +1,4 @@
-//! The node protocol's messages, ALPN [`ALPN`]: one bidirectional QUIC stream per request.
+//! The node protocol's messages, in all its versions ([`crate::level`]): one bidirectional QUIC stream per request.
 //!
 //! ```text
 //! asker     ──▶ frame(Request) · its body, if it has one  then the asker finishes its half
@@ -12,19 +12,19 @@
 //! certificate: it is how a node gets one.
 //! A frame is a big-endian `u32` length and that many bytes of postcard, at most [`MAX_FRAME`]. Payloads are raw bytes
 //! whose lengths the frame before them tells. A stream that is reset or ends short is an error, never a clean end.
+//!
+//! A newer version adds variants at the end of enums and sends them only to those who speak it; nothing else ever changes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     admin::AdminCommand,
     id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
+    level::Level,
     object::ResourceName,
     registry::Command,
-    view::{Delta, NodeView, Position, View},
+    view::{Delta, NodeView, Position, Removed, View},
 };
-
-/// The protocol's name and version in the TLS handshake.
-pub const ALPN: &[u8] = b"freshet/1";
 
 /// The longest frame, in bytes. A view of 10,000 channels is about 4 MB.
 pub const MAX_FRAME: usize = 16 << 20;
@@ -181,6 +181,14 @@ impl Request {
     /// Whether it may come from someone who shows no certificate.
     pub fn is_for_strangers(&self) -> bool {
         matches!(self, Self::Join(_))
+    }
+
+    /// Since which version it can be asked.
+    pub fn since(&self) -> Level {
+        match self {
+            Self::Admin(AdminCommand::Levels) => Level::CUTS_OFF,
+            _ => Level::FIRST,
+        }
     }
 
     /// Its verb, for metrics and logs.
@@ -351,4 +359,6 @@ pub enum WatchEvent {
     Delta(Delta),
     /// Nothing changed up to this revision. Sent every 5 s.
     Bookmark(u64),
+    /// Since version 2. Who was removed, all of them: after the first events, and whenever it changes.
+    Removed(Removed),
 }

@@ -1,6 +1,6 @@
 //! The view: a node's local copy of what the registry has agreed, and the deltas that move it on.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,47 @@ pub struct View {
     pub channels: BTreeMap<ChannelName, ChannelView>,
     /// Every node there is.
     pub nodes: BTreeMap<NodeId, NodeView>,
+    /// Who was removed. Since version 2, so it travels and is kept beside the view, not in it.
+    #[serde(skip)]
+    pub removed: Arc<Removed>,
+}
+
+/// Nodes that were removed from the platform while certificates of theirs may still be valid: nobody talks to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The log index of the last change; 0 where there was none.
+    pub revision: u64,
+    /// By name. At most [`Removed::MAX`].
+    pub nodes: BTreeMap<String, Bar>,
+}
+
+/// Which certificates of one name are no good any more. Later ones are: the name may be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bar {
+    /// Those that are valid since this time or an earlier one, in ms since 1970.
+    pub since_ms: u64,
+    /// They have all run out by then, in ms since 1970.
+    pub until_ms: u64,
+}
+
+impl Removed {
+    /// How many are remembered. Beyond it, the one whose certificate runs out first is forgotten.
+    pub const MAX: usize = 4096;
+
+    /// Whether a certificate of `name` that is valid since `since_ms` is no good any more.
+    pub fn bars(&self, name: &str, since_ms: u64) -> bool {
+        self.nodes.get(name).is_some_and(|bar| since_ms <= bar.since_ms)
+    }
+
+    /// Remembers one more.
+    pub fn add(&mut self, name: String, bar: Bar) {
+        let known = self.nodes.entry(name).or_insert(bar);
+        *known = Bar { since_ms: known.since_ms.max(bar.since_ms), until_ms: known.until_ms.max(bar.until_ms) };
+        if self.nodes.len() > Self::MAX {
+            let first = self.nodes.iter().min_by_key(|(_, bar)| bar.until_ms).map(|(name, _)| name.clone());
+            first.map(|name| self.nodes.remove(&name));
+        }
+    }
 }
 
 /// What others may know of a channel.
@@ -177,6 +218,9 @@ pub struct Delta {
     pub channels: Vec<(ChannelName, Option<ChannelView>)>,
     /// Nodes that changed; `None` where one was removed.
     pub nodes: Vec<(NodeId, Option<NodeView>)>,
+    /// Who was removed, all of them, if that changed. Never sent: [`crate::message::WatchEvent::Removed`] is.
+    #[serde(skip)]
+    pub removed: Option<Arc<Removed>>,
 }
 
 impl View {
@@ -207,6 +251,9 @@ impl View {
         self.revision = delta.revision;
         put_all(&mut self.channels, delta.channels);
         put_all(&mut self.nodes, delta.nodes);
+        if let Some(removed) = delta.removed {
+            self.removed = removed;
+        }
         true
     }
 }
@@ -217,5 +264,28 @@ fn put_all<K: Ord, V>(map: &mut BTreeMap<K, V>, changes: Vec<(K, Option<V>)>) {
             Some(value) => map.insert(key, value),
             None => map.remove(&key),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_of_a_removed_node_are_barred_and_those_of_its_namesake_that_came_later_are_not() {
+        let mut removed = Removed::default();
+        removed.add("edge-1".into(), Bar { since_ms: 7_000, until_ms: 9_000 });
+        assert!(removed.bars("edge-1", 6_999) && removed.bars("edge-1", 7_000));
+        assert!(!removed.bars("edge-1", 7_001) && !removed.bars("edge-2", 0));
+    }
+
+    #[test]
+    fn beyond_the_limit_the_one_whose_certificate_runs_out_first_is_forgotten() {
+        let mut removed = Removed::default();
+        for n in 0..=Removed::MAX as u64 {
+            removed.add(format!("edge-{n}"), Bar { since_ms: n, until_ms: if n == 7 { 1 } else { 1_000 + n } });
+        }
+        assert_eq!(removed.nodes.len(), Removed::MAX);
+        assert!(!removed.bars("edge-7", 0) && removed.bars("edge-0", 0));
     }
 }

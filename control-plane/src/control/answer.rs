@@ -2,9 +2,10 @@
 //! says what that node is.
 
 use freshet_proto::{
+    clock::WallClock,
     id::NodeId,
     message::{Certified, Denied, Join, Joined, Lease, Request},
-    quic::{Handler, QuicError, Responder, StreamCode},
+    quic::{Handler, Peer, QuicError, Responder, StreamCode},
     registry::{Claimed, Command, NoSuch, Refused},
     view::{NodeState, NodeView, Position, Role},
 };
@@ -13,7 +14,7 @@ use tracing::info;
 
 use super::{Control, Inner, as_view, denied};
 use crate::{
-    ca::{Ca, JOINED_DAYS},
+    ca::{BACKDATED, Ca, JOINED_DAYS},
     key,
     leases::TTL,
     machine::{Input, Node},
@@ -29,20 +30,21 @@ impl Handler for Control {
     const STRANGERS: bool = true;
 
     async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
-        let (inner, peer) = (self.0.clone(), reply.peer().name.clone());
+        let (inner, asker) = (self.0.clone(), reply.peer().clone());
+        let peer = &asker.name;
         match request {
             Request::Watch { after } => inner.serve_watch(after, reply).await,
             Request::Consensus { .. } => inner.consensus(reply).await,
             Request::Command { nonce, command } => {
-                let answer = inner.command(&peer, nonce, command).await;
+                let answer = inner.command(peer, nonce, command).await;
                 reply.answer(&answer).await
             }
             Request::Renew { node, view, life } => {
-                let answer = inner.renew(&peer, node, view, life).await;
+                let answer = inner.renew(&asker, node, view, life).await;
                 reply.answer(&answer).await
             }
             Request::Enlist { node, view } => {
-                let answer = inner.enlist(&peer, node, view).await;
+                let answer = inner.enlist(&asker, node, view).await;
                 reply.answer(&answer).await
             }
             Request::Join(join) => {
@@ -50,7 +52,7 @@ impl Handler for Control {
                 reply.answer(&answer).await
             }
             Request::Certify { request } => {
-                let answer = inner.certify(&peer, &request);
+                let answer = inner.certify(peer, &request);
                 reply.answer(&answer).await
             }
             Request::Admin(command) => inner.operate(command, reply).await,
@@ -152,8 +154,9 @@ impl Inner {
     }
 
     /// Only what is new is logged; that a node is alive is in the leader's memory alone.
-    pub(super) async fn renew(&self, peer: &str, id: NodeId, view: NodeView, life: u64) -> Result<Lease, Denied> {
+    async fn renew(&self, asker: &Peer, id: NodeId, view: NodeView, life: u64) -> Result<Lease, Denied> {
         self.leading()?;
+        let peer = &asker.name;
         let known = self.asking(peer, id).await?;
         if (view.role, &view.server_name) != (known.view.role, &known.view.server_name) {
             return Err(Denied::Forbidden(format!("node {id} is the {} {peer}", known.view.role)));
@@ -164,17 +167,24 @@ impl Inner {
             self.propose(Input::Renewed { node: id, view, life }).await?.reply?;
         }
         self.leases().renew(Instant::now(), id);
+        self.heard().hear(id, asker.level);
+        self.rise().await;
         let draining = known.view.state == NodeState::Draining;
         Ok(Lease { ttl_ms: TTL.as_millis() as u64, draining })
     }
 
     /// Makes a control node that has joined a voter.
-    async fn enlist(&self, peer: &str, id: NodeId, view: NodeView) -> Result<(), Denied> {
+    async fn enlist(&self, asker: &Peer, id: NodeId, view: NodeView) -> Result<(), Denied> {
         self.leading()?;
+        let peer = &asker.name;
         let known = self.asking(peer, id).await?;
         if known.view.role != Role::Control {
             return Err(Denied::Forbidden(format!("{peer} joined as {}, not as control", known.view.role)));
         }
+        let _admitting = self.admitting.read().await;
+        self.group.confirm().await.map_err(denied)?;
+        self.is_new_enough(asker)?;
+        self.heard().hear(id, asker.level);
         let member = Member { addr: view.quic, server_name: peer.to_owned() };
         if known.view.quic != view.quic {
             let view = NodeView::new(Role::Control, view.quic, peer);
@@ -221,10 +231,23 @@ impl Inner {
 
     fn sign(&self, request: &[u8], name: &str) -> Result<Certified, Denied> {
         let Secrets { authority, authority_key, .. } = self.secrets()?;
+        let clock = self.issuing(name);
         let certificate = Ca::from_pem(&authority, &authority_key)
-            .and_then(|ca| ca.certify(request, name, &[], JOINED_DAYS, &self.clock))
+            .and_then(|ca| ca.certify(request, name, &[], JOINED_DAYS, &clock))
             .map_err(|error| Denied::Forbidden(error.to_string()))?;
         Ok(Certified { certificate, authority })
+    }
+
+    /// By which clock certificates of this name are issued: one on which those of a removed node of the same name lie back,
+    /// by the second that certificates tell.
+    fn issuing(&self, name: &str) -> WallClock {
+        match self.group.read(|registry| registry.barred_until(name)) {
+            None => self.clock.clone(),
+            Some(since_ms) => {
+                let least = Duration::from_millis(since_ms + 1000) + BACKDATED;
+                WallClock::anchored(least.max(Duration::from_millis(self.clock.now_ms())))
+            }
+        }
     }
 
     /// Where the members of the consensus are reached. The registry may not know it yet of one that has just come.

@@ -55,6 +55,7 @@ impl Inner {
         };
         let nodes = self.group.read(alive);
         info!(nodes = nodes.len(), "this control node leads");
+        self.heard().begin();
         self.leases().begin(Instant::now(), nodes);
     }
 

@@ -11,6 +11,7 @@
 mod answer;
 mod carry;
 mod lead;
+mod level;
 mod operate;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,10 @@ use freshet_proto::{
     registry::Refused,
     view::{NodeView, Role},
 };
-use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tokio::{
+    sync::RwLock,
+    time::{Duration, Instant, sleep, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -61,6 +65,9 @@ struct Inner {
     seeds: Vec<NodeView>,
     group: Group,
     leases: Mutex<Leases>,
+    heard: Mutex<level::Heard>,
+    /// Read by whoever takes a member in, written by whoever changes what members must know.
+    admitting: RwLock<()>,
     pool: Pool,
     clock: WallClock,
     random: Random,
@@ -112,6 +119,8 @@ impl Control {
             seeds: plan.seeds,
             group,
             leases: Mutex::default(),
+            heard: Mutex::default(),
+            admitting: RwLock::default(),
             pool,
             clock,
             random,
@@ -171,6 +180,7 @@ impl Control {
         });
         for node in lost {
             warn!(%node, "a control node of the lost cluster is removed");
+            // Not cut off: this node may have taken its name.
             inner.group.propose(inner.proposal(Input::RemoveNode { node })).await?.reply?;
         }
         let put = Input::PutNode { node: inner.id, view: inner.view.clone() };
@@ -257,6 +267,10 @@ impl Inner {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn heard(&self) -> MutexGuard<'_, level::Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn proposal(&self, input: Input) -> Proposal {
         Proposal { now_ms: self.clock.now_ms(), input }
     }
@@ -286,6 +300,7 @@ fn as_view(member: &Member) -> NodeView {
 fn denied(error: ProposeError) -> Denied {
     match error {
         ProposeError::NotLeader { leader } => Denied::Elsewhere(leader.map(|(_, member)| as_view(&member))),
+        error @ ProposeError::TooNew { .. } => Denied::Forbidden(error.to_string()),
         ProposeError::TooLong(length) => Denied::Forbidden(format!("the request has {length} bytes: too many")),
         _ => Denied::Refused(Refused::Unavailable),
     }

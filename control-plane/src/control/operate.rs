@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use freshet_proto::{
-    admin::{AdminCommand, AdminReply, Cluster, NodeStatus},
+    admin::{AdminCommand, AdminReply, Cluster, Levels, NodeStatus},
     id::{ChannelName, NodeId},
+    level::Level,
     message::Denied,
     quic::{QuicError, Responder},
     registry::{NoSuch, Policy, Refused},
-    view::{NodeView, Role},
+    view::{Bar, NodeView, Role},
 };
 use tokio::time::Instant;
 use tracing::info;
 
 use super::{Inner, denied};
 use crate::{
-    ca::fingerprint,
+    ca::{BACKDATED, JOINED_DAYS, fingerprint},
     join::JoinToken,
     key,
     machine::{Input, Token},
@@ -31,8 +32,8 @@ impl Inner {
         command: AdminCommand,
         mut reply: Responder,
     ) -> Result<(), QuicError> {
-        let peer = reply.peer().name.clone();
-        if let Err(denied) = self.may_operate(&peer).await {
+        let asker = reply.peer().clone();
+        if let Err(denied) = self.may_operate(&asker.name).await {
             return reply.answer(&Err::<AdminReply, _>(denied)).await;
         }
         if command == AdminCommand::Backup {
@@ -44,7 +45,11 @@ impl Inner {
             }
             return reply.finish().await;
         }
-        let answer = self.do_operate(command).await;
+        // Who speaks an older version can't read a newer answer.
+        let answer = match self.do_operate(command).await {
+            Ok(AdminReply::CutOff { .. }) if asker.level < Level::CUTS_OFF => Ok(AdminReply::Done),
+            answer => answer,
+        };
         reply.answer(&answer).await
     }
 
@@ -70,6 +75,10 @@ impl Inner {
         match command {
             AdminCommand::MakeToken { role, seconds, uses } => {
                 Ok(AdminReply::Token(self.make_token(role, seconds, uses).await?.encode()))
+            }
+            AdminCommand::Levels => {
+                let nodes = self.heard().all().collect();
+                Ok(AdminReply::Levels(Levels { agreed: self.group.agreed(), nodes }))
             }
             AdminCommand::Drain { name, draining } => self.drain_node(&name, draining).await,
             AdminCommand::RemoveNode { name } => self.remove_node(&name).await,
@@ -136,6 +145,7 @@ impl Inner {
 
     /// A control node first loses its vote, so that it is never counted on again.
     async fn remove_node(&self, name: &str) -> Result<AdminReply, Denied> {
+        self.group.confirm().await.map_err(denied)?;
         let (node, view) = self.named(name)?;
         if view.role == Role::Control {
             if node == self.id {
@@ -144,10 +154,34 @@ impl Inner {
             }
             self.group.remove(node).await.map_err(changed)?;
         }
-        self.propose(Input::RemoveNode { node }).await?.reply?;
+        let removal = self.removal(node);
+        let cut_off = matches!(removal, Input::CutOff { .. });
+        self.propose(removal).await?.reply?;
         self.leases().forget(node);
-        info!(%node, name, "a node is removed");
-        Ok(AdminReply::Done)
+        self.heard().forget(node);
+        info!(%node, name, cut_off, "a node is removed");
+        Ok(if cut_off { AdminReply::CutOff { unaware: self.unaware() } } else { AdminReply::Done })
+    }
+
+    /// How a node is removed: for good, once all control nodes know how.
+    fn removal(&self, node: NodeId) -> Input {
+        if self.group.agreed() < Level::CUTS_OFF {
+            return Input::RemoveNode { node };
+        }
+        let (now_ms, backdated) = (self.clock.now_ms(), BACKDATED.as_millis() as u64);
+        // Issued until now, they are valid since an hour ago; the hour at the end is for clocks that differ.
+        let until_ms = now_ms + JOINED_DAYS * 86_400_000 + backdated;
+        Input::CutOff { node, bar: Bar { since_ms: now_ms.saturating_sub(backdated), until_ms } }
+    }
+
+    /// Who does not hear of it that a node is removed.
+    fn unaware(&self) -> Vec<String> {
+        let old: Vec<NodeId> =
+            self.heard().all().filter(|(_, level)| *level < Level::CUTS_OFF).map(|(node, _)| node).collect();
+        self.group.read(|registry| {
+            let known = old.iter().filter_map(|node| registry.nodes().get(node));
+            known.map(|node| node.view.server_name.clone()).collect()
+        })
     }
 
     pub(super) async fn put_channel(&self, channel: ChannelName, policy: Policy) -> Result<AdminReply, Denied> {

@@ -6,6 +6,7 @@
 //!                                  drain│ │undrain         │ lease runs out
 //!                                       ▼ │                │
 //!                                     Draining ────────────┘        any ──remove──▶ gone, its number never used again
+//!                                                                    (since version 2: cut off too, see [`super::later`])
 //! ```
 
 use freshet_proto::{
@@ -144,12 +145,7 @@ impl Registry {
     }
 
     /// Whoever publishes at `origin` is lost; tells which channels that changed.
-    fn lose_publishers(&mut self, at: At, origin: NodeId) -> Vec<freshet_proto::id::ChannelName> {
-        let times = self.times;
-        let lost = self
-            .channels
-            .iter_mut()
-            .filter_map(|(name, channel)| channel.lose(at.now_ms, origin, &times).then(|| name.clone()));
-        lost.collect()
+    pub(super) fn lose_publishers(&mut self, at: At, origin: NodeId) -> Vec<freshet_proto::id::ChannelName> {
+        self.change_all(|channel, times| channel.lose(at.now_ms, origin, times))
     }
 }

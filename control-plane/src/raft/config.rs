@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use freshet_proto::level::Level;
 use openraft::SnapshotPolicy;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct Config {
     /// own: it is configured for the registry.
     #[serde(skip)]
     pub times: Times,
+    /// The newest version of the node protocol that this member reads and writes. Not a key of its own: `protocol.at_most`.
+    #[serde(skip)]
+    pub level: Level,
 }
 
 impl Default for Config {
@@ -52,6 +56,7 @@ impl Default for Config {
             snapshot_after: 20_000,
             keep_logs: 5_000,
             times: Times::default(),
+            level: Level::NEWEST,
         }
     }
 }

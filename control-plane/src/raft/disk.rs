@@ -13,7 +13,7 @@
 use std::{fs, io, panic, path::Path};
 
 use bytes::Bytes;
-use freshet_proto::id::NodeId;
+use freshet_proto::{id::NodeId, level::Level};
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use super::{
@@ -153,7 +153,7 @@ impl Disk {
 }
 
 fn encode<T: serde::Serialize>(key: &str, value: &T) -> Result<Vec<u8>, redb::Error> {
-    codec::record(key.as_bytes(), value).map_err(|error| redb::Error::Io(io::Error::other(error)))
+    codec::record(Level::FIRST, key.as_bytes(), value).map_err(|error| redb::Error::Io(io::Error::other(error)))
 }
 
 fn opened(error: DatabaseError, name: &str) -> OpenError {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use freshet_proto::{id::NodeId, random::Random, registry::Refused};
+use freshet_proto::{id::NodeId, level::Level, random::Random, registry::Refused};
 use openraft::{
     RaftMetrics, RaftState, ReadPolicy,
     async_runtime::WatchReceiver,
@@ -125,6 +125,9 @@ impl Group {
         config: Config,
         random: Random,
     ) -> Result<Self, OpenError> {
+        if store.level() > config.level {
+            return Err(OpenError::Held { found: store.level(), held: config.level });
+        }
         let new = store.is_new();
         let settings = config.openraft(new)?;
         let (store, kept) = store.start(id)?;
@@ -204,6 +207,16 @@ impl Group {
         }
     }
 
+    /// The newest version of the node protocol that this member reads and writes.
+    pub fn newest(&self) -> Level {
+        self.0.config.level
+    }
+
+    /// The version that all voters can read: what a newer one brought is not proposed.
+    pub fn agreed(&self) -> Level {
+        self.read(Registry::level)
+    }
+
     /// Proposes a change and waits until it is committed and applied here.
     ///
     /// # Errors
@@ -212,6 +225,10 @@ impl Group {
         let length = postcard::to_stdvec(&proposal).map_or(usize::MAX, |bytes| bytes.len());
         if length > MAX_PROPOSAL {
             return Err(ProposeError::TooLong(length));
+        }
+        let (needed, agreed) = (proposal.input.needs(), self.agreed());
+        if needed > agreed {
+            return Err(ProposeError::TooNew { needed, agreed });
         }
         let written = self.0.write(Command::Propose(proposal)).await;
         let result = match &written {
@@ -262,7 +279,7 @@ impl Group {
     /// Answers a call that a peer's [`Carrier`] brought. `None` when this member has no answer that can be encoded.
     pub async fn answer(&self, body: Bytes) -> Option<Bytes> {
         let quiet = Instant::now() < self.0.quiet_until;
-        let desk = Desk { raft: &self.0.raft, state: &self.0.state, id: self.0.id, quiet };
+        let desk = Desk { raft: &self.0.raft, state: &self.0.state, id: self.0.id, quiet, newest: self.newest() };
         codec::message(&desk.answer(&body).await).ok()
     }
 

@@ -32,6 +32,8 @@ mod types;
 mod watcher;
 
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod tests;
 
 pub use config::Config;

@@ -6,7 +6,7 @@
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use freshet_proto::id::NodeId;
+use freshet_proto::{id::NodeId, level::Level};
 use openraft::{
     RaftNetworkFactory, RaftNetworkV2,
     alias::SnapshotOf,
@@ -18,12 +18,13 @@ use openraft::{
     },
 };
 use tokio::time::timeout;
+use tracing::error;
 
 use super::{
     codec::{self, Answer, Call, Refusal, Request},
     machine::State,
     snapshot::{MAX_SNAPSHOT, Snapshot},
-    types::{Member, Raft, Types, Vote},
+    types::{self, Member, Raft, Types, Vote},
 };
 
 /// The longest body, either way: a snapshot and what is around it.
@@ -223,6 +224,8 @@ pub(super) struct Desk<'a> {
     pub(super) id: NodeId,
     /// Whether it has forgotten whom it told what, and so does not vote yet.
     pub(super) quiet: bool,
+    /// The newest version that it may read.
+    pub(super) newest: Level,
 }
 
 impl Desk<'_> {
@@ -233,6 +236,16 @@ impl Desk<'_> {
             Err(why) => Err(Refusal::Senseless(why)),
         };
         answered.unwrap_or_else(Answer::Refused)
+    }
+
+    /// Nothing is taken that could not be applied.
+    fn readable(&self, needed: Level) -> Result<(), Refusal> {
+        let newest = self.newest;
+        if needed > newest {
+            error!(%needed, %newest, "this control node is too old for its platform: upgrade it");
+            return Err(Refusal::Senseless(format!("this control node reads version {newest}, that is {needed}")));
+        }
+        Ok(())
     }
 
     async fn consider(&self, request: Request) -> Result<Answer, Refusal> {
@@ -246,6 +259,7 @@ impl Desk<'_> {
         match request.call {
             Call::Append(rpc) => {
                 consecutive(&rpc)?;
+                self.readable(rpc.entries.iter().map(types::since).max().unwrap_or_default())?;
                 self.raft.append_entries(rpc).await.map(Answer::Append).map_err(|_| Refusal::Stopped)
             }
             Call::Vote(_) | Call::PreVote(_) if self.quiet => Err(Refusal::Starting),
@@ -254,6 +268,7 @@ impl Desk<'_> {
             Call::Snapshot { vote, meta, bytes } => {
                 // Here, where it can be refused: openraft takes a snapshot that can't be installed for a broken disk.
                 let found = Snapshot::decode(&bytes).map_err(Refusal::Senseless)?;
+                self.readable(found.registry.level())?;
                 if found.meta != meta {
                     return Err(Refusal::Senseless("the snapshot is another one".to_owned()));
                 }

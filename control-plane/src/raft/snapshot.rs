@@ -1,9 +1,10 @@
 //! The whole registry as bytes: for a member that lacks the log's beginning, and for a backup.
 //!
 //! ```text
-//! snapshot = "FRSNAP" · version u8 · crc32(version, body) u32 big-endian · body
-//! body     = zlib(postcard(up to where, the members, the registry))
+//! snapshot = "FRSNAP" · format u8 · crc32(format, body) u32 big-endian · body
+//! body     = zlib(postcard(up to where, the members, the registry) · where the format is 2 or more: postcard(Later))
 //! ```
+//! The format is the version that the registry's control nodes have agreed on, so that each of them can read it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,12 +18,12 @@ use openraft::Membership;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    codec::VERSION,
+    codec,
     disk::Change,
     store::Store,
     types::{LogId, Member, OpenError, SnapshotMeta, StoredMembership, Vote},
 };
-use crate::machine::Registry;
+use crate::machine::{Later, Registry};
 
 /// The longest snapshot, compressed. A registry of 10,000 channels takes about half a MB. One that does not fit is not
 /// written, and the member stops.
@@ -49,15 +50,19 @@ impl Snapshot {
     /// Costs about 10 ms a MB, on the caller's thread.
     pub(super) fn encode(&self) -> Result<Bytes, String> {
         let mut encoder = ZlibEncoder::new(vec![0; HEAD], Compression::fast());
-        let body = postcard::to_stdvec(self).map_err(|error| error.to_string())?;
+        let mut body = postcard::to_stdvec(self).map_err(|error| error.to_string())?;
+        let format = self.registry.level().0;
+        if format > codec::FIRST {
+            body = postcard::to_extend(self.registry.later(), body).map_err(|error| error.to_string())?;
+        }
         encoder.write_all(&body).map_err(|error| error.to_string())?;
         let mut bytes = encoder.finish().map_err(|error| error.to_string())?;
         if bytes.len() > MAX_SNAPSHOT {
             return Err(format!("it has {} bytes, more than {MAX_SNAPSHOT}", bytes.len()));
         }
-        let check = check(&bytes[HEAD..]).to_be_bytes();
+        let check = check(format, &bytes[HEAD..]).to_be_bytes();
         bytes[..MAGIC.len()].copy_from_slice(MAGIC);
-        bytes[MAGIC.len()] = VERSION;
+        bytes[MAGIC.len()] = format;
         bytes[MAGIC.len() + 1..HEAD].copy_from_slice(&check);
         Ok(bytes.into())
     }
@@ -69,23 +74,28 @@ impl Snapshot {
         if magic != MAGIC || bytes.len() > MAX_SNAPSHOT {
             return Err("it is no snapshot".to_owned());
         }
-        if rest[0] != VERSION {
-            return Err(format!("it has version {}, this program reads {VERSION}", rest[0]));
+        let format = rest[0];
+        if !(codec::FIRST..=codec::NEWEST).contains(&format) {
+            return Err(format!("it has version {format}, this program reads up to {}", codec::NEWEST));
         }
-        if check(body).to_be_bytes() != rest[1..] {
+        if check(format, body).to_be_bytes() != rest[1..] {
             return Err("its checksum is wrong".to_owned());
         }
         let mut plain = Vec::new();
         ZlibDecoder::new(body).take(MAX_BODY).read_to_end(&mut plain).map_err(|error| error.to_string())?;
-        let mut snapshot: Self = postcard::from_bytes(&plain).map_err(|error| error.to_string())?;
+        let (mut snapshot, rest) = postcard::take_from_bytes::<Self>(&plain).map_err(|error| error.to_string())?;
+        if format > codec::FIRST {
+            let later: Later = postcard::from_bytes(rest).map_err(|error| error.to_string())?;
+            snapshot.registry.set_later(later);
+        }
         snapshot.registry.index();
         Ok(snapshot)
     }
 }
 
-fn check(body: &[u8]) -> u32 {
+fn check(format: u8, body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[VERSION]);
+    hasher.update(&[format]);
     hasher.update(body);
     hasher.finalize()
 }

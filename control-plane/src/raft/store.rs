@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use freshet_proto::id::NodeId;
+use freshet_proto::{id::NodeId, level::Level};
 use openraft::{
     LogState, OptionalSend, RaftLogReader,
     storage::{IOFlushed, RaftLogStorage},
@@ -33,7 +33,7 @@ use tracing::error;
 use super::{
     codec,
     disk::{Change, Contents, Disk},
-    types::{Entry, LogId, OpenError, Types, Vote},
+    types::{self, Entry, LogId, OpenError, Types, Vote},
 };
 
 /// How many jobs share one sync at most.
@@ -73,6 +73,12 @@ impl Store {
     /// Whether nothing was ever written to it that a group would miss.
     pub fn is_new(&self) -> bool {
         self.contents.is_new()
+    }
+
+    /// Which version can read all that is in it.
+    pub(super) fn level(&self) -> Level {
+        let snapshot = self.contents.snapshot.iter().map(|(snapshot, _)| snapshot.registry.level());
+        self.contents.log.iter().map(types::since).chain(snapshot).max().unwrap_or_default()
     }
 
     /// Writes `changes` to an empty store and reads it again.
@@ -354,7 +360,10 @@ impl RaftLogStorage<Types> for LogStore {
             let mut memory = self.memory();
             for entry in entries {
                 let index = entry.log_id.index;
-                records.push((index, codec::record(&index.to_be_bytes(), &entry).map_err(io::Error::other)?));
+                records.push((
+                    index,
+                    codec::record(types::since(&entry), &index.to_be_bytes(), &entry).map_err(io::Error::other)?,
+                ));
                 memory.push(entry)?;
             }
         }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, io, net::SocketAddr};
 
-use freshet_proto::{id::NodeId, registry::Reply};
-use openraft::{alias, impls::leader_id_std};
+use freshet_proto::{id::NodeId, level::Level, registry::Reply};
+use openraft::{EntryPayload, alias, impls::leader_id_std};
 use serde::{Deserialize, Serialize};
 
 use super::runtime::Runtime;
@@ -111,12 +111,23 @@ pub enum OpenError {
     Damaged(String),
     /// It was written by another version.
     #[error(
-        "the replicated log has format {found}, this program reads {}; run the version that wrote it",
-        super::codec::VERSION
+        "the replicated log has format {found}, this program reads up to {}; run the version that wrote it",
+        super::codec::NEWEST
     )]
     Version {
         /// Its format.
         found: u8,
+    },
+    /// The operator's: the platform has been upgraded beyond what this node may read.
+    #[error(
+        "the control nodes have agreed on version {found} of the node protocol, this one is held at {held}: set \
+         protocol.at_most = {found}, or leave it out"
+    )]
+    Held {
+        /// What its store has.
+        found: Level,
+        /// What it may read.
+        held: Level,
     },
     /// The operator's: the directory is another member's.
     #[error("this directory belongs to control node {found}, not {wanted}; give each node its own directory and id")]
@@ -147,6 +158,16 @@ pub enum ProposeError {
     /// It may be applied, now or later, or never. The remedy: look at the state before asking again.
     #[error("leadership changed or no quorum answered in time: the proposal may or may not be applied")]
     Unknown,
+    /// Not all voters can read it yet. Nothing was logged. The remedy: upgrade all control nodes.
+    #[error(
+        "the control nodes have agreed on version {agreed} of the node protocol, this needs {needed}: upgrade all of them"
+    )]
+    TooNew {
+        /// The version that would have to be agreed on.
+        needed: Level,
+        /// The one that is.
+        agreed: Level,
+    },
     /// The caller's: it is longer than [`MAX_PROPOSAL`]. Nothing was logged.
     #[error("the proposal has {0} bytes, more than a log entry may have")]
     TooLong(usize),
@@ -182,6 +203,24 @@ pub(super) enum Command {
     },
     /// Something happens to the registry.
     Propose(Proposal),
+}
+
+impl Command {
+    /// Which version can read it.
+    pub(super) fn since(&self) -> Level {
+        match self {
+            Self::Begin { .. } => Level::FIRST,
+            Self::Propose(proposal) => proposal.input.since(),
+        }
+    }
+}
+
+/// Which version can read an entry.
+pub(super) fn since(entry: &Entry) -> Level {
+    match &entry.payload {
+        EntryPayload::Normal(command) => command.since(),
+        EntryPayload::Blank | EntryPayload::Membership(_) => Level::FIRST,
+    }
 }
 
 impl fmt::Display for Command {

@@ -32,6 +32,7 @@ pub(super) async fn run(
         let Some(group) = group.upgrade() else { return };
         tell(&now, &leadership, lease);
         count(&now);
+        metrics::gauge!("freshet_protocol_version").set(f64::from(group.state().now().registry.level().0));
         if let Err(error) = &now.running_state {
             warn!(%error, "this control node has stopped");
             leadership.send_replace(Leadership { term: now.current_term, ..Leadership::default() });

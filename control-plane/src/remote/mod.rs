@@ -85,6 +85,7 @@ impl Remote {
                     self.remember(Some(node));
                     return answer;
                 }
+                Ok(Err(error @ QuicError::Older { .. })) => return Err(Denied::Forbidden(error.to_string())),
                 Ok(Err(error)) => {
                     silent = Some(node.quic);
                     debug!(verb = request.verb(), control = %node.quic, %error, "a control node did not answer");

@@ -15,6 +15,7 @@ use freshet_proto::{
     admin::{AdminCommand, AdminReply},
     clock::WallClock,
     id::{ChannelName, NodeId},
+    level::Level,
     message::{Denied, Join, Joined, Request},
     quic::{Doors, Endpoint, Pool, Tuning, serve},
     random::Random,
@@ -70,13 +71,18 @@ pub struct World {
 impl World {
     /// One control node that has founded a platform.
     pub async fn found() -> Self {
+        Self::found_at(Level::NEWEST).await
+    }
+
+    /// The same, held at a version.
+    pub async fn found_at(level: Level) -> Self {
         let (dir, clock) = (tempfile::tempdir().unwrap(), WallClock::system());
         let ca = Ca::create(dir.path(), &clock).unwrap();
         let issued = ca.issue("control-1", &[], 1, &clock).unwrap();
         let authority_key = std::fs::read_to_string(dir.path().join(ca::KEY)).unwrap();
         let pepper = Pepper::generate(&Random::system());
         let secrets = Secrets { pepper, authority: ca.pem().to_owned(), authority_key };
-        let node = ControlNode::start(NodeId(1), &issued, vec![]).await;
+        let node = ControlNode::start(NodeId(1), &issued, vec![], level).await;
         node.control.found(secrets).await.unwrap();
         hold_for_ever(&node.remote, NodeId(1), &node.view);
         Self { nodes: vec![node] }
@@ -93,9 +99,14 @@ impl World {
 
     /// Adds a control node.
     pub async fn join_control(&mut self, name: &str) {
+        self.join_control_at(name, Level::NEWEST).await;
+    }
+
+    /// The same, held at a version.
+    pub async fn join_control_at(&mut self, name: &str, level: Level) {
         let joined = Node::join(&self.token(Role::Control, 1).await, name).await.unwrap();
         let Joined { node: id, control: seeds, .. } = joined.papers.clone();
-        let node = ControlNode::start(id, &joined.issued, seeds).await;
+        let node = ControlNode::start(id, &joined.issued, seeds, level).await;
         node.control.enlist().await.unwrap();
         hold_for_ever(&node.remote, id, &node.view);
         self.nodes.push(node);
@@ -155,21 +166,33 @@ impl ControlNode {
         tokio::spawn(async move { control.close().await });
     }
 
-    async fn start(id: NodeId, issued: &Issued, seeds: Vec<NodeView>) -> Self {
-        let identity = issued.identity().unwrap().admitting_strangers();
+    /// Starts one that has not been taken in yet.
+    pub async fn start(id: NodeId, issued: &Issued, seeds: Vec<NodeView>, level: Level) -> Self {
+        let identity = issued.identity().unwrap().admitting_strangers().at_most(level);
         let endpoint = Endpoint::bind(loopback(), &identity, doors(), Tuning::default()).unwrap();
         let view = NodeView::new(Role::Control, endpoint.local_addr().unwrap(), identity.name());
         let disk = tempfile::tempdir().unwrap();
         let (store, pool) = (Store::file(disk.path()).unwrap(), Pool::new(&endpoint));
-        let plan = Plan { id, view: view.clone(), raft: Config::default(), seeds: seeds.clone() };
+        let plan = Plan { id, view: view.clone(), raft: Config { level, ..Config::default() }, seeds: seeds.clone() };
         let (clock, random) = (WallClock::system(), Random::system());
         let control = Control::start(plan, store, pool.clone(), clock, random.clone()).await.unwrap();
         let (handler, answering) = (Arc::new(control.clone()), endpoint.clone());
+        shut_out_the_removed(&endpoint, &control);
         let serving = tokio::spawn(async move { serve(&answering, handler, std::future::pending()).await });
         let seeds = if seeds.is_empty() { vec![view.clone()] } else { seeds };
         let remote = Remote::new(pool, seeds, Some(control.feed().view()), random);
         Self { control, remote, view, endpoint, serving, _disk: disk }
     }
+}
+
+/// As a process does.
+fn shut_out_the_removed(endpoint: &Endpoint, control: &Control) {
+    let (endpoint, mut view) = (endpoint.clone(), control.feed().view());
+    tokio::spawn(async move {
+        while view.changed().await.is_ok() {
+            endpoint.shut_out(view.borrow_and_update().removed.clone());
+        }
+    });
 }
 
 /// Any other node that has joined.

@@ -6,5 +6,6 @@ mod cluster;
 mod crash_loop;
 mod disk;
 mod disks;
+mod level;
 mod life;
 mod members;

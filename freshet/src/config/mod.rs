@@ -17,7 +17,7 @@ use std::{
 };
 
 use freshet_control_plane::channel::{Policy, Times};
-use freshet_proto::id::ChannelName;
+use freshet_proto::{id::ChannelName, level::Level};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -36,6 +36,8 @@ pub struct Config {
     pub listen: Listen,
     /// How nodes reach and recognise each other.
     pub quic: Quic,
+    /// Which versions of the node protocol are spoken.
+    pub protocol: Protocol,
     /// Certificates for viewers and encoders.
     pub tls: Tls,
     /// Logs.
@@ -122,6 +124,33 @@ pub struct Quic {
     /// origin's certificate carries; `NAME@ADDRESS:PORT` where the name can't be resolved.
     #[serde(with = "optional")]
     pub origin: Option<String>,
+}
+
+/// Which versions of the node protocol are spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Protocol {
+    /// The newest version that this node speaks, reads and writes; it speaks the one before too. Holds a node back while a
+    /// platform is upgraded. A control node can't go back below what all control nodes have agreed on.
+    #[serde(deserialize_with = "level")]
+    pub at_most: Level,
+}
+
+impl Default for Protocol {
+    fn default() -> Self {
+        Self { at_most: Level::NEWEST }
+    }
+}
+
+/// A version that this program knows.
+fn level<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Level, D::Error> {
+    let level = Level::deserialize(from)?;
+    if (Level::FIRST..=Level::NEWEST).contains(&level) {
+        return Ok(level);
+    }
+    let (first, newest) = (Level::FIRST, Level::NEWEST);
+    let why = format!("protocol.at_most is {level}; this program speaks versions {first} to {newest} of the protocol");
+    Err(serde::de::Error::custom(why))
 }
 
 /// How the control nodes agree.

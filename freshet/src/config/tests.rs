@@ -71,6 +71,15 @@ fn the_environment_and_flags_are_checked_like_the_file() {
 }
 
 #[test]
+fn a_node_can_be_held_at_a_version_that_there_is() {
+    let held = |version: &str| with("", &[], vec![Override::flag("--set", "protocol.at_most", version)]);
+    assert_eq!(held("1").unwrap().config.protocol.at_most, Level::FIRST);
+    assert_eq!(with("", &[], vec![]).unwrap().config.protocol.at_most, Level::NEWEST);
+    let told = "protocol.at_most is 9; this program speaks versions 1 to 2 of the protocol";
+    assert!(held("9").unwrap_err().contains(told) && held("0").is_err());
+}
+
+#[test]
 fn digits_can_be_a_name_and_lists_can_come_from_the_environment() {
     let channels = "[{name = \"ada\", stream_key_file = \"/run/ada.key\"}]";
     let loaded = with("", &[("FRESHET_NODE__NAME", "42"), ("FRESHET_CHANNELS", channels)], vec![]).unwrap();

@@ -156,7 +156,7 @@ struct House {
 
 impl House {
     async fn open(dev: &Dev, config: Config, metrics: PrometheusHandle) -> anyhow::Result<Self> {
-        let world = World::system();
+        let world = World::system().at_most(config.protocol.at_most);
         let home = Home::open(&config.node.data)?;
         let key = home.stream_key(&world.random)?;
         let certificate = home.certificate(&config, &world.clock)?;

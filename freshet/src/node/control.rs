@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::{
     World,
     papers::{Papers, keep_certified},
+    shut_out_the_removed,
 };
 use crate::{admin::Check, ports::Port};
 
@@ -60,17 +61,18 @@ impl ControlNode {
     pub async fn start(plan: ControlPlan, world: &World) -> anyhow::Result<Self> {
         plan.quic.check_udp()?;
         let (papers, founding) = papers(&plan, world)?;
-        let identity = papers.identity(&plan.data)?.admitting_strangers();
+        let identity = papers.identity(&plan.data)?.admitting_strangers().at_most(world.level);
         let endpoint = Endpoint::bind(plan.quic.addr, &identity, world.doors(), Tuning::default())?;
         let quic = endpoint.local_addr()?;
         let me = NodeView::new(Role::Control, plan.advertise.unwrap_or(quic), &papers.name);
         let store = Store::file(&plan.data.join(CONSENSUS))?;
         let pool = Pool::new(&endpoint);
-        let raft = raft::Config { times: plan.times, ..plan.raft };
+        let raft = raft::Config { times: plan.times, level: world.level, ..plan.raft };
         let seeds = papers.control.clone();
         let consensus = Plan { id: papers.id, view: me.clone(), raft, seeds: seeds.clone() };
         let (clock, random) = (world.clock.clone(), world.random.clone());
         let control = Control::start(consensus, store, pool.clone(), clock.clone(), random.clone()).await?;
+        shut_out_the_removed(endpoint.clone(), control.feed().view());
         let (handler, answering) = (Arc::new(control.clone()), endpoint.clone());
         tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
         match founding {
@@ -87,7 +89,8 @@ impl ControlNode {
         let seeds = if seeds.is_empty() { vec![me.clone()] } else { seeds };
         let remote = Remote::new(pool, seeds, Some(view), random.clone());
         let held = hold(remote.clone(), papers.id, me, 1 + random.below(u64::MAX));
-        let dress = Arc::new(Identity::admitting_strangers);
+        let level = world.level;
+        let dress = Arc::new(move |identity: Identity| identity.admitting_strangers().at_most(level));
         tokio::spawn(keep_certified(plan.data, endpoint.clone(), remote, clock, dress));
         Ok(Self { control, quic, endpoint, held })
     }
@@ -98,8 +101,9 @@ impl ControlNode {
         let leader = status.leader.map_or("nobody leads".to_owned(), |leader| format!("node {leader} leads"));
         let detail = status.stopped.clone().unwrap_or_else(|| {
             format!(
-                "{leader} term {}, {} voters, applied {}",
+                "{leader} term {}, protocol version {}, {} voters, applied {}",
                 status.term,
+                self.control.group().agreed(),
                 status.voters.len(),
                 status.applied.unwrap_or(0)
             )

@@ -16,7 +16,7 @@ use freshet_proto::{
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, any_port, papers::keep_certified};
+use super::{World, any_port, papers::keep_certified, shut_out_the_removed};
 use crate::{admin::Check, front::Front, ports::Port, redirect, tls::Certificate};
 
 /// What an edge needs to start.
@@ -85,9 +85,11 @@ impl EdgeNode {
             }
             None => any_port(first.quic),
         };
-        let endpoint = Endpoint::bind(at, &plan.identity, world.doors(), Tuning::default())?;
+        let identity = plan.identity.at_most(world.level);
+        let endpoint = Endpoint::bind(at, &identity, world.doors(), Tuning::default())?;
         let (pool, random) = (Pool::new(&endpoint), world.random.clone());
         let view = registry::follow(pool.clone(), plan.registry.clone(), plan.kept.as_deref(), random.clone());
+        shut_out_the_removed(endpoint.clone(), view.clone());
         let edge = Edge::new(plan.config, view.clone(), pool.clone(), world.clock.clone(), random.clone())
             .with_site(Arc::new(Front::new(view.clone())));
         let held = match plan.member {
@@ -95,7 +97,7 @@ impl EdgeNode {
                 let remote = Remote::new(pool, plan.registry, Some(view.clone()), random.clone());
                 let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
-                Some(member.take_part(remote, &plan.identity, &endpoint, world)?)
+                Some(member.take_part(remote, &identity, &endpoint, world)?)
             }
             None => None,
         };
@@ -162,8 +164,9 @@ impl Member {
         let addr = self.advertise.unwrap_or(endpoint.local_addr()?);
         let me = NodeView::new(Role::Edge, addr, identity.name());
         let held = hold(remote.clone(), self.id, me, 1 + world.random.below(u64::MAX));
-        let (endpoint, clock) = (endpoint.clone(), world.clock.clone());
-        tokio::spawn(keep_certified(self.data, endpoint, remote, clock, Arc::new(|identity| identity)));
+        let (endpoint, clock, level) = (endpoint.clone(), world.clock.clone(), world.level);
+        let dress = Arc::new(move |identity: Identity| identity.at_most(level));
+        tokio::spawn(keep_certified(self.data, endpoint, remote, clock, dress));
         Ok(held)
     }
 }

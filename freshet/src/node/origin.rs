@@ -26,7 +26,7 @@ use freshet_proto::{
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, papers::keep_certified};
+use super::{World, papers::keep_certified, shut_out_the_removed};
 use crate::{admin::Check, ports::Port, tls::Certificate};
 
 /// What an origin needs to start.
@@ -104,11 +104,13 @@ impl OriginNode {
             None => None,
         };
         plan.quic.check_udp()?;
-        let endpoint = Endpoint::bind(plan.quic.addr, &plan.identity, world.doors(), Tuning::default())?;
+        let identity = plan.identity.at_most(world.level);
+        let endpoint = Endpoint::bind(plan.quic.addr, &identity, world.doors(), Tuning::default())?;
         let quic = endpoint.local_addr()?;
-        let me = NodeView::new(Role::Origin, plan.advertise.unwrap_or(quic), plan.identity.name());
+        let me = NodeView::new(Role::Origin, plan.advertise.unwrap_or(quic), identity.name());
         let pool = Pool::new(&endpoint);
         let (commands, view, keeps) = connect(plan.registry, plan.id, me, (&endpoint, &pool), world).await?;
+        shut_out_the_removed(endpoint.clone(), view.clone());
         let (clock, random) = (world.clock.clone(), world.random.clone());
         let origin = Origin::new(plan.config, plan.id, commands, view.clone(), clock, random).with_pool(pool);
         let (at, no_more) = (rtmp.local_addr()?, CancellationToken::new());
@@ -209,8 +211,9 @@ async fn connect(
     let held = hold(remote.clone(), id, me, 1 + random.below(u64::MAX));
     let (commands, asks) = Commands::channel();
     tokio::spawn(carry(remote.clone(), random, held.clone(), asks));
-    let keep = keep_certified(data, endpoint.clone(), remote, world.clock.clone(), Arc::new(|identity| identity));
-    tokio::spawn(keep);
+    let level = world.level;
+    let dress = Arc::new(move |identity: Identity| identity.at_most(level));
+    tokio::spawn(keep_certified(data, endpoint.clone(), remote, world.clock.clone(), dress));
     Ok((commands, view, Keeps::Platform { held }))
 }
 

@@ -27,7 +27,12 @@ pub struct Freshet {
 impl Freshet {
     /// Starts `freshet` with these arguments, its logs as JSON.
     pub fn start<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_freshet"))
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_freshet")), args)
+    }
+
+    /// Starts another version of it.
+    pub fn start_program<S: AsRef<std::ffi::OsStr>>(program: &Path, args: &[S]) -> Self {
+        let mut child = Command::new(program)
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -36,7 +36,8 @@ pub fn view(quic: SocketAddr, server_name: &str) -> View {
         epochs: vec![EpochView { epoch: EPOCH, origin: NODE }],
     };
     let node = NodeView::new(Role::Origin, quic, server_name);
-    View { cluster: 1, revision: 1, channels: [(channel, state)].into(), nodes: [(NODE, node)].into() }
+    let (channels, nodes) = ([(channel, state)].into(), [(NODE, node)].into());
+    View { cluster: 1, revision: 1, channels, nodes, ..View::default() }
 }
 
 impl Handler for Stub {

@@ -72,7 +72,8 @@ impl Registry {
 
     fn show(&self) {
         let channels = [(ada(), self.channel.view())].into();
-        let view = Arc::new(View { cluster: 1, revision: self.revision, channels, nodes: self.nodes.clone() });
+        let (revision, nodes) = (self.revision, self.nodes.clone());
+        let view = Arc::new(View { cluster: 1, revision, channels, nodes, ..View::default() });
         self.views.values().for_each(|shown| drop(shown.send_replace(view.clone())));
     }
 

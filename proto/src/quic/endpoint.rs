@@ -12,9 +12,10 @@ use quinn::{
     crypto::rustls::QuicClientConfig,
 };
 use socket2::SockRef;
+use tokio::sync::watch;
 
 use super::{Identity, QuicError, Tuning, stranger};
-use crate::{clock::WallClock, random::Random};
+use crate::{clock::WallClock, level::Level, random::Random, view::Removed};
 
 /// Where an endpoint gets its time and its randomness from.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Endpoint {
     client: Arc<RwLock<quinn::ClientConfig>>,
     pub(super) tuning: Arc<Tuning>,
     pub(super) random: Random,
+    pub(super) newest: Level,
+    removed: Arc<watch::Sender<Arc<Removed>>>,
     doors: Doors,
 }
 
@@ -64,7 +67,7 @@ impl Endpoint {
         let client = client_config(stranger::client_crypto(authority, &doors.clock)?, &doors, &tuning);
         let config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &draw(&doors.random))));
         let quic = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime).map_err(refused)?;
-        Ok(Self::new(quic, client, doors, tuning))
+        Ok(Self::new(quic, client, Level::NEWEST, doors, tuning))
     }
 
     /// Speaks over any socket, with any runtime: the door through which a simulation comes in.
@@ -84,15 +87,30 @@ impl Endpoint {
         let config = endpoint_config(identity, &doors.random);
         let quic = quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)
             .map_err(|source| QuicError::Bind { addr, source: Arc::new(source) })?;
-        Ok(Self::new(quic, client, doors, tuning))
+        Ok(Self::new(quic, client, identity.newest, doors, tuning))
     }
 
-    fn new(quic: quinn::Endpoint, client: quinn::ClientConfig, doors: Doors, tuning: Tuning) -> Self {
-        let client = Arc::new(RwLock::new(client));
-        Self { quic, client, tuning: Arc::new(tuning), random: doors.random.clone(), doors }
+    fn new(quic: quinn::Endpoint, client: quinn::ClientConfig, newest: Level, doors: Doors, tuning: Tuning) -> Self {
+        let (client, removed) = (Arc::new(RwLock::new(client)), Arc::default());
+        Self { quic, client, tuning: Arc::new(tuning), random: doors.random.clone(), newest, removed, doors }
     }
 
-    /// Shows another certificate from now on. Connections that are there go on.
+    /// Talks to none of these nodes from now on: connections with them, made and taken, end at once, and new ones are
+    /// refused. Replaces whatever was said before.
+    pub fn shut_out(&self, removed: Arc<Removed>) {
+        self.removed.send_if_modified(|known| {
+            let changed = **known != *removed;
+            *known = removed;
+            changed
+        });
+    }
+
+    /// Whom not to talk to, now and whenever that changes.
+    pub(super) fn removed(&self) -> watch::Receiver<Arc<Removed>> {
+        self.removed.subscribe()
+    }
+
+    /// Shows another certificate from now on. Connections that are there go on; so does the version that was spoken.
     ///
     /// # Errors
     /// [`QuicError::Identity`]; the former certificate then stays.

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use quinn::{ConnectError, ConnectionError, ReadError, VarInt, WriteError};
 
+use crate::level::Level;
+
 /// Why a request between nodes failed. Cheap to clone, so that everybody who waits for one answer can be told.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -61,6 +63,14 @@ pub enum QuicError {
     /// The peer's: it shows no certificate and asks what only nodes may ask.
     #[error("it shows no certificate; join the platform first (`freshet node join`)")]
     Stranger,
+    /// The peer's: it is too old for what is asked. The remedy: upgrade it.
+    #[error("it speaks version {spoken} of the node protocol, this needs {needed}: upgrade it")]
+    Older {
+        /// What it speaks with us.
+        spoken: Level,
+        /// Since which version this can be asked.
+        needed: Level,
+    },
     /// The peer's: a frame that is no message. The remedy: run versions that are at most one apart.
     #[error("a frame cannot be read ({0}); the nodes' versions may be too far apart")]
     Malformed(postcard::Error),
@@ -86,6 +96,10 @@ pub enum StreamCode {
     Busy,
     /// 4: the node is shutting down. Ask another.
     ShuttingDown,
+    /// 5: the asker was removed from the platform.
+    Removed,
+    /// 6: the two share no version of the protocol.
+    NoVersion,
     /// Any other code.
     Other(u64),
 }
@@ -99,6 +113,8 @@ impl StreamCode {
             Self::BadRequest => VarInt::from_u32(2),
             Self::Busy => VarInt::from_u32(3),
             Self::ShuttingDown => VarInt::from_u32(4),
+            Self::Removed => VarInt::from_u32(5),
+            Self::NoVersion => VarInt::from_u32(6),
             Self::Other(code) => VarInt::from_u64(code).unwrap_or(VarInt::MAX),
         }
     }
@@ -112,6 +128,8 @@ impl From<VarInt> for StreamCode {
             2 => Self::BadRequest,
             3 => Self::Busy,
             4 => Self::ShuttingDown,
+            5 => Self::Removed,
+            6 => Self::NoVersion,
             other => Self::Other(other),
         }
     }
@@ -125,6 +143,8 @@ impl std::fmt::Display for StreamCode {
             Self::BadRequest => f.write_str("it could not read the request"),
             Self::Busy => f.write_str("it has too many such streams open"),
             Self::ShuttingDown => f.write_str("it is shutting down"),
+            Self::Removed => f.write_str("this node was removed from the platform"),
+            Self::NoVersion => f.write_str("it speaks other versions of the protocol"),
             Self::Other(code) => write!(f, "code {code}"),
         }
     }
@@ -163,6 +183,9 @@ pub(super) fn why_not(error: &ConnectionError) -> String {
     match error {
         ConnectionError::TimedOut => "no answer".to_owned(),
         ConnectionError::TransportError(error) => format!("its handshake is not acceptable: {error}"),
+        ConnectionError::ApplicationClosed(close) if !close.reason.is_empty() => {
+            format!("it closed the connection: {}", String::from_utf8_lossy(&close.reason))
+        }
         ConnectionError::ConnectionClosed(close) => format!("it refused us: {close}"),
         other => other.to_string(),
     }

@@ -7,7 +7,7 @@ use quinn::{Connection, RecvStream, SendStream};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{QuicError, StreamCode};
-use crate::message::MAX_FRAME;
+use crate::{level::Level, message::MAX_FRAME};
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Peer {
     pub name: String,
     /// Where its packets came from when the connection was made.
     pub addr: SocketAddr,
+    /// Which version of the protocol it understands on this connection: answer accordingly.
+    pub level: Level,
 }
 
 impl Peer {

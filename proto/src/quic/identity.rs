@@ -14,8 +14,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
 use sha2::{Digest, Sha256};
 use webpki::EndEntityCert;
 
-use super::QuicError;
-use crate::{clock::WallClock, message::ALPN};
+use super::{QuicError, agree};
+use crate::{clock::WallClock, level::Level};
 
 /// A node's certificate and key, and the CA whose nodes it talks to. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Identity {
     provider: Arc<CryptoProvider>,
     name: String,
     strangers: bool,
+    /// The newest version of the protocol that it speaks.
+    pub(super) newest: Level,
 }
 
 impl Identity {
@@ -47,12 +49,27 @@ impl Identity {
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let roots = Arc::new(roots);
-        Ok(Self { chain, key: Arc::new(key), roots, authorities, provider, name, strangers: false })
+        Ok(Self {
+            chain,
+            key: Arc::new(key),
+            roots,
+            authorities,
+            provider,
+            name,
+            strangers: false,
+            newest: Level::NEWEST,
+        })
     }
 
     /// Lets in those who show no certificate, and shows them the authority's: for control nodes, where nodes join.
     pub fn admitting_strangers(mut self) -> Self {
         self.strangers = true;
+        self
+    }
+
+    /// Speaks no newer version than `level`: for a node that is held back while its platform is upgraded.
+    pub fn at_most(mut self, level: Level) -> Self {
+        self.newest = self.newest.min(level);
         self
     }
 
@@ -105,7 +122,7 @@ impl Identity {
             .with_client_cert_verifier(verifier)
             .with_single_cert([&self.chain, shown].concat(), self.key.clone_key())
             .map_err(unusable)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = agree::accepted(self.newest);
         // Nodes reconnect rarely; a full handshake each time checks the certificate each time.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -119,7 +136,7 @@ impl Identity {
             .with_root_certificates(self.roots.clone())
             .with_client_auth_cert(self.chain.clone(), self.key.clone_key())
             .map_err(unusable)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = agree::offered(self.newest);
         config.resumption = Resumption::disabled();
         QuicClientConfig::try_from(config).map(Arc::new).map_err(unusable)
     }

@@ -17,11 +17,17 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Endpoint, QuicError, Reader, StreamCode, error,
+    Endpoint, QuicError, Reader, StreamCode,
+    agree::{self, Agreed},
+    error,
     frame::{frame, within},
     gauge::{self, Gauge},
+    passport::Passport,
 };
-use crate::message::{MAX_FRAME, Request};
+use crate::{
+    level::Level,
+    message::{MAX_FRAME, Request},
+};
 
 /// Asks other nodes. Cheap to clone; clones share their connections.
 ///
@@ -44,9 +50,16 @@ type Key = (SocketAddr, String);
 /// What is known of the way to one peer.
 #[derive(Debug, Default)]
 struct Line {
-    connection: Option<(Connection, Instant)>,
+    connection: Option<(Spoken, Instant)>,
     failures: u32,
     failed: Option<Failure>,
+}
+
+/// A connection and the version of the protocol that is spoken on it.
+#[derive(Debug, Clone)]
+struct Spoken {
+    connection: Connection,
+    level: Level,
 }
 
 #[derive(Debug)]
@@ -138,7 +151,7 @@ impl Pool {
         Ok(lines.entry(key.clone()).or_default().clone())
     }
 
-    async fn connection(&self, line: &Arc<AsyncMutex<Line>>, key: &Key) -> Result<Connection, QuicError> {
+    async fn connection(&self, line: &Arc<AsyncMutex<Line>>, key: &Key) -> Result<Spoken, QuicError> {
         let line = line.clone().lock_owned().await;
         if let Some(connection) = line.alive() {
             return Ok(connection);
@@ -149,15 +162,15 @@ impl Pool {
 }
 
 impl Line {
-    fn alive(&self) -> Option<Connection> {
-        let (connection, _) = self.connection.as_ref()?;
-        connection.close_reason().is_none().then(|| connection.clone())
+    fn alive(&self) -> Option<Spoken> {
+        let (spoken, _) = self.connection.as_ref()?;
+        spoken.connection.close_reason().is_none().then(|| spoken.clone())
     }
 
     /// Takes note of a connection that has died.
     fn bury(&mut self, endpoint: &Endpoint) {
-        let Some((connection, since)) = self.connection.take() else { return };
-        match connection.close_reason() {
+        let Some((spoken, since)) = self.connection.take() else { return };
+        match spoken.connection.close_reason() {
             Some(reason) if since.elapsed() < Pool::STABLE => self.fail(endpoint, error::why_not(&reason)),
             _ => self.failures = 0,
         }
@@ -181,17 +194,17 @@ impl Line {
 }
 
 /// Makes the connection, unless the peer is to be left alone. Holds the line meanwhile, so that others wait for it.
-async fn connect(endpoint: Endpoint, mut line: OwnedMutexGuard<Line>, key: Key) -> Result<Connection, QuicError> {
+async fn connect(endpoint: Endpoint, mut line: OwnedMutexGuard<Line>, key: Key) -> Result<Spoken, QuicError> {
     line.bury(&endpoint);
     if let Some(error) = line.unreachable(&key) {
         return Err(error);
     }
     match handshake(&endpoint, &key).await {
-        Ok(connection) => {
+        Ok(spoken) => {
             line.failed = None;
-            line.connection = Some((connection.clone(), Instant::now()));
-            tokio::spawn(attend(connection.clone(), key.1));
-            Ok(connection)
+            line.connection = Some((spoken.clone(), Instant::now()));
+            tokio::spawn(attend(spoken.clone(), key.1, endpoint));
+            Ok(spoken)
         }
         Err(why) => {
             gauge::refused("asking");
@@ -207,32 +220,54 @@ async fn connect(endpoint: Endpoint, mut line: OwnedMutexGuard<Line>, key: Key) 
     }
 }
 
-async fn handshake(endpoint: &Endpoint, (addr, name): &Key) -> Result<Connection, String> {
+async fn handshake(endpoint: &Endpoint, (addr, name): &Key) -> Result<Spoken, String> {
     let connecting =
         endpoint.quic.connect_with(endpoint.client(), *addr, name).map_err(|error| error::why_not_tried(&error))?;
-    match timeout(endpoint.tuning.connect, connecting).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(error::why_not(&error)),
-        Err(_) => Err(format!("no answer within {:?}", endpoint.tuning.connect)),
+    let limit = endpoint.tuning.connect;
+    let connection = match timeout(limit, connecting).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return Err(agree::why_not(&error, endpoint.newest)),
+        Err(_) => return Err(format!("no answer within {limit:?}")),
+    };
+    if Passport::of(&connection).is_some_and(|passport| passport.cuts_off(&connection, &endpoint.removed().borrow())) {
+        return Err("it was removed from the platform".to_owned());
+    }
+    match Agreed::of(&connection) {
+        Agreed::On(level) => Ok(Spoken { connection, level }),
+        // It is about to say why.
+        Agreed::Nothing(_) => match timeout(limit, connection.closed()).await {
+            Ok(reason) => Err(error::why_not(&reason)),
+            Err(_) => Err("it shares no version of the node protocol with this node".to_owned()),
+        },
     }
 }
 
-/// Counts the connection until it ends, and logs its end once.
-async fn attend(connection: Connection, name: String) {
-    info!(peer = %connection.remote_address(), name, "connected to a node");
+/// Counts the connection until it ends, and logs its end once. Ends it when the peer is removed from the platform.
+async fn attend(Spoken { connection, level }: Spoken, name: String, endpoint: Endpoint) {
+    info!(peer = %connection.remote_address(), name, version = %level, "connected to a node");
+    let (passport, mut removed) = (Passport::of(&connection), endpoint.removed());
+    drop(endpoint);
+    removed.mark_changed();
     let mut gauge = Gauge::new("asking", &name);
     let mut tick = tokio::time::interval(gauge::PERIOD);
     let reason = loop {
         tokio::select! {
             biased;
             reason = connection.closed() => break reason,
+            Ok(()) = removed.changed() => {
+                passport.as_ref().map(|passport| passport.cuts_off(&connection, &removed.borrow_and_update()));
+            }
             _ = tick.tick() => gauge.sample(&connection),
         }
     };
     info!(peer = %connection.remote_address(), name, why = error::why_not(&reason), "the connection to a node ended");
 }
 
-async fn open(connection: Connection, request: &Request, body: Bytes) -> Result<Reader, QuicError> {
+async fn open(spoken: Spoken, request: &Request, body: Bytes) -> Result<Reader, QuicError> {
+    let Spoken { connection, level } = spoken;
+    if level < request.since() {
+        return Err(QuicError::Older { spoken: level, needed: request.since() });
+    }
     let (mut send, receive) = connection.open_bi().await?;
     send.write_chunk(frame(request)?).await?;
     if !body.is_empty() {

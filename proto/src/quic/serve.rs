@@ -7,17 +7,18 @@ use std::sync::{
 
 use bytes::Bytes;
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
-use rustls_pki_types::CertificateDer;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tracing::{debug, info, warn};
 
 use super::{
-    Endpoint, Peer, QuicError, Responder, StreamCode, Tuning, error,
+    Endpoint, Peer, QuicError, Responder, StreamCode, Tuning,
+    agree::{self, Agreed},
+    error,
     frame::{next_frame, read_payload, within},
     gauge::{self, Gauge},
-    identity::name_of,
+    passport::Passport,
 };
-use crate::message::Request;
+use crate::{level::Level, message::Request, view::Removed};
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -49,8 +50,7 @@ pub async fn serve<H: Handler>(endpoint: &Endpoint, handler: Arc<H>, shutdown: i
             incoming = endpoint.quic.accept() => match incoming {
                 Some(incoming) => {
                     if let Some(admitted) = Admitted::new(incoming, &pending, &endpoint.tuning) {
-                        let (handler, tuning, drain) = (handler.clone(), endpoint.tuning.clone(), drain.clone());
-                        connections.spawn(take(admitted, handler, tuning, drain));
+                        connections.spawn(take(admitted, handler.clone(), endpoint.clone(), drain.clone()));
                     }
                 }
                 None => break,
@@ -86,12 +86,13 @@ impl Admitted {
         Some(Self { incoming: Some(incoming), pending: pending.clone() })
     }
 
-    async fn handshake(mut self, tuning: &Tuning) -> Result<Connection, String> {
+    async fn handshake(mut self, endpoint: &Endpoint) -> Result<Connection, String> {
         let incoming = self.incoming.take().ok_or("taken twice")?;
-        match timeout(tuning.connect, incoming).await {
+        let limit = endpoint.tuning.connect;
+        match timeout(limit, incoming).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(error::why_not(&error)),
-            Err(_) => Err(format!("no handshake within {:?}", tuning.connect)),
+            Ok(Err(error)) => Err(agree::why_not(&error, endpoint.newest)),
+            Err(_) => Err(format!("no handshake within {limit:?}")),
         }
     }
 }
@@ -102,31 +103,57 @@ impl Drop for Admitted {
     }
 }
 
-async fn take<H: Handler>(admitted: Admitted, handler: Arc<H>, tuning: Arc<Tuning>, drain: watch::Receiver<bool>) {
+async fn take<H: Handler>(admitted: Admitted, handler: Arc<H>, endpoint: Endpoint, drain: watch::Receiver<bool>) {
     let addr = admitted.incoming.as_ref().map(Incoming::remote_address);
-    let connection = match admitted.handshake(&tuning).await {
+    let connection = match admitted.handshake(&endpoint).await {
         Ok(connection) => connection,
         Err(why) => {
             gauge::refused("answering");
             return warn!(peer = ?addr, why, "refused a node: it must show a certificate of this platform's CA");
         }
     };
-    let name = certified_name(&connection);
-    let stranger = H::STRANGERS && connection.peer_identity().is_none();
-    if name.is_none() && !stranger {
-        gauge::refused("answering");
-        connection.close(StreamCode::BadRequest.code(), b"the certificate carries no DNS name");
-        return warn!(peer = ?addr, "refused a node: its certificate carries no DNS name");
-    }
-    let peer = Arc::new(Peer { name: name.unwrap_or_default(), addr: connection.remote_address() });
-    info!(peer = %peer.addr, name = peer.name, "a node connected");
-    let why = Taken::new(connection, peer.clone(), handler, tuning).run(drain).await;
+    let passport = Passport::of(&connection);
+    let name = passport.as_ref().map_or("", |passport| &passport.name).to_owned();
+    let (level, removed) = match admit::<H>(&connection, passport.as_ref(), &endpoint) {
+        Ok(admitted) => admitted,
+        Err(why) => {
+            gauge::refused("answering");
+            return warn!(peer = ?addr, name, why, "refused a node");
+        }
+    };
+    let peer = Arc::new(Peer { name, addr: connection.remote_address(), level });
+    info!(peer = %peer.addr, name = peer.name, version = %level, "a node connected");
+    let taken = Taken::new(connection, peer.clone(), handler, endpoint.tuning.clone());
+    let why = taken.run(drain, passport, removed).await;
     info!(peer = %peer.addr, name = peer.name, why, "a node's connection ended");
 }
 
-fn certified_name(connection: &Connection) -> Option<String> {
-    let identity = connection.peer_identity()?;
-    name_of(identity.downcast_ref::<Vec<CertificateDer<'static>>>()?.first()?)
+type Gone = watch::Receiver<Arc<Removed>>;
+
+/// Which version is spoken with a peer whose handshake is over, and who must go later; or why it is not let in, which it
+/// is told.
+fn admit<H: Handler>(
+    connection: &Connection,
+    passport: Option<&Passport>,
+    endpoint: &Endpoint,
+) -> Result<(Level, Gone), String> {
+    let level = match Agreed::of(connection) {
+        Agreed::On(level) => level,
+        Agreed::Nothing(theirs) => {
+            let why = agree::refusal(theirs, endpoint.newest);
+            connection.close(StreamCode::NoVersion.code(), why.as_bytes());
+            return Err(why);
+        }
+    };
+    let stranger = H::STRANGERS && connection.peer_identity().is_none();
+    if passport.is_none() && !stranger {
+        let why = "its certificate carries no DNS name";
+        connection.close(StreamCode::BadRequest.code(), why.as_bytes());
+        return Err(why.to_owned());
+    }
+    let removed = endpoint.removed();
+    let gone = passport.is_some_and(|passport| passport.cuts_off(connection, &removed.borrow()));
+    if gone { Err("it was removed from the platform".to_owned()) } else { Ok((level, removed)) }
 }
 
 /// A connection that was made to us.
@@ -156,13 +183,18 @@ impl<H: Handler> Taken<H> {
     }
 
     /// Serves until the connection ends or is drained; tells why it ended.
-    async fn run(mut self, mut drain: watch::Receiver<bool>) -> String {
+    async fn run(mut self, mut drain: watch::Receiver<bool>, passport: Option<Passport>, mut removed: Gone) -> String {
         let mut gauge = Gauge::new("answering", &self.peer.name);
         let mut tick = tokio::time::interval(gauge::PERIOD);
         loop {
             tokio::select! {
                 biased;
                 _ = drain.wait_for(|draining| *draining) => break,
+                Ok(()) = removed.changed() => {
+                    if passport.as_ref().is_some_and(|it| it.cuts_off(&self.connection, &removed.borrow_and_update())) {
+                        return "it was removed from the platform".to_owned();
+                    }
+                }
                 Some(_) = self.streams.join_next(), if !self.streams.is_empty() => {}
                 stream = self.connection.accept_bi() => match stream {
                     Ok((send, receive)) => self.begin(send, receive),

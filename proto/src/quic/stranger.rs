@@ -19,10 +19,10 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 
 use super::{
-    QuicError,
+    QuicError, agree,
     identity::{time, unusable},
 };
-use crate::{clock::WallClock, message::ALPN};
+use crate::{clock::WallClock, level::Level};
 
 pub(super) fn client_crypto(authority: [u8; 32], clock: &WallClock) -> Result<Arc<QuicClientConfig>, QuicError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -33,7 +33,7 @@ pub(super) fn client_crypto(authority: [u8; 32], clock: &WallClock) -> Result<Ar
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = agree::offered(Level::NEWEST);
     config.resumption = Resumption::disabled();
     QuicClientConfig::try_from(config).map(Arc::new).map_err(unusable)
 }

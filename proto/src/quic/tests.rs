@@ -22,6 +22,8 @@ use crate::{
     random::Random,
 };
 
+mod skew;
+
 pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
 pub(super) fn authority() -> Authority {

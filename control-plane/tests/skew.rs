@@ -1,0 +1,164 @@
+//! Control nodes of different versions over real QUIC on loopback: when they agree on the newer one, who is cut off then,
+//! and what those are told who know the older one.
+
+#[path = "cluster/world.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod world;
+
+use freshet_control_plane::remote::hold;
+use freshet_proto::{
+    admin::{AdminCommand, AdminReply, Levels},
+    clock::WallClock,
+    level::Level,
+    message::{Denied, Joined, MAX_FRAME, Request, WatchEvent},
+    quic::{Doors, Endpoint, Pool, Reader, Tuning, within},
+    random::Random,
+    registry::Policy,
+    view::Role,
+};
+use world::{ControlNode, Node, PATIENCE, World, until};
+
+const ONE: Level = Level(1);
+const TWO: Level = Level(2);
+
+/// Asks from the host of the control node that came last.
+async fn ask(world: &World, command: AdminCommand) -> Result<AdminReply, Denied> {
+    world.nodes.last().unwrap().remote.ask(&Request::Admin(command), PATIENCE).await
+}
+
+async fn remove(world: &World, name: &str) -> AdminReply {
+    ask(world, AdminCommand::RemoveNode { name: name.to_owned() }).await.unwrap()
+}
+
+/// The versions that the leader has heard, and the one that is agreed on.
+async fn levels(world: &World) -> Option<Levels> {
+    match ask(world, AdminCommand::Levels).await {
+        Ok(AdminReply::Levels(levels)) => Some(levels),
+        _ => None,
+    }
+}
+
+fn agreed(world: &World) -> Vec<Level> {
+    world.nodes.iter().map(|node| node.control.group().agreed()).collect()
+}
+
+/// A pool that speaks no newer version than `level`, in the name of a node that has joined.
+fn pool(node: &Node, level: Level) -> Pool {
+    let doors = Doors { clock: WallClock::system(), random: Random::system() };
+    let identity = node.issued.identity().unwrap().at_most(level);
+    Pool::new(&Endpoint::bind("127.0.0.1:0".parse().unwrap(), &identity, doors, Tuning::default()).unwrap())
+}
+
+async fn watch(world: &World, pool: &Pool) -> Reader {
+    let control = &world.nodes[0].view;
+    pool.request(control.quic, &control.server_name, &Request::Watch { after: None }).await.unwrap()
+}
+
+async fn next(events: &mut Reader) -> WatchEvent {
+    within(PATIENCE, events.read_frame(MAX_FRAME)).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_last_control_node_to_be_upgraded_decides_and_an_older_one_is_not_taken_in_any_more() {
+    let mut world = World::found_at(TWO).await;
+    until("version 2", async || (agreed(&world) == [TWO]).then_some(())).await;
+    let joined = Node::join(&world.token(Role::Control, 1).await, "control-2").await.unwrap();
+    let Joined { node, control: seeds, .. } = joined.papers.clone();
+    let late = ControlNode::start(node, &joined.issued, seeds, ONE).await;
+    let request = Request::Enlist { node, view: late.view.clone() };
+    let told = late.remote.ask::<()>(&request, PATIENCE).await.unwrap_err().to_string();
+    assert!(told.contains("version 2 of the node protocol, control-2 speaks 1: upgrade it"), "{told}");
+    assert_eq!(world.nodes[0].control.group().status().voters.len(), 1);
+    world.join_control("control-3").await;
+    until("both to know", async || (agreed(&world) == [TWO, TWO]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn while_one_control_node_knows_version_1_alone_nothing_newer_is_agreed_on_and_removal_says_so() {
+    let mut world = World::found_at(ONE).await;
+    world.join_control("control-2").await;
+    world.join_control("control-3").await;
+    world.join("edge-1", Role::Edge).await;
+    // Under a leader that knows version 2 and has heard them all.
+    world.nodes[0].control.group().transfer(None).await.unwrap();
+    let heard = until("all three", async || levels(&world).await.filter(|levels| levels.nodes.len() == 3)).await;
+    assert_eq!(heard.nodes.iter().map(|(_, level)| *level).collect::<Vec<_>>(), [ONE, TWO, TWO]);
+    assert_eq!(remove(&world, "edge-1").await, AdminReply::Done, "it is not cut off");
+    assert_eq!(agreed(&world), [ONE, ONE, ONE]);
+    world.kill(0).await;
+    remove(&world, "control-1").await;
+    until("version 2", async || (agreed(&world) == [TWO, TWO]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_removed_node_is_cut_off_and_one_that_joins_under_its_name_is_not() {
+    let world = World::found().await;
+    until("version 2", async || (agreed(&world) == [TWO]).then_some(())).await;
+    let first = world.join("edge-1", Role::Edge).await;
+    let _held = hold(first.remote.clone(), first.papers.node, first.view(), 5);
+    let mut events = watch(&world, &pool(&first, ONE)).await;
+    next(&mut events).await;
+    assert_eq!(remove(&world, "edge-1").await, AdminReply::CutOff { unaware: vec![] });
+    let cut = async { while within(PATIENCE, events.read_frame::<WatchEvent>(MAX_FRAME)).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, cut).await.expect("its connection ends");
+    let control = &world.nodes[0].view;
+    let watch_again = async || {
+        let mut events =
+            pool(&first, TWO).request(control.quic, &control.server_name, &Request::Watch { after: None }).await?;
+        events.read_frame::<WatchEvent>(MAX_FRAME).await
+    };
+    let refused = watch_again().await.unwrap_err().to_string();
+    assert!(refused.contains("removed from the platform; join it anew"), "{refused}");
+    let second = world.join("edge-1", Role::Edge).await;
+    let mut events = watch(&world, &pool(&second, TWO)).await;
+    assert!(
+        matches!(next(&mut events).await, WatchEvent::Snapshot(view) if view.nodes.contains_key(&second.papers.node))
+    );
+    assert!(watch_again().await.is_err(), "the first one's certificate is no better for that");
+}
+
+#[tokio::test]
+async fn a_watcher_of_version_1_is_told_nothing_that_it_cannot_read() {
+    let world = World::found().await;
+    until("version 2", async || (agreed(&world) == [TWO]).then_some(())).await;
+    let edge = world.join("edge-1", Role::Edge).await;
+    world.join("edge-2", Role::Edge).await;
+    let (old, new) = (pool(&edge, ONE), pool(&edge, TWO));
+    let (mut old, mut new) = (watch(&world, &old).await, watch(&world, &new).await);
+    assert!(matches!(next(&mut old).await, WatchEvent::Snapshot(_)));
+    assert!(matches!(next(&mut new).await, WatchEvent::Snapshot(_)));
+    assert!(matches!(next(&mut new).await, WatchEvent::Removed(removed) if removed.nodes.is_empty()));
+    assert_eq!(remove(&world, "edge-2").await, AdminReply::CutOff { unaware: vec![] });
+    ask(&world, AdminCommand::PutChannel { channel: world::ada(), policy: Policy::Newest }).await.unwrap();
+    for changed in ["edge-2", "ada"] {
+        let WatchEvent::Delta(delta) = next(&mut old).await else { panic!("{changed}") };
+        assert_eq!((delta.nodes.len(), delta.channels.len()), if changed == "ada" { (0, 1) } else { (1, 0) });
+    }
+    let named = async {
+        loop {
+            if let WatchEvent::Removed(removed) = next(&mut new).await {
+                break removed.nodes.keys().cloned().collect::<Vec<_>>();
+            }
+        }
+    };
+    assert_eq!(named.await, ["edge-2"]);
+}
+
+#[tokio::test]
+async fn an_operator_sees_who_speaks_what() {
+    let world = World::found().await;
+    until("version 2", async || (agreed(&world) == [TWO]).then_some(())).await;
+    let edge = world.join("edge-1", Role::Edge).await;
+    let old = freshet_control_plane::remote::Remote::new(
+        pool(&edge, ONE),
+        edge.papers.control.clone(),
+        None,
+        Random::system(),
+    );
+    let _held = hold(old, edge.papers.node, edge.view(), 5);
+    let control = world.nodes[0].control.group().id();
+    let expected = Levels { agreed: TWO, nodes: vec![(control, TWO), (edge.papers.node, ONE)] };
+    until("both", async || levels(&world).await.filter(|levels| *levels == expected)).await;
+    world.join("edge-2", Role::Edge).await;
+    assert_eq!(remove(&world, "edge-2").await, AdminReply::CutOff { unaware: vec!["edge-1".to_owned()] });
+}
