@@ -24,8 +24,8 @@ use super::{
 };
 use crate::machine::Registry;
 
-/// The longest snapshot, compressed. A registry of 10,000 channels takes about half a MB. One that does not fit is not
-/// written, and the member stops.
+/// The longest snapshot, compressed. A registry of 10,000 channels takes about half a MB, and one that has as many of
+/// everything as it may fits in, so that a member need not stop for want of a snapshot: one that does not fit is not written.
 pub const MAX_SNAPSHOT: usize = 15 << 20;
 
 /// The longest body once it is uncompressed.
@@ -139,4 +139,22 @@ pub fn restore(store: Store, backup: &[u8], id: NodeId, member: Member, random: 
 /// [`BackupError::Unreadable`].
 pub fn backed_up(backup: &[u8]) -> Result<Registry, BackupError> {
     Ok(Snapshot::decode(backup).map_err(BackupError::Unreadable)?.registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use freshet_proto::message::{MAX_FRAME, WatchEvent};
+
+    use super::*;
+
+    #[test]
+    fn a_registry_that_has_as_many_of_everything_as_it_may_fits_into_a_snapshot_and_its_view_into_a_message() {
+        let registry = Registry::at_its_limits();
+        let view = postcard::to_stdvec(&WatchEvent::Snapshot(registry.view())).unwrap();
+        assert!(view.len() < MAX_FRAME, "a view of {} bytes", view.len());
+        let plain = postcard::to_stdvec(&registry).unwrap();
+        assert!(plain.len() < MAX_SNAPSHOT - (1 << 16), "{} bytes, however badly they are compressed", plain.len());
+        let bytes = Snapshot { meta: SnapshotMeta::default(), registry: registry.clone() }.encode().unwrap();
+        assert_eq!(Snapshot::decode(&bytes).unwrap().registry.view(), registry.view());
+    }
 }
