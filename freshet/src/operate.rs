@@ -258,7 +258,7 @@ fn restore_from(file: &Path, config: &Config) -> anyhow::Result<()> {
     let issued = authority.issue(name, &[], ca::JOINED_DAYS, &clock)?;
     files::private_dir(data).with_context(|| format!("making the directory {}", data.display()))?;
     let store = Store::file(&data.join(CONSENSUS))?;
-    restore(store, &backup, id, Member { addr, server_name: name.clone() }, &random)?;
+    restore(store, &backup, (id, Member { addr, server_name: name.clone() }), clock.now_ms(), &random)?;
     Papers { id, name: name.clone(), role: Role::Control, control: Vec::new() }.save(data, &issued)?;
     println!("{} holds the platform as of revision {}", data.display(), registry.revision());
     println!("next: freshet control --config …; it goes on alone, without the control nodes that are lost");
@@ -277,7 +277,8 @@ fn print_cluster(cluster: &Cluster, output: Output) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(cluster)?);
         return Ok(());
     }
-    println!("{:>6}  {:20} {:8} {:9} {:6} {:>8}  ADDRESS", "ID", "NAME", "ROLE", "STATE", "VOTE", "LEASE");
+    let widest = cluster.nodes.iter().map(|node| node.id.to_string().len()).max().unwrap_or(0).max(6);
+    println!("{:>widest$}  {:20} {:8} {:9} {:6} {:>8}  ADDRESS", "ID", "NAME", "ROLE", "STATE", "VOTE", "LEASE");
     for node in &cluster.nodes {
         let vote = match (cluster.leader == Some(node.id), node.voter) {
             (true, _) => "leads",
@@ -287,7 +288,7 @@ fn print_cluster(cluster: &Cluster, output: Output) -> anyhow::Result<()> {
         let lease = node.lease_ms.map_or(String::new(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
         let NodeView { role, quic, server_name, state } = &node.view;
         let (role, state) = (role.to_string(), state.to_string());
-        println!("{:>6}  {server_name:20} {role:8} {state:9} {vote:6} {lease:>8}  {quic}", node.id.0);
+        println!("{:>widest$}  {server_name:20} {role:8} {state:9} {vote:6} {lease:>8}  {quic}", node.id.0);
     }
     let leader = cluster.leader.map_or("nobody leads".to_owned(), |leader| format!("node {leader} leads"));
     println!("{leader} term {}; revision {}, as node {} sees it", cluster.term, cluster.revision, cluster.answered_by);
