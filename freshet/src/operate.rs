@@ -9,7 +9,7 @@ use std::{io::Write, net::SocketAddr, path::Path};
 
 use anyhow::{Context, bail};
 use freshet_control_plane::{
-    ca::{self, Ca},
+    ca::Ca,
     join::JoinToken,
     raft::{Member, Store, backed_up, restore},
     remote::Remote,
@@ -255,7 +255,7 @@ fn restore_from(file: &Path, config: &Config) -> anyhow::Result<()> {
     let (clock, random) = (WallClock::system(), Random::system());
     let id = NodeId(registry.revision() + 1);
     let authority = Ca::from_pem(&secrets.authority, &secrets.authority_key)?;
-    let issued = authority.issue(name, &[], ca::JOINED_DAYS, &clock)?;
+    let issued = authority.issue_for(name, &[], config.control.certified_for()?, &clock)?;
     files::private_dir(data).with_context(|| format!("making the directory {}", data.display()))?;
     let store = Store::file(&data.join(CONSENSUS))?;
     restore(store, &backup, (id, Member { addr, server_name: name.clone() }), clock.now_ms(), &random)?;

@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::{Control, Inner, as_view, denied};
 use crate::{
-    ca::{Ca, JOINED_DAYS},
+    ca::Ca,
     key,
     leases::TTL,
     machine::{Input, Node},
@@ -210,7 +210,7 @@ impl Inner {
         Ok(Joined { node: NodeId(applied.index), role, certified, control: self.control_nodes() })
     }
 
-    fn certify(&self, peer: &str, request: &[u8]) -> Result<Certified, Denied> {
+    pub(super) fn certify(&self, peer: &str, request: &[u8]) -> Result<Certified, Denied> {
         if self.group.read(|registry| registry.node_named(peer).is_none()) {
             return Err(Refused::NoSuch(NoSuch::Node).into());
         }
@@ -222,7 +222,7 @@ impl Inner {
     fn sign(&self, request: &[u8], name: &str) -> Result<Certified, Denied> {
         let Secrets { authority, authority_key, .. } = self.secrets()?;
         let certificate = Ca::from_pem(&authority, &authority_key)
-            .and_then(|ca| ca.certify(request, name, &[], JOINED_DAYS, &self.clock))
+            .and_then(|ca| ca.certify(request, name, &[], self.certified_for, &self.clock))
             .map_err(|error| Denied::Forbidden(error.to_string()))?;
         Ok(Certified { certificate, authority })
     }

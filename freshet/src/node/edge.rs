@@ -16,7 +16,10 @@ use freshet_proto::{
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, any_port, papers::keep_certified};
+use super::{
+    World, any_port,
+    papers::{Authority, keep_certified},
+};
 use crate::{admin::Check, front::Front, ports::Port, redirect, tls::Certificate};
 
 /// What an edge needs to start.
@@ -162,8 +165,8 @@ impl Member {
         let addr = self.advertise.unwrap_or(endpoint.local_addr()?);
         let me = NodeView::new(Role::Edge, addr, identity.name());
         let held = hold(remote.clone(), self.id, me, 1 + world.random.below(u64::MAX));
-        let (endpoint, clock) = (endpoint.clone(), world.clock.clone());
-        tokio::spawn(keep_certified(self.data, endpoint, remote, clock, Arc::new(|identity| identity)));
+        let (endpoint, clock, authority) = (endpoint.clone(), world.clock.clone(), Authority::Asked(remote));
+        tokio::spawn(keep_certified(self.data, endpoint, authority, clock, Arc::new(|identity| identity)));
         Ok(held)
     }
 }

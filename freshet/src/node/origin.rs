@@ -26,7 +26,10 @@ use freshet_proto::{
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, papers::keep_certified};
+use super::{
+    World,
+    papers::{Authority, keep_certified},
+};
 use crate::{admin::Check, ports::Port, tls::Certificate};
 
 /// What an origin needs to start.
@@ -209,7 +212,8 @@ async fn connect(
     let held = hold(remote.clone(), id, me, 1 + random.below(u64::MAX));
     let (commands, asks) = Commands::channel();
     tokio::spawn(carry(remote.clone(), random, held.clone(), asks));
-    let keep = keep_certified(data, endpoint.clone(), remote, world.clock.clone(), Arc::new(|identity| identity));
+    let (authority, dress) = (Authority::Asked(remote), Arc::new(|identity| identity));
+    let keep = keep_certified(data, endpoint.clone(), authority, world.clock.clone(), dress);
     tokio::spawn(keep);
     Ok((commands, view, Keeps::Platform { held }))
 }
