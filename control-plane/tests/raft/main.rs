@@ -8,3 +8,4 @@ mod disk;
 mod disks;
 mod life;
 mod members;
+mod salvage;
