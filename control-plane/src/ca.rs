@@ -65,10 +65,13 @@ pub const KEY: &str = "ca.key";
 pub const CA_DAYS: u64 = 3650;
 /// For how many days a node's certificate is valid unless told otherwise.
 pub const NODE_DAYS: u64 = 365;
-/// For how many days the certificate of a node that joined is valid. It renews it by itself after two thirds of that.
-pub const JOINED_DAYS: u64 = 30;
-/// Certificates are valid from an hour ago, for clocks that are behind.
-pub(crate) const BACKDATED: Duration = Duration::from_secs(3600);
+/// For how long the certificate of a node that joined is valid unless told otherwise: 30 days. It renews it by itself after
+/// two thirds of that.
+pub const JOINED: Duration = Duration::from_secs(30 * 86_400);
+/// For how long such a certificate may be valid at most: a year.
+pub const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+/// Certificates are valid from an hour before they were issued, for clocks that are behind.
+pub const BACKDATED: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A certificate authority.
@@ -134,14 +137,28 @@ impl Ca {
     /// # Errors
     /// [`CaError::Name`], [`CaError::Make`].
     pub fn issue(&self, name: &str, addrs: &[IpAddr], days: u64, clock: &WallClock) -> Result<Issued, CaError> {
-        let params = node(name, addrs, days, clock)?;
+        self.issue_for(name, addrs, days_of(days), clock)
+    }
+
+    /// The same, valid for as long as `valid`.
+    ///
+    /// # Errors
+    /// As [`Ca::issue`].
+    pub fn issue_for(
+        &self,
+        name: &str,
+        addrs: &[IpAddr],
+        valid: Duration,
+        clock: &WallClock,
+    ) -> Result<Issued, CaError> {
+        let params = node(name, addrs, valid, clock)?;
         let pair = KeyPair::generate_for(&PKCS_ED25519)?;
         let certificate = params.signed_by(&pair, &self.issuer)?.pem();
         Ok(Issued { certificate, key: pair.serialize_pem(), authority: self.pem.clone() })
     }
 
-    /// Certifies the key of a signing request (PKCS #10, DER) for the node `name`; PEM. Nothing else that the request
-    /// says is believed.
+    /// Certifies the key of a signing request (PKCS #10, DER) for the node `name`, valid for as long as `valid`; PEM.
+    /// Nothing else that the request says is believed.
     ///
     /// # Errors
     /// [`CaError::Name`]; [`CaError::Make`] also for a request that is none.
@@ -150,10 +167,10 @@ impl Ca {
         request: &[u8],
         name: &str,
         addrs: &[IpAddr],
-        days: u64,
+        valid: Duration,
         clock: &WallClock,
     ) -> Result<String, CaError> {
-        let params = node(name, addrs, days, clock)?;
+        let params = node(name, addrs, valid, clock)?;
         let mut request = CertificateSigningRequestParams::from_der(&request.into())?;
         request.params = params;
         Ok(request.signed_by(&self.issuer)?.pem())
@@ -191,7 +208,7 @@ pub fn validity_of(pem: &str) -> Option<(u64, u64)> {
     Some((ms(certificate.validity().not_before)?, ms(certificate.validity().not_after)?))
 }
 
-fn node(name: &str, addrs: &[IpAddr], days: u64, clock: &WallClock) -> Result<CertificateParams, CaError> {
+fn node(name: &str, addrs: &[IpAddr], valid: Duration, clock: &WallClock) -> Result<CertificateParams, CaError> {
     if !is_host_name(name) {
         return Err(CaError::Name(name.to_owned()));
     }
@@ -201,7 +218,7 @@ fn node(name: &str, addrs: &[IpAddr], days: u64, clock: &WallClock) -> Result<Ce
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
-    validity(&mut params, days, clock);
+    validity(&mut params, valid, clock);
     Ok(params)
 }
 
@@ -242,15 +259,20 @@ fn authority(clock: &WallClock) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, "Freshet nodes");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    validity(&mut params, CA_DAYS, clock);
+    validity(&mut params, days_of(CA_DAYS), clock);
     params
 }
 
-fn validity(params: &mut CertificateParams, days: u64, clock: &WallClock) {
+fn validity(params: &mut CertificateParams, valid: Duration, clock: &WallClock) {
     let now = Duration::from_millis(clock.now_ms());
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + now.saturating_sub(BACKDATED);
-    params.not_after = epoch + now + DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX).min(36_500));
+    params.not_after = epoch + now + valid;
+}
+
+/// A century at most.
+fn days_of(days: u64) -> Duration {
+    DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX).min(36_500))
 }
 
 /// RFC 1123 §2.1: labels of letters, digits and inner hyphens.
@@ -323,12 +345,12 @@ mod tests {
         let key = fs::read_to_string(dir.path().join(KEY)).unwrap();
         let ca = Ca::from_pem(ca.pem(), &key).unwrap();
         let asked = request().unwrap();
-        let certificate = ca.certify(&asked.request, "edge-7", &[], JOINED_DAYS, &clock).unwrap();
+        let certificate = ca.certify(&asked.request, "edge-7", &[], JOINED, &clock).unwrap();
         let (from, to) = validity_of(&certificate).unwrap();
-        assert_eq!((to - from) / 3_600_000, JOINED_DAYS * 24 + 1, "a month, and the hour it is backdated");
+        assert_eq!((to - from) / 3_600_000, 30 * 24 + 1, "a month, and the hour it is backdated");
         let issued = Issued { certificate, key: asked.key, authority: ca.pem().to_owned() };
         assert_eq!(issued.identity().unwrap().name(), "edge-7");
-        assert!(ca.certify(&[1, 2, 3], "edge-7", &[], 1, &clock).is_err());
+        assert!(ca.certify(&[1, 2, 3], "edge-7", &[], JOINED, &clock).is_err());
         assert!(fingerprint(ca.pem()).is_some_and(|it| fingerprint(&issued.certificate) != Some(it)));
     }
 

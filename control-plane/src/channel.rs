@@ -120,6 +120,11 @@ impl Channel {
         self.deadline_ms
     }
 
+    /// When it was claimed last; 0 where it never was.
+    pub fn claimed_at_ms(&self) -> u64 {
+        self.base.map_or(0, |base| base.at_ms)
+    }
+
     /// What the latest claim was granted, if it was this one: made at `origin` with this nonce, and not over.
     pub fn granted_before(&self, origin: NodeId, nonce: u64) -> Option<(Epoch, Granted)> {
         let (_, granted) = self.latest.filter(|(latest, _)| *latest == nonce && nonce != 0)?;

@@ -29,7 +29,7 @@ use crate::{
     feed::{Feed, Publisher},
     key::{self, Pepper},
     log::{self, Entry, LogError, Record, Replayed},
-    machine::{Input, Output, Registry},
+    machine::{Input, MAX_CHANNELS, Output, Registry},
     store::{FileStore, Store},
 };
 
@@ -87,6 +87,9 @@ pub enum LocalError {
     /// The secret beside the log can't be read or written.
     #[error(transparent)]
     Secret(#[from] CaError),
+    /// The operator's: more channels are configured than a registry may have.
+    #[error("{0} channels are configured, of which there may be {MAX_CHANNELS}; leave some out")]
+    TooMany(usize),
     /// The operator's: a channel's key is empty, too long, or another channel's.
     #[error("the stream key of channel {0} is empty, longer than 256 bytes, or another channel's too; give it its own")]
     Key(ChannelName),
@@ -148,6 +151,9 @@ pub async fn spawn_over<S: Store>(
 }
 
 fn check(config: &Config) -> Result<(), LocalError> {
+    if config.channels.len() > MAX_CHANNELS {
+        return Err(LocalError::TooMany(config.channels.len()));
+    }
     let mut keys = std::collections::BTreeSet::new();
     for channel in &config.channels {
         let legal = !channel.key.is_empty() && channel.key.len() <= key::MAX_LEN;

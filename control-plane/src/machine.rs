@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
     level::Level,
-    registry::{Claimed, Departure, Refused, Reply},
+    registry::{Claimed, Departure, NoSuch, Refused, Reply},
     view::{Bar, Delta, NodeState, NodeView, Role, View},
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,11 @@ use crate::{
     key::KeyHash,
     secrets::Secrets,
 };
+
+/// How many channels there may be, counting those that were removed and are remembered for their numbers. With as many, and
+/// [`MAX_NODES`] nodes, a snapshot still fits into [`crate::raft::MAX_SNAPSHOT`] and a view into one message, whatever
+/// happened to them.
+pub const MAX_CHANNELS: usize = 20_000;
 
 /// What happens to a registry. Goes into the log as it is, so it names no stream key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -445,11 +450,27 @@ impl Registry {
     }
 
     fn put_channel(&mut self, at: At, name: ChannelName, key: KeyHash, policy: Policy, out: &mut Vec<Output>) -> Reply {
+        if !self.channels.contains_key(&name) {
+            self.make_room()?;
+        }
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(None, policy));
         (channel.key, channel.policy, channel.listed) = (Some(key), policy, true);
         self.index();
         self.advance(at, vec![name], vec![], out);
         Ok(None)
+    }
+
+    /// Where there is no room for one more channel, the numbers of one that was removed are forgotten: the one that was
+    /// claimed last the longest ago.
+    fn make_room(&mut self) -> Result<(), Refused> {
+        if self.channels.len() < MAX_CHANNELS {
+            return Ok(());
+        }
+        let removed = self.channels.iter().filter(|(_, channel)| !channel.listed);
+        let oldest = removed.min_by_key(|(_, channel)| channel.claimed_at_ms()).map(|(name, _)| name.clone());
+        let oldest = oldest.ok_or(Refused::TooMany(NoSuch::Channel))?;
+        self.channels.remove(&oldest);
+        Ok(())
     }
 
     fn remove_channel(&mut self, at: At, name: &ChannelName, out: &mut Vec<Output>) -> Reply {

@@ -87,6 +87,10 @@ pub enum ControlCommand {
     Backup {
         /// The file, made anew, readable by its owner alone.
         file: PathBuf,
+        /// Read it from the data directory (node.data) of a control node that is stopped, instead of asking the one that
+        /// leads: for when most control nodes are lost. Nothing is changed there.
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
         /// The control node whose host this is.
         #[command(flatten)]
         at: Settings,

@@ -5,13 +5,17 @@
 //! node join ──JOIN, without a certificate──▶ papers
 //! ```
 
-use std::{io::Write, net::SocketAddr, path::Path};
+use std::{
+    io::{ErrorKind, Write},
+    net::SocketAddr,
+    path::Path,
+};
 
 use anyhow::{Context, bail};
 use freshet_control_plane::{
-    ca::{self, Ca},
+    ca::Ca,
     join::JoinToken,
-    raft::{Member, Store, backed_up, restore},
+    raft::{Member, Salvaged, Store, backed_up, restore, salvage},
     remote::Remote,
 };
 use freshet_proto::{
@@ -103,10 +107,9 @@ pub async fn channel(command: ChannelCommand) -> anyhow::Result<()> {
 /// In words for the operator.
 pub async fn control(command: ControlCommand) -> anyhow::Result<()> {
     match command {
-        ControlCommand::Backup { file, at } => {
-            let backup = Desk::open(&at)?.backup().await?;
-            write_new(&file, &backup).with_context(|| format!("writing {}", file.display()))?;
-            println!("{} holds {} bytes, the platform's secrets among them", file.display(), backup.len());
+        ControlCommand::Backup { file, from: Some(data), .. } => salvage_to(&file, &data)?,
+        ControlCommand::Backup { file, from: None, at } => {
+            keep_backup(&file, &Desk::open(&at)?.backup().await?)?;
         }
         ControlCommand::Restore { file, at } => restore_from(&file, &at.load()?.config)?,
     }
@@ -124,6 +127,7 @@ fn print_cut_off(name: &str, unaware: &[String]) {
     }
 }
 
+const NOBODY_LEADS: &str = "none of them leads";
 const UNEXPECTED: &str = "the control node answered something else: run the same version here and there";
 
 /// Asks the control nodes in the name of the node whose host this is.
@@ -199,10 +203,15 @@ impl Desk {
                 }
                 Ok(_) => bail!(UNEXPECTED),
                 Err(Denied::Elsewhere(Some(leader))) => candidates.push(leader),
+                Err(Denied::Elsewhere(None)) => why = Some(NOBODY_LEADS.to_owned()),
                 Err(denied) => why = Some(denied.to_string()),
             }
         }
-        bail!("no control node gave a backup: {}", why.unwrap_or_else(|| "none leads".to_owned()))
+        bail!(
+            "no control node gave a backup: {}; if most of them are lost for good, take one from the disk of one that is \
+             stopped: freshet control backup --from DIR FILE",
+            why.unwrap_or_else(|| NOBODY_LEADS.to_owned())
+        )
     }
 }
 
@@ -265,6 +274,22 @@ async fn join(token: &str, name: &str, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn salvage_to(file: &Path, data: &Path) -> anyhow::Result<()> {
+    let Salvaged { node, term, index, committed, revision, backup } = salvage(&data.join(CONSENSUS))?;
+    let papers = Papers::load(data).ok().flatten();
+    let name = papers.map_or_else(|| data.display().to_string(), |papers| papers.name);
+    let node = node.map_or(String::new(), |node| format!(" (node {node})"));
+    keep_backup(file, &backup)?;
+    println!(
+        "{name}{node} had: term {term}, index {index} (agreed on up to {committed} for certain), revision {revision}"
+    );
+    eprintln!(
+        "If other control nodes have their disks, do this with each of them, stopped, and restore only the backup with \
+         the highest term; where terms are equal, with the highest index. What reached none of them is lost."
+    );
+    Ok(())
+}
+
 fn restore_from(file: &Path, config: &Config) -> anyhow::Result<()> {
     let (data, name) = (&config.node.data, &config.node.name);
     if let Some(papers) = Papers::load(data)? {
@@ -277,13 +302,22 @@ fn restore_from(file: &Path, config: &Config) -> anyhow::Result<()> {
     let (clock, random) = (WallClock::system(), Random::system());
     let id = NodeId(registry.revision() + 1);
     let authority = Ca::from_pem(&secrets.authority, &secrets.authority_key)?;
-    let issued = authority.issue(name, &[], ca::JOINED_DAYS, &clock)?;
+    let issued = authority.issue_for(name, &[], config.control.certified_for()?, &clock)?;
     files::private_dir(data).with_context(|| format!("making the directory {}", data.display()))?;
     let store = Store::file(&data.join(CONSENSUS))?;
-    restore(store, &backup, id, Member { addr, server_name: name.clone() }, &random)?;
+    restore(store, &backup, (id, Member { addr, server_name: name.clone() }), clock.now_ms(), &random)?;
     Papers { id, name: name.clone(), role: Role::Control, control: Vec::new() }.save(data, &issued)?;
     println!("{} holds the platform as of revision {}", data.display(), registry.revision());
     println!("next: freshet control --config …; it goes on alone, without the control nodes that are lost");
+    Ok(())
+}
+
+fn keep_backup(path: &Path, backup: &[u8]) -> anyhow::Result<()> {
+    write_new(path, backup).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => anyhow::anyhow!("{} exists already; name another file", path.display()),
+        _ => anyhow::Error::new(error).context(format!("writing {}", path.display())),
+    })?;
+    println!("{} holds {} bytes, the platform's secrets among them", path.display(), backup.len());
     Ok(())
 }
 
@@ -307,8 +341,9 @@ fn print_cluster(cluster: &Cluster, levels: Option<&Levels>, output: Output) -> 
         println!("{}", serde_json::to_string_pretty(&json)?);
         return Ok(());
     }
+    let widest = cluster.nodes.iter().map(|node| node.id.to_string().len()).max().unwrap_or(0).max(6);
     println!(
-        "{:>6}  {:20} {:8} {:9} {:6} {:>8} {:>6}  ADDRESS",
+        "{:>widest$}  {:20} {:8} {:9} {:6} {:>8} {:>6}  ADDRESS",
         "ID", "NAME", "ROLE", "STATE", "VOTE", "LEASE", "SPEAKS"
     );
     for node in &cluster.nodes {
@@ -321,7 +356,7 @@ fn print_cluster(cluster: &Cluster, levels: Option<&Levels>, output: Output) -> 
         let NodeView { role, quic, server_name, state } = &node.view;
         let (role, state) = (role.to_string(), state.to_string());
         let speaks = speaks(node.id).map_or(String::new(), Level::to_string);
-        println!("{:>6}  {server_name:20} {role:8} {state:9} {vote:6} {lease:>8} {speaks:>6}  {quic}", node.id.0);
+        println!("{:>widest$}  {server_name:20} {role:8} {state:9} {vote:6} {lease:>8} {speaks:>6}  {quic}", node.id.0);
     }
     let leader = cluster.leader.map_or("nobody leads".to_owned(), |leader| format!("node {leader} leads"));
     println!("{leader} term {}; revision {}, as node {} sees it", cluster.term, cluster.revision, cluster.answered_by);

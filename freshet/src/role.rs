@@ -40,6 +40,7 @@ pub async fn control(config: Config, bootstrap: bool) -> anyhow::Result<()> {
         raft: config.control.raft.clone(),
         times: config.registry,
         found: bootstrap.then(|| config.node.name.clone()),
+        certified_for: config.control.certified_for()?,
     };
     let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
     let node = Arc::new(ControlNode::start(plan, &world).await?);
@@ -242,11 +243,12 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
     })
 }
 
-/// Whether the values of `[origin]` and of `[edge]` make sense together.
+/// Whether the values of `[control]`, `[origin]` and `[edge]` make sense together.
 ///
 /// # Errors
-/// [`ConfigError::Range`] with the key and its range.
+/// [`ConfigError::Range`] or [`ConfigError::Invalid`] with the key and its range.
 pub fn validate(config: &Config) -> Result<(), ConfigError> {
+    config.control.certified_for()?;
     config.origin.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
     config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))
 }

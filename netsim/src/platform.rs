@@ -10,6 +10,7 @@
 use std::{error::Error, net::SocketAddr, sync::Arc};
 
 use freshet_control_plane::{
+    ca::JOINED,
     control::{Control, Plan},
     key::Pepper,
     local::ChannelConfig,
@@ -70,6 +71,7 @@ async fn keep_registry(cast: &Cast, host: Host, life: u64) -> Outcome {
         view: me.clone(),
         raft: Config { times: TIMES, ..Config::default() },
         seeds: if founds { vec![] } else { others },
+        certified_for: JOINED,
     };
     let control = Control::start(plan, store, pool.clone(), run.clock(host), random.clone()).await?;
     let seat = Seat { feed: control.feed(), leadership: control.group().leadership() };

@@ -118,8 +118,9 @@ pub enum Refused {
     /// The joiner's: the token is unknown, used up, or has run out. The remedy: make a new one (`freshet node token`).
     #[error("the join token is unknown, used up or has run out; make a new one with `freshet node token`")]
     BadToken,
-    /// Ours: too many join tokens or nodes.
-    #[error("there are too many {0}; remove some first")]
+    /// The operator's: there are as many channels, nodes or join tokens as a platform may have. The remedy: remove some;
+    /// join tokens run out by themselves.
+    #[error("there are too many {0}s; remove some first")]
     TooMany(NoSuch),
 }
 

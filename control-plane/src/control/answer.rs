@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::{Control, Inner, as_view, denied};
 use crate::{
-    ca::{BACKDATED, Ca, JOINED_DAYS},
+    ca::{BACKDATED, Ca},
     key,
     leases::TTL,
     machine::{Input, Node},
@@ -220,7 +220,7 @@ impl Inner {
         Ok(Joined { node: NodeId(applied.index), role, certified, control: self.control_nodes() })
     }
 
-    fn certify(&self, peer: &str, request: &[u8]) -> Result<Certified, Denied> {
+    pub(super) fn certify(&self, peer: &str, request: &[u8]) -> Result<Certified, Denied> {
         if self.group.read(|registry| registry.node_named(peer).is_none()) {
             return Err(Refused::NoSuch(NoSuch::Node).into());
         }
@@ -233,7 +233,7 @@ impl Inner {
         let Secrets { authority, authority_key, .. } = self.secrets()?;
         let clock = self.issuing(name);
         let certificate = Ca::from_pem(&authority, &authority_key)
-            .and_then(|ca| ca.certify(request, name, &[], JOINED_DAYS, &clock))
+            .and_then(|ca| ca.certify(request, name, &[], self.certified_for, &clock))
             .map_err(|error| Denied::Forbidden(error.to_string()))?;
         Ok(Certified { certificate, authority })
     }

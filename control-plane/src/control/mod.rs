@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use freshet_proto::{
     clock::WallClock,
     id::NodeId,
-    message::{Denied, Request},
+    message::{Certified, Denied, Request},
     quic::Pool,
     random::Random,
     registry::Refused,
@@ -53,6 +53,8 @@ pub struct Plan {
     pub raft: raft::Config,
     /// The control nodes that were there when it joined; none for the one that founds the platform.
     pub seeds: Vec<NodeView>,
+    /// For how long the certificates are valid that it issues to nodes: [`crate::ca::JOINED`] unless told otherwise.
+    pub certified_for: Duration,
 }
 
 /// A running control node. Cheap to clone.
@@ -63,6 +65,7 @@ struct Inner {
     id: NodeId,
     view: NodeView,
     seeds: Vec<NodeView>,
+    certified_for: Duration,
     group: Group,
     leases: Mutex<Leases>,
     heard: Mutex<level::Heard>,
@@ -117,6 +120,7 @@ impl Control {
             id: plan.id,
             view: plan.view,
             seeds: plan.seeds,
+            certified_for: plan.certified_for,
             group,
             leases: Mutex::default(),
             heard: Mutex::default(),
@@ -234,6 +238,17 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Certifies this node's own key anew, PKCS #10 in DER: it has the authority's key, and needs nobody, who might not let it
+    /// in any more.
+    ///
+    /// # Errors
+    /// [`Refused::Unavailable`] while it does not know the platform yet, [`Refused::NoSuch`] once it is removed.
+    pub fn certify(&self, request: &[u8]) -> Result<Certified, Denied> {
+        let inner = &self.0;
+        inner.secrets()?;
+        inner.certify(&inner.view.server_name, request)
     }
 
     /// The view as this node knows it.

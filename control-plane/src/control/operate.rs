@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::{Inner, denied};
 use crate::{
-    ca::{BACKDATED, JOINED_DAYS, fingerprint},
+    ca::{BACKDATED, LONGEST, fingerprint},
     join::JoinToken,
     key,
     machine::{Input, Token},
@@ -95,6 +95,8 @@ impl Inner {
 
     fn cluster(&self) -> Cluster {
         let (status, leads) = (self.group.status(), self.group.leadership().borrow().mine);
+        // Who leads without a majority that answers leads nobody.
+        let leader = status.leader.filter(|leader| leads || *leader != self.id);
         let view = self.group.feed().view().borrow().clone();
         let (now, leases) = (Instant::now(), self.leases());
         let lease_ms = |id| leases.left(now, id).filter(|_| leads).map(|left| left.as_millis() as u64);
@@ -104,13 +106,7 @@ impl Inner {
             voter: status.voters.contains(id),
             lease_ms: lease_ms(*id),
         });
-        Cluster {
-            answered_by: self.id,
-            leader: status.leader,
-            term: status.term,
-            revision: view.revision,
-            nodes: nodes.collect(),
-        }
+        Cluster { answered_by: self.id, leader, term: status.term, revision: view.revision, nodes: nodes.collect() }
     }
 
     pub(super) async fn make_token(&self, role: Role, seconds: u64, uses: u32) -> Result<JoinToken, Denied> {
@@ -169,8 +165,9 @@ impl Inner {
             return Input::RemoveNode { node };
         }
         let (now_ms, backdated) = (self.clock.now_ms(), BACKDATED.as_millis() as u64);
-        // Issued until now, they are valid since an hour ago; the hour at the end is for clocks that differ.
-        let until_ms = now_ms + JOINED_DAYS * 86_400_000 + backdated;
+        // Issued until now, they are valid since an hour ago; the hour at the end is for clocks that differ. For how long
+        // they were issued may have been configured otherwise then.
+        let until_ms = now_ms + LONGEST.as_millis() as u64 + backdated;
         Input::CutOff { node, bar: Bar { since_ms: now_ms.saturating_sub(backdated), until_ms } }
     }
 

@@ -3,10 +3,12 @@
 //! A story is told line by line: seconds, what happens, what comes of it. The registry holds the channel `ada` alone,
 //! made at revision 1, so the first claim is epoch 2.
 
+use freshet_proto::view::ChannelView;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    channel::{MAX_TAKEOVERS, TAKEOVER_WINDOW_MS},
     key::Pepper,
     log::{self, Entry, LogError, Record},
 };
@@ -330,6 +332,58 @@ fn the_deltas_lead_from_each_view_to_the_next() {
         }
         assert_eq!(view, registry.view(), "after {words}");
     }
+}
+
+impl Registry {
+    /// As many channels, nodes and tokens as there may be, each as long as it can get: every number has its most digits.
+    pub(crate) fn at_its_limits() -> Self {
+        let (late, mut registry) = (u64::MAX - (1 << 32), with_policy(Policy::Newest));
+        for nth in 0..=ChannelView::MAX_EPOCHS as u64 {
+            let claim = Input::Claim { key: pepper().hash(SECRET), origin: NodeId(late + nth), nonce: u64::MAX };
+            // Long after the first one, so that its numbers are long too.
+            let now_ms = if nth == 0 { 0 } else { late + nth * (TAKEOVER_WINDOW_MS / MAX_TAKEOVERS as u64 + 1) };
+            registry.handle(late + nth, now_ms, claim, &mut vec![]);
+        }
+        let longest = registry.channels.remove(&ada()).unwrap();
+        assert_eq!(longest.view().epochs.len(), ChannelView::MAX_EPOCHS);
+        for nth in 0..MAX_CHANNELS {
+            let mut channel = longest.clone();
+            channel.key = Some(pepper().hash(&nth.to_string()));
+            registry.channels.insert(format!("c{nth:031}").parse().unwrap(), channel);
+        }
+        for nth in 0..MAX_NODES as u64 {
+            let addr = ([u16::MAX; 8], u16::MAX).into();
+            let name = format!("{nth:063}.{0}.{0}.{1}", "n".repeat(63), "n".repeat(61));
+            let view = NodeView::new(Role::Control, addr, &name);
+            registry.nodes.insert(NodeId(late + nth), Node { view, life: u64::MAX });
+        }
+        for nth in 0..MAX_TOKENS {
+            let (hash, role) = (pepper().hash(&nth.to_string()), Role::Control);
+            registry.tokens.push(Token { hash, role, expires_ms: u64::MAX, uses: u32::MAX });
+        }
+        registry.index();
+        registry
+    }
+}
+
+#[test]
+fn one_channel_too_many_is_refused_until_another_one_is_removed() {
+    let mut registry = Registry::at_its_limits();
+    let put = || Input::PutChannel { channel: ada(), key: pepper().hash(SECRET), policy: Policy::Newest };
+    let reply = |registry: &mut Registry, input| {
+        let mut out = vec![];
+        take(registry, 0, input, &mut out);
+        out.pop()
+    };
+    let before = registry.revision();
+    assert_eq!(reply(&mut registry, put()), Some(Output::Reply(Err(Refused::TooMany(NoSuch::Channel)))));
+    assert_eq!(registry.revision(), before, "nothing has changed");
+    let first = registry.channels().next().unwrap().clone();
+    let again = Input::PutChannel { channel: first.clone(), key: pepper().hash("another"), policy: Policy::Newest };
+    assert_eq!(reply(&mut registry, again), Some(Output::Reply(Ok(None))), "one that is there gets a new key");
+    reply(&mut registry, Input::RemoveChannel { channel: first });
+    assert_eq!(reply(&mut registry, put()), Some(Output::Reply(Ok(None))));
+    assert_eq!(registry.channels.len(), MAX_CHANNELS);
 }
 
 fn any_input() -> impl Strategy<Value = Input> {

@@ -18,6 +18,7 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
 
 use super::{
     codec,
+    frozen::Frozen,
     snapshot::Snapshot,
     types::{Entry, LogId, OpenError, Vote},
 };
@@ -96,6 +97,23 @@ impl Disk {
             fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
         }
         Ok(disk)
+    }
+
+    /// Opens the database that is in `dir`, of which nobody may be a member meanwhile, and changes nothing of it; `None`
+    /// where there is none.
+    pub(super) fn frozen(dir: &Path) -> Result<Option<Contents>, OpenError> {
+        let path = dir.join(NAME);
+        let backend = match Frozen::open(&path) {
+            Ok(Some(backend)) => backend,
+            Ok(None) => return Err(OpenError::InUse(path.display().to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(OpenError::Disk(format!("{}: {error}", path.display()))),
+        };
+        if backend.is_empty() {
+            return Err(OpenError::Damaged(format!("{} is empty", path.display())));
+        }
+        let (_, contents) = Self::over(backend, &path.display().to_string())?;
+        Ok(Some(contents))
     }
 
     /// Opens or makes the database on `backend`, which messages call `name`.

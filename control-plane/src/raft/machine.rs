@@ -80,6 +80,15 @@ impl State {
     }
 }
 
+/// What becomes of `kept` when `entries`, which follow it, are applied.
+pub(super) fn replay(kept: Option<Snapshot>, entries: impl IntoIterator<Item = Entry>) -> Snapshot {
+    let state = State::new(kept);
+    for entry in entries {
+        let _ = state.change().apply(entry, &mut Vec::new());
+    }
+    state.snapshot()
+}
+
 impl Now {
     fn apply(&mut self, entry: Entry, deltas: &mut Vec<Delta>) -> Outcome {
         let index = entry.log_id.index;

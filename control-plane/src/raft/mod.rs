@@ -21,11 +21,13 @@
 mod codec;
 mod config;
 mod disk;
+mod frozen;
 mod group;
 mod machine;
 mod membership;
 mod network;
 mod runtime;
+mod salvage;
 mod snapshot;
 mod store;
 mod types;
@@ -39,6 +41,7 @@ mod tests;
 pub use config::Config;
 pub use group::Group;
 pub use network::{Carried, Carrier, CarrierError, MAX_BODY};
+pub use salvage::{SalvageError, Salvaged, salvage};
 pub use snapshot::{BackupError, MAX_SNAPSHOT, backed_up, restore};
 pub use store::Store;
 pub use types::{

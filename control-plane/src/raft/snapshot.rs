@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use freshet_proto::{id::NodeId, random::Random};
+use freshet_proto::random::Random;
 use openraft::Membership;
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +21,12 @@ use super::{
     codec,
     disk::Change,
     store::Store,
-    types::{LogId, Member, OpenError, SnapshotMeta, StoredMembership, Vote},
+    types::{LogId, OpenError, Peer, SnapshotMeta, StoredMembership, Vote},
 };
 use crate::machine::{Later, Registry};
 
-/// The longest snapshot, compressed. A registry of 10,000 channels takes about half a MB. One that does not fit is not
-/// written, and the member stops.
+/// The longest snapshot, compressed. A registry of 10,000 channels takes about half a MB, and one that has as many of
+/// everything as it may fits in, so that a member need not stop for want of a snapshot: one that does not fit is not written.
 pub const MAX_SNAPSHOT: usize = 15 << 20;
 
 /// The longest body once it is uncompressed.
@@ -35,9 +35,16 @@ const MAX_BODY: u64 = 256 << 20;
 const MAGIC: &[u8] = b"FRSNAP";
 const HEAD: usize = 11;
 
-/// How far the log's numbers jump when a group begins anew from a backup: more than any group writes between two backups,
-/// so that no epoch is given out twice. Enough for 2^21 restores before a number leaves what JavaScript can count.
+/// How far, at least, the log's numbers jump when a group begins anew from a backup: more than any group writes between two
+/// backups, so that no epoch is given out twice.
 const GAP: u64 = 1 << 32;
+
+/// A group that begins anew does so at this number for every second since 1970, faster than any group writes: so it begins
+/// above what another one has reached that was begun from the same backup, or a later one, before it.
+const PER_SECOND: u64 = 1 << 20;
+
+/// Where the clock alone brings nobody, right or wrong: it leaves as much again of what JavaScript can count. The year 2106.
+const LAST: u64 = 1 << 52;
 
 /// A registry, and how far it has come.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,19 +128,26 @@ pub enum BackupError {
 /// Makes the empty `store` the only voter, `id` at `member`, of a new group that has the state of `backup`.
 ///
 /// The registry gets a new number, so that no watcher takes its revisions for those of the group that was lost, and its
-/// revisions and epochs go on far above any that group can have reached. Members of the old group can't join it with what
-/// they have on disk.
+/// revisions and epochs go on far above any that group, or another one begun from a backup of it before `now_ms` (wall
+/// time), can have reached. Members of the old group can't join it with what they have on disk.
 ///
 /// # Errors
 /// See [`BackupError`]. The store is then as it was.
-pub fn restore(store: Store, backup: &[u8], id: NodeId, member: Member, random: &Random) -> Result<Store, BackupError> {
+pub fn restore(
+    store: Store,
+    backup: &[u8],
+    (id, member): Peer,
+    now_ms: u64,
+    random: &Random,
+) -> Result<Store, BackupError> {
     if !store.is_new() {
         return Err(BackupError::NotEmpty);
     }
     let Snapshot { meta, mut registry } = Snapshot::decode(backup).map_err(BackupError::Unreadable)?;
     let last = meta.last_log_id.ok_or_else(|| BackupError::Unreadable("it covers nothing".into()))?;
     registry.begin_anew(1 + random.below(u64::MAX));
-    let last = LogId::new(last.leader_id, last.index + GAP);
+    let by_the_clock = (now_ms / 1000).saturating_mul(PER_SECOND).min(LAST);
+    let last = LogId::new(last.leader_id, by_the_clock.max(last.index.saturating_add(GAP)));
     let membership = Membership::new(vec![BTreeSet::from([id.0])], BTreeMap::from([(id.0, member)]))
         .map_err(|error| BackupError::Failed(error.to_string()))?;
     let meta = SnapshotMeta { last_log_id: Some(last), last_membership: StoredMembership::new(Some(last), membership) };
@@ -149,4 +163,22 @@ pub fn restore(store: Store, backup: &[u8], id: NodeId, member: Member, random: 
 /// [`BackupError::Unreadable`].
 pub fn backed_up(backup: &[u8]) -> Result<Registry, BackupError> {
     Ok(Snapshot::decode(backup).map_err(BackupError::Unreadable)?.registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use freshet_proto::message::{MAX_FRAME, WatchEvent};
+
+    use super::*;
+
+    #[test]
+    fn a_registry_that_has_as_many_of_everything_as_it_may_fits_into_a_snapshot_and_its_view_into_a_message() {
+        let registry = Registry::at_its_limits();
+        let view = postcard::to_stdvec(&WatchEvent::Snapshot(registry.view())).unwrap();
+        assert!(view.len() < MAX_FRAME, "a view of {} bytes", view.len());
+        let plain = postcard::to_stdvec(&registry).unwrap();
+        assert!(plain.len() < MAX_SNAPSHOT - (1 << 16), "{} bytes, however badly they are compressed", plain.len());
+        let bytes = Snapshot { meta: SnapshotMeta::default(), registry: registry.clone() }.encode().unwrap();
+        assert_eq!(Snapshot::decode(&bytes).unwrap().registry.view(), registry.view());
+    }
 }

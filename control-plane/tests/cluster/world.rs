@@ -173,7 +173,8 @@ impl ControlNode {
         let view = NodeView::new(Role::Control, endpoint.local_addr().unwrap(), identity.name());
         let disk = tempfile::tempdir().unwrap();
         let (store, pool) = (Store::file(disk.path()).unwrap(), Pool::new(&endpoint));
-        let plan = Plan { id, view: view.clone(), raft: Config { level, ..Config::default() }, seeds: seeds.clone() };
+        let raft = Config { level, ..Config::default() };
+        let plan = Plan { id, view: view.clone(), raft, seeds: seeds.clone(), certified_for: ca::JOINED };
         let (clock, random) = (WallClock::system(), Random::system());
         let control = Control::start(plan, store, pool.clone(), clock, random.clone()).await.unwrap();
         let (handler, answering) = (Arc::new(control.clone()), endpoint.clone());

@@ -217,7 +217,18 @@ impl Cluster {
 
     /// The same, over a mesh that is there.
     pub async fn over(mesh: Mesh, size: u64, config: Config) -> Self {
-        let mut cluster = Self {
+        let mut cluster = Self::empty(mesh, config);
+        cluster.start(1).await;
+        cluster.groups[&1].bootstrap(member(1)).await.unwrap();
+        for id in 2..=size {
+            cluster.join(id).await;
+        }
+        cluster
+    }
+
+    /// Nobody yet.
+    pub fn empty(mesh: Mesh, config: Config) -> Self {
+        Self {
             mesh,
             config,
             random: Random::seeded(7),
@@ -225,13 +236,7 @@ impl Cluster {
             disks: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             next: 0,
-        };
-        cluster.start(1).await;
-        cluster.groups[&1].bootstrap(member(1)).await.unwrap();
-        for id in 2..=size {
-            cluster.join(id).await;
         }
-        cluster
     }
 
     /// Starts a member from its disk.

@@ -229,7 +229,7 @@ async fn a_backup_begins_a_new_group_with_the_same_state() {
     let backup = old.backup().await.unwrap();
     let disk = Disk::default();
     let store = freshet_control_plane::raft::Store::over(disk.clone()).unwrap();
-    drop(restore(store, &backup, NodeId(11), member(11), &Random::seeded(5)).unwrap());
+    drop(restore(store, &backup, (NodeId(11), member(11)), 0, &Random::seeded(5)).unwrap());
     let group = open(11, &cluster.mesh, &disk, config()).await.unwrap();
     let (name, proposal) = put(500);
     let applied = until_applied(&group, proposal).await;
@@ -240,6 +240,29 @@ async fn a_backup_begins_a_new_group_with_the_same_state() {
     expected.insert(name, after.channels[&"c500".parse::<ChannelName>().unwrap()].clone());
     assert_eq!((after.channels, after.nodes), (expected, before.nodes));
     assert_eq!(group.status().voters, [NodeId(11)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_backup_restored_twice_gives_no_number_out_twice() {
+    let mut cluster = Cluster::of(1, config()).await;
+    cluster.write().await;
+    let backup = cluster.groups[&1].backup().await.unwrap();
+    let anew = async |id, now_ms| {
+        let disk = Disk::default();
+        let store = freshet_control_plane::raft::Store::over(disk.clone()).unwrap();
+        drop(restore(store, &backup, (NodeId(id), member(id)), now_ms, &Random::seeded(id)).unwrap());
+        open(id, &cluster.mesh, &disk, config()).await.unwrap()
+    };
+    let day = 1_795_600_000_000;
+    let first = anew(21, day).await;
+    let mut reached = 0;
+    for n in 100..150 {
+        reached = until_applied(&first, put(n).1).await;
+    }
+    assert!(reached < 1 << 53, "{reached} is what JavaScript can count");
+    let second = anew(22, day + 1000).await;
+    let begun = until_applied(&second, put(100).1).await;
+    assert!(begun > reached + 1_000_000, "{begun} is far above {reached}, a second later");
 }
 
 async fn until_applied(group: &freshet_control_plane::raft::Group, proposal: Proposal) -> u64 {
@@ -263,7 +286,7 @@ fn a_damaged_backup_and_a_store_in_use_are_refused() {
         let backup = cluster.groups[&1].backup().await.unwrap().to_vec();
         let restore_to = |disk: &Disk, bytes: &[u8]| {
             let store = freshet_control_plane::raft::Store::over(disk.clone()).unwrap();
-            restore(store, bytes, NodeId(2), member(2), &Random::seeded(1)).map(drop)
+            restore(store, bytes, (NodeId(2), member(2)), 0, &Random::seeded(1)).map(drop)
         };
         for bit in (0..backup.len() * 8).step_by(7) {
             let mut flipped = backup.clone();

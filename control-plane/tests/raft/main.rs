@@ -9,3 +9,4 @@ mod disks;
 mod level;
 mod life;
 mod members;
+mod salvage;

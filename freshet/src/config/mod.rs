@@ -14,9 +14,13 @@ mod print;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use freshet_control_plane::channel::{Policy, Times};
+use freshet_control_plane::{
+    ca::{JOINED, LONGEST},
+    channel::{Policy, Times},
+};
 use freshet_proto::{id::ChannelName, level::Level};
 use serde::{Deserialize, Serialize};
 
@@ -153,12 +157,40 @@ fn level<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Level, D::Error> {
     Err(serde::de::Error::custom(why))
 }
 
-/// How the control nodes agree.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// How the control nodes agree, and for how long they certify nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Control {
+    /// For how many minutes a node's certificate is valid, 1 to 525,600. Default 43,200: 30 days. A node renews its own after
+    /// two thirds of that and can't come back once it was off for longer. The same on all control nodes.
+    pub certificate_minutes: u32,
     /// How fast the consensus reacts, and how much it keeps.
     pub raft: freshet_control_plane::raft::Config,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { certificate_minutes: (JOINED.as_secs() / 60) as u32, raft: Default::default() }
+    }
+}
+
+impl Control {
+    /// The most that [`Control::certificate_minutes`] may be: a year.
+    const MAX_MINUTES: u32 = (LONGEST.as_secs() / 60) as u32;
+
+    /// For how long a node's certificate is valid.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when it is out of range.
+    pub fn certified_for(&self) -> Result<Duration, ConfigError> {
+        match self.certificate_minutes {
+            minutes @ 1..=Self::MAX_MINUTES => Ok(Duration::from_secs(60 * u64::from(minutes))),
+            other => Err(ConfigError::Invalid {
+                key: "control.certificate_minutes",
+                what: format!("{other} is out of range; say 1 to {}", Self::MAX_MINUTES),
+            }),
+        }
+    }
 }
 
 /// Certificates for viewers and encoders, read again on SIGHUP.

@@ -100,6 +100,17 @@ fn example() -> String {
 }
 
 #[test]
+fn certificates_last_a_minute_at_least_and_a_year_at_most() {
+    let certified = |minutes| Control { certificate_minutes: minutes, ..Control::default() }.certified_for();
+    assert_eq!(Control::default().certified_for().unwrap(), JOINED);
+    assert_eq!(certified(1).unwrap().as_secs(), 60);
+    for wrong in [0, 525_601] {
+        let error = certified(wrong).unwrap_err().to_string();
+        assert!(error.contains("control.certificate_minutes") && error.contains("1 to 525600"), "{error}");
+    }
+}
+
+#[test]
 fn the_example_file_has_every_key_at_its_default() {
     let text = example();
     let parsed: Config = toml::from_str(&text).unwrap();

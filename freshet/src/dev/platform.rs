@@ -40,6 +40,7 @@ impl Platform {
             raft: alone(&config.control.raft),
             times: config.registry,
             found: Some("control".to_owned()),
+            certified_for: config.control.certified_for()?,
         };
         let control = ControlNode::start(plan, world).await?;
         control.control.set_channels(&[channel]).await?;

@@ -15,11 +15,11 @@ use freshet_proto::{
     quic::{self, Endpoint, Identity, Pool, Tuning},
     view::{NodeView, Role},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Duration};
 
 use super::{
     World,
-    papers::{Papers, keep_certified},
+    papers::{Authority, Papers, keep_certified},
     shut_out_the_removed,
 };
 use crate::{admin::Check, ports::Port};
@@ -38,6 +38,8 @@ pub struct ControlPlan {
     pub times: Times,
     /// The name to found a platform under, where this node has no papers; `None` only joins.
     pub found: Option<String>,
+    /// For how long the certificates are valid that it issues to nodes.
+    pub certified_for: Duration,
 }
 
 /// A running control node.
@@ -69,7 +71,8 @@ impl ControlNode {
         let pool = Pool::new(&endpoint);
         let raft = raft::Config { times: plan.times, level: world.level, ..plan.raft };
         let seeds = papers.control.clone();
-        let consensus = Plan { id: papers.id, view: me.clone(), raft, seeds: seeds.clone() };
+        let certified_for = plan.certified_for;
+        let consensus = Plan { id: papers.id, view: me.clone(), raft, seeds: seeds.clone(), certified_for };
         let (clock, random) = (world.clock.clone(), world.random.clone());
         let control = Control::start(consensus, store, pool.clone(), clock.clone(), random.clone()).await?;
         shut_out_the_removed(endpoint.clone(), control.feed().view());
@@ -88,10 +91,10 @@ impl ControlNode {
         let view = control.feed().view();
         let seeds = if seeds.is_empty() { vec![me.clone()] } else { seeds };
         let remote = Remote::new(pool, seeds, Some(view), random.clone());
-        let held = hold(remote.clone(), papers.id, me, 1 + random.below(u64::MAX));
-        let level = world.level;
+        let held = hold(remote, papers.id, me, 1 + random.below(u64::MAX));
+        let (authority, level) = (Authority::Own(control.clone()), world.level);
         let dress = Arc::new(move |identity: Identity| identity.admitting_strangers().at_most(level));
-        tokio::spawn(keep_certified(plan.data, endpoint.clone(), remote, clock, dress));
+        tokio::spawn(keep_certified(plan.data, endpoint.clone(), authority, clock, dress));
         Ok(Self { control, quic, endpoint, held })
     }
 
@@ -108,10 +111,15 @@ impl ControlNode {
                 status.applied.unwrap_or(0)
             )
         });
-        let heard = self.held.borrow().is_good(tokio::time::Instant::now());
+        let held = *self.held.borrow();
+        let lease = match (held.is_good(tokio::time::Instant::now()), held.draining) {
+            (true, true) => "draining",
+            (true, false) => "heard",
+            (false, _) => "not heard by the leader",
+        };
         vec![
             Check { name: "consensus", ok: status.stopped.is_none() && status.leader.is_some(), detail },
-            Check { name: "lease", ok: heard, detail: if heard { "heard" } else { "not heard by the leader" }.into() },
+            Check { name: "lease", ok: lease == "heard", detail: lease.into() },
         ]
     }
 
@@ -148,7 +156,7 @@ fn papers(plan: &ControlPlan, world: &World) -> anyhow::Result<(Papers, Option<S
         ),
         (there, found) => {
             let name = there.map(|papers| papers.name).or_else(|| found.clone()).context("a name to found under")?;
-            let (papers, authority) = Papers::found(&plan.data, &name, &world.clock)?;
+            let (papers, authority) = Papers::found(&plan.data, &name, plan.certified_for, &world.clock)?;
             let secrets = Secrets {
                 pepper: Pepper::generate(&world.random),
                 authority: authority.pem().to_owned(),

@@ -16,7 +16,11 @@ use freshet_proto::{
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, any_port, papers::keep_certified, shut_out_the_removed};
+use super::{
+    World, any_port,
+    papers::{Authority, keep_certified},
+    shut_out_the_removed,
+};
 use crate::{admin::Check, front::Front, ports::Port, redirect, tls::Certificate};
 
 /// What an edge needs to start.
@@ -166,7 +170,7 @@ impl Member {
         let held = hold(remote.clone(), self.id, me, 1 + world.random.below(u64::MAX));
         let (endpoint, clock, level) = (endpoint.clone(), world.clock.clone(), world.level);
         let dress = Arc::new(move |identity: Identity| identity.at_most(level));
-        tokio::spawn(keep_certified(self.data, endpoint, remote, clock, dress));
+        tokio::spawn(keep_certified(self.data, endpoint, Authority::Asked(remote), clock, dress));
         Ok(held)
     }
 }

@@ -26,7 +26,11 @@ use freshet_proto::{
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, papers::keep_certified, shut_out_the_removed};
+use super::{
+    World,
+    papers::{Authority, keep_certified},
+    shut_out_the_removed,
+};
 use crate::{admin::Check, ports::Port, tls::Certificate};
 
 /// What an origin needs to start.
@@ -211,9 +215,9 @@ async fn connect(
     let held = hold(remote.clone(), id, me, 1 + random.below(u64::MAX));
     let (commands, asks) = Commands::channel();
     tokio::spawn(carry(remote.clone(), random, held.clone(), asks));
-    let level = world.level;
+    let (authority, level) = (Authority::Asked(remote), world.level);
     let dress = Arc::new(move |identity: Identity| identity.at_most(level));
-    tokio::spawn(keep_certified(data, endpoint.clone(), remote, world.clock.clone(), dress));
+    tokio::spawn(keep_certified(data, endpoint.clone(), authority, world.clock.clone(), dress));
     Ok((commands, view, Keeps::Platform { held }))
 }
 
