@@ -56,6 +56,8 @@ pub enum Command {
     },
     /// Watch a live stream for a while as players would, and say what is wrong with it.
     Lint(crate::lint::Args),
+    /// Look at this machine as a node would find it, and say what would go wrong and what to do about it.
+    Doctor(Box<crate::doctor::Args>),
     /// Print completions for a shell, to be sourced or installed by it.
     Completions {
         /// The shell.

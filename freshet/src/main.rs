@@ -10,6 +10,7 @@ mod ca;
 mod cli;
 mod config;
 mod dev;
+mod doctor;
 mod files;
 mod front;
 mod life;
@@ -76,6 +77,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             ConfigCommand::Print(settings) => print!("{}", config::print(&settings.load()?)),
         },
         Command::Lint(args) => return block_on(lint::run(args)),
+        Command::Doctor(args) => return block_on(doctor::run(*args)),
         Command::Completions { shell } => cli::completions(shell),
         Command::Version => println!("{}", cli::version()),
     }

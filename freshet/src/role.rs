@@ -300,8 +300,11 @@ fn advertised(config: &Config) -> Result<Option<SocketAddr>, ConfigError> {
     Ok(config.quic.advertise)
 }
 
-/// Reads `HOST:PORT` or `NAME@ADDRESS:PORT`.
-async fn upstream(config: &Config) -> Result<NodeView, ConfigError> {
+/// The origin of an edge without control nodes: `HOST:PORT` or `NAME@ADDRESS:PORT`.
+///
+/// # Errors
+/// What is neither, or can't be resolved.
+pub async fn upstream(config: &Config) -> Result<NodeView, ConfigError> {
     let key = "quic.origin";
     let remedy = "say where the origin listens for nodes, as HOST:PORT or NAME@ADDRESS:PORT".to_owned();
     let text = config.quic.origin.as_deref().ok_or(ConfigError::Missing { key, remedy })?;
