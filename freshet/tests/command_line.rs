@@ -86,3 +86,23 @@ async fn an_authority_is_made_once_and_issues_pairs_that_only_we_can_read() {
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
 }
+
+#[tokio::test]
+async fn the_doctor_names_what_is_wrong_with_its_remedy_and_exits_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = support::arg(dir.path());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let doctor = async |http: &str| {
+        let ports = ["--admin", "127.0.0.1:0", "--quic", "127.0.0.1:0", "--http", http];
+        let asked = ["doctor", "--role", "edge", "--output", "json", "--data", &data];
+        let (code, text, error) = run(&[&asked[..], &ports].concat(), &[]).await;
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{error}"));
+        let http = found.as_array().unwrap().iter().find(|finding| finding["check"] == "HTTP port").unwrap();
+        (code, http["verdict"].clone(), http["remedy"].clone())
+    };
+    let (code, verdict, remedy) = doctor(&taken).await;
+    assert_eq!((code, verdict, remedy), (1, "fault".into(), "free it, or set listen.http".into()));
+    let (code, verdict, _) = doctor("127.0.0.1:0").await;
+    assert_eq!((code, verdict), (0, "good".into()));
+}

@@ -3,7 +3,7 @@
 //! | version | what it brought |
 //! |---|---|
 //! | 1 | everything that is not named below |
-//! | 2 | removed nodes are cut off: [`crate::message::WatchEvent::Removed`], [`crate::admin::AdminCommand::Levels`] |
+//! | 2 | removed nodes are cut off: [`crate::message::WatchEvent::Removed`], [`crate::admin::AdminCommand::Levels`]; every node tells its time: [`crate::message::Request::Clock`] |
 //!
 //! A node speaks its newest version and the one before it, so that a platform can be upgraded node by node. On a connection
 //! the newest that both know counts; in the registry, the newest that *all* control nodes know: what they write, each of
@@ -25,6 +25,9 @@ impl Level {
 
     /// Since when removed nodes are cut off.
     pub const CUTS_OFF: Self = Self(2);
+
+    /// Since when every node tells its time.
+    pub const TELLS_TIME: Self = Self(2);
 
     /// The oldest that a node speaks whose newest is this one.
     pub fn oldest(self) -> Self {

@@ -96,6 +96,8 @@ pub enum Request {
         /// A certificate signing request (PKCS #10, RFC 2986), DER.
         request: Vec<u8>,
     },
+    /// Since version 2. What time it is. Answered by a `u64`, milliseconds since 1970 UTC, whatever the role.
+    Clock,
 }
 
 /// What a node that wants to join presents.
@@ -187,6 +189,7 @@ impl Request {
     pub fn since(&self) -> Level {
         match self {
             Self::Admin(AdminCommand::Levels) => Level::CUTS_OFF,
+            Self::Clock => Level::TELLS_TIME,
             _ => Level::FIRST,
         }
     }
@@ -204,6 +207,7 @@ impl Request {
             Self::Admin(_) => "admin",
             Self::Join(_) => "join",
             Self::Certify { .. } => "certify",
+            Self::Clock => "clock",
         }
     }
 }

@@ -52,7 +52,8 @@ pub fn udp_buffers(findings: &mut Findings) {
         if allowed >= wanted {
             findings.good(check, saw);
         } else {
-            let remedy = format!("sysctl -w net.core.{key}={wanted}, and the same in /etc/sysctl.d: bursts are lost else");
+            let remedy =
+                format!("sysctl -w net.core.{key}={wanted}, and the same in /etc/sysctl.d: bursts are lost else");
             findings.advise(check, saw, remedy);
         }
     }

@@ -54,7 +54,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.at.load()?.config;
     let mut findings = Findings::default();
     let papers = Papers::load(&config.node.data).unwrap_or_else(|error| {
-        findings.fault("papers", format!("{error:#}"), "restore them from a backup, or remove the node and join it anew");
+        findings.fault(
+            "papers",
+            format!("{error:#}"),
+            "restore them from a backup, or remove the node and join it anew",
+        );
         None
     });
     let fits = role::check(&config);

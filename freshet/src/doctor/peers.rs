@@ -65,7 +65,8 @@ async fn seeds(patient: &Patient) -> Result<Vec<NodeView>, String> {
 }
 
 fn door(patient: &Patient, first: &NodeView) -> Result<Pool, String> {
-    let [certificate, key, authority] = patient.identity_files().ok_or("quic.certificate, key and ca are not all set")?;
+    let [certificate, key, authority] =
+        patient.identity_files().ok_or("quic.certificate, key and ca are not all set")?;
     let identity = Identity::load(&certificate, &key, &authority).map_err(|error| error.to_string())?;
     let doors = Doors { clock: WallClock::system(), random: Random::system() };
     let endpoint = Endpoint::bind(any_port(first.quic), &identity, doors, Tuning::default());
@@ -117,7 +118,11 @@ fn judge(name: &str, node: &NodeView, answer: Result<Answer, QuicError>, finding
         Err(error) => {
             let remedy = format!("see that it runs, and that UDP to {at} is let through both ways");
             let saw = format!("{at}: {error}");
-            if node.role == Role::Edge { findings.advise(check, saw, remedy) } else { findings.fault(check, saw, remedy) }
+            if node.role == Role::Edge {
+                findings.advise(check, saw, remedy)
+            } else {
+                findings.fault(check, saw, remedy)
+            }
         }
         Ok(Answer { round_trip, ahead_ms }) => {
             let ms = round_trip.as_secs_f64() * 1000.0;
@@ -125,7 +130,11 @@ fn judge(name: &str, node: &NodeView, answer: Result<Answer, QuicError>, finding
             if ahead_ms.abs() <= SKEW_MS {
                 findings.good(check, saw);
             } else {
-                findings.fault(check, saw, "run a time service (chrony, systemd-timesyncd) on both");
+                findings.fault(
+                    check,
+                    saw,
+                    "run a time service (chrony, systemd-timesyncd) on both, then restart the node that was off",
+                );
             }
         }
     }
@@ -148,7 +157,7 @@ mod tests {
         let answer = |ahead_ms| Ok(Answer { round_trip: Duration::from_millis(3), ahead_ms });
         assert_eq!(verdict(Role::Control, answer(250)), Verdict::Good);
         assert_eq!(verdict(Role::Control, answer(-251)), Verdict::Fault);
-        assert_eq!(verdict(Role::Control, Err(QuicError::Timeout)), Verdict::Fault);
-        assert_eq!(verdict(Role::Edge, Err(QuicError::Timeout)), Verdict::Advice);
+        assert_eq!(verdict(Role::Control, Err(QuicError::Timeout(PATIENCE))), Verdict::Fault);
+        assert_eq!(verdict(Role::Edge, Err(QuicError::Timeout(PATIENCE))), Verdict::Advice);
     }
 }

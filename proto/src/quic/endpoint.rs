@@ -35,7 +35,7 @@ pub struct Endpoint {
     pub(super) random: Random,
     pub(super) newest: Level,
     removed: Arc<watch::Sender<Arc<Removed>>>,
-    doors: Doors,
+    pub(super) doors: Doors,
 }
 
 impl Endpoint {

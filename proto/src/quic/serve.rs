@@ -18,7 +18,7 @@ use super::{
     gauge::{self, Gauge},
     passport::Passport,
 };
-use crate::{level::Level, message::Request, view::Removed};
+use crate::{clock::WallClock, level::Level, message::Request, view::Removed};
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -123,7 +123,7 @@ async fn take<H: Handler>(admitted: Admitted, handler: Arc<H>, endpoint: Endpoin
     };
     let peer = Arc::new(Peer { name, addr: connection.remote_address(), level });
     info!(peer = %peer.addr, name = peer.name, version = %level, "a node connected");
-    let taken = Taken::new(connection, peer.clone(), handler, endpoint.tuning.clone());
+    let taken = Taken::new(connection, peer.clone(), handler, &endpoint);
     let why = taken.run(drain, passport, removed).await;
     info!(peer = %peer.addr, name = peer.name, why, "a node's connection ended");
 }
@@ -160,6 +160,7 @@ fn admit<H: Handler>(
 struct Taken<H> {
     connection: Connection,
     handler: Arc<H>,
+    clock: WallClock,
     tuning: Arc<Tuning>,
     granted: u32,
     peer: Arc<Peer>,
@@ -177,9 +178,10 @@ struct Count {
 const MAX_BAD_REQUESTS: u32 = 16;
 
 impl<H: Handler> Taken<H> {
-    fn new(connection: Connection, peer: Arc<Peer>, handler: Arc<H>, tuning: Arc<Tuning>) -> Self {
+    fn new(connection: Connection, peer: Arc<Peer>, handler: Arc<H>, endpoint: &Endpoint) -> Self {
+        let (tuning, clock) = (endpoint.tuning.clone(), endpoint.doors.clock.clone());
         let granted = tuning.streams_at_first();
-        Self { connection, handler, tuning, granted, peer, count: Arc::default(), streams: JoinSet::new() }
+        Self { connection, handler, clock, tuning, granted, peer, count: Arc::default(), streams: JoinSet::new() }
     }
 
     /// Serves until the connection ends or is drained; tells why it ended.
@@ -213,6 +215,7 @@ impl<H: Handler> Taken<H> {
         let reply = Responder::new(send, self.peer.clone());
         let asked = Asked {
             handler: self.handler.clone(),
+            clock: self.clock.clone(),
             tuning: self.tuning.clone(),
             connection: self.connection.clone(),
             count: self.count.clone(),
@@ -233,6 +236,7 @@ impl<H: Handler> Taken<H> {
 /// One request.
 struct Asked<H> {
     handler: Arc<H>,
+    clock: WallClock,
     tuning: Arc<Tuning>,
     connection: Connection,
     count: Arc<Count>,
@@ -251,7 +255,10 @@ impl<H: Handler> Asked<H> {
             gauge::request("answering", verb, Err(&QuicError::Reset(StreamCode::Busy)));
             return reply.refuse(StreamCode::Busy);
         };
-        let answered = self.handler.handle(request, reply).await;
+        let answered = match request {
+            Request::Clock => tell_time(&self.clock, reply).await,
+            request => self.handler.handle(request, reply).await,
+        };
         gauge::request("answering", verb, answered.as_ref());
         if let Err(error) = answered {
             debug!(peer = %self.connection.remote_address(), verb, %error, "a request went unanswered");
@@ -272,6 +279,11 @@ impl<H: Handler> Asked<H> {
             self.connection.close(StreamCode::BadRequest.code(), b"too many unreadable requests");
         }
     }
+}
+
+async fn tell_time(clock: &WallClock, mut reply: Responder) -> Result<(), QuicError> {
+    reply.write_frame(&clock.now_ms()).await?;
+    reply.finish().await
 }
 
 /// A request is one frame, its body and the end of the asker's half. A stranger may ask only what is for strangers.

@@ -103,3 +103,16 @@ async fn nobody_asks_a_removed_node_and_its_namesake_that_came_later_is_asked() 
     assert!(fetched(&pool, addr, 5).await.is_err());
     assert_eq!(origin.peers.lock().unwrap().len(), asked);
 }
+
+#[tokio::test]
+async fn every_node_tells_its_own_time() {
+    let authority = authority();
+    let doors = Doors { clock: WallClock::anchored(Duration::from_secs(1_000_000_000)), random: Random::system() };
+    let identity = identity(&authority, "origin");
+    let server = Endpoint::bind("127.0.0.1:0".parse().unwrap(), &identity, doors, Tuning::default()).unwrap();
+    let (addr, serving) = (server.local_addr().unwrap(), server.clone());
+    tokio::spawn(async move { serve(&serving, Origin::new(Script::Whole), std::future::pending()).await });
+    let pool = asking(&authority, 2);
+    let told: u64 = pool.call(addr, "origin", &Request::Clock, Duration::from_secs(20)).await.unwrap();
+    assert!((1_000_000_000_000..1_000_000_060_000).contains(&told), "{told}");
+}
