@@ -3,7 +3,7 @@
 //! ```text
 //! loadtest view URL…   viewers that follow an LL-HLS stream   → table, JSON, exit code
 //! loadtest publish      encoders that send a file in a loop over RTMP     → table, JSON, exit code
-//! loadtest bench        ratios to nginx, nginx-rtmp and pingora                → docs/performance.md
+//! loadtest bench        ratios to nginx, nginx-rtmp, pingora and etcd          → docs/performance.md
 //! loadtest stub        an origin of made-up objects, over QUIC and HTTP, for measuring edges and caches alike
 //! ```
 //! A load test lives in the real world: it reads the real clock and owns its sockets.
@@ -35,7 +35,7 @@ enum Command {
     View(Box<view::Args>),
     /// Encoders that send an FLV file in a loop over RTMP, at the pace of its times.
     Publish(Box<publish::Args>),
-    /// Measures Freshet beside nginx, nginx-rtmp and pingora and writes the ratios down.
+    /// Measures Freshet beside nginx, nginx-rtmp, pingora and etcd and writes the ratios down.
     Bench(Box<bench::Args>),
     /// An origin of made-up objects, over the node protocol for edges and over HTTP for other caches.
     Stub(stub::Args),

@@ -18,6 +18,7 @@ pub fn describe(freshet: &Path) -> String {
         said("/usr/sbin/nginx", &["-v"]).map(|text| text.replace("nginx version: ", "")),
         said("h2load", &["--version"]),
         said("wrk", &["-v"]).and_then(|text| text.split(" [").next().map(str::to_owned)),
+        said("etcd", &["--version"]).map(|text| text.replace("etcd Version: ", "etcd ")),
         said("chromium", &["--version"]),
     ];
     let versions: Vec<String> = versions.into_iter().flatten().collect();

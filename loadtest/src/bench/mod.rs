@@ -1,7 +1,7 @@
 //! `loadtest bench`: measures Freshet beside its peers, in turns, on pinned cores, and writes the ratios down.
 //!
 //! ```text
-//! packaging │ delay │ glass │ herd │ requests ─▶ Findings, one a suite ─▶ its section of docs/performance.md, JSON, exit code
+//! packaging │ delay │ glass │ herd │ requests │ control ─▶ Findings, one a suite ─▶ its section of docs/performance.md, JSON, exit code
 //! ```
 //! Each suite has a section of its own, so that one can be measured anew without the others.
 
@@ -13,6 +13,7 @@ use clap::ValueEnum;
 mod burst;
 mod caches;
 mod clients;
+mod control;
 mod delay;
 mod glass;
 mod herd;
@@ -26,7 +27,7 @@ use caches::Ground;
 use machine::Ticks;
 use verdict::Findings;
 
-/// Measures Freshet beside nginx, nginx-rtmp and pingora.
+/// Measures Freshet beside nginx, nginx-rtmp, pingora and etcd.
 ///
 /// Every comparison is a ratio of figures taken in turns with the same client: servers on core 0, clients on core 1.
 /// The exit code is 1 when a gate is missed.
@@ -71,6 +72,8 @@ enum Suite {
     Herd,
     /// Requests per CPU-second beside nginx.
     Requests,
+    /// Committed writes, watch fan-out and failover of the control plane beside etcd.
+    Control,
 }
 
 /// What every suite needs to know.
@@ -127,6 +130,7 @@ impl Suite {
             Self::Glass => glass::run(setting, &mut findings)?,
             Self::Herd => herd::run(setting, &Ground::new(scratch.path())?, &mut findings)?,
             Self::Requests => requests::run(setting, &Ground::new(scratch.path())?, &mut findings)?,
+            Self::Control => control::run(setting, &mut findings)?,
         }
         findings.others_percent = Ticks::now()?.others_percent(before);
         Ok(findings)

@@ -99,6 +99,16 @@ impl Server {
         self.child.id()
     }
 
+    /// Ends it at once, as a power cut would (SIGKILL), and returns once it has ended.
+    ///
+    /// # Errors
+    /// When it can't be waited for.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// What it and its children have used.
     ///
     /// # Errors
@@ -115,6 +125,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // The number of a process that was waited for may be another's by now.
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let pid = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let start = Instant::now();

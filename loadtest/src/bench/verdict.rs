@@ -4,6 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+/// The gate of a comparison that has none, where more is better: every ratio keeps it.
+pub const NO_GATE_BELOW: f64 = 0.0;
+/// The gate of a comparison that has none, where less is better.
+pub const NO_GATE_ABOVE: f64 = f64::INFINITY;
+
 /// One comparison with a peer: our figure and the peer's, measured in turns.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
@@ -47,6 +52,8 @@ pub struct Findings {
     pub runs: usize,
     /// Which share of the machine others had meanwhile, in percent.
     pub others_percent: f64,
+    /// Whether to also tell what each side measured, and not only the ratios.
+    pub medians: bool,
     /// Comparisons with peers.
     pub comparisons: Vec<Comparison>,
     /// Figures.
@@ -62,6 +69,24 @@ impl Comparison {
     /// Whether the median keeps the gate.
     pub fn holds(&self) -> bool {
         keeps(self.ratios().0, self.gate, self.more_is_better)
+    }
+
+    fn verdict(&self) -> &'static str {
+        let goal = keeps(self.ratios().0, self.goal, self.more_is_better);
+        match (self.gate_in_words(), self.holds(), goal) {
+            (None, true, false) => "goal missed",
+            (_, holds, goal) => verdict(holds, goal),
+        }
+    }
+
+    fn sign(&self) -> &'static str {
+        if self.more_is_better { "≥" } else { "≤" }
+    }
+
+    /// `None` where there is none.
+    fn gate_in_words(&self) -> Option<String> {
+        let none = self.gate == if self.more_is_better { NO_GATE_BELOW } else { NO_GATE_ABOVE };
+        (!none).then(|| format!("{} {}", self.sign(), self.gate))
     }
 }
 
@@ -89,6 +114,17 @@ impl Findings {
         )
     }
 
+    /// What each side measured.
+    fn medians(&self) -> String {
+        let mut text = "\n| what, median over the runs | ours | theirs | |\n|---|---|---|---|\n".to_owned();
+        for row in &self.comparisons {
+            let (ours, theirs) = (median(&row.ours), median(&row.theirs));
+            let digits = if ours.min(theirs) < 100.0 { 1 } else { 0 };
+            let _ = writeln!(text, "| {} | {ours:.digits$} | {theirs:.digits$} | {} |", row.what, row.unit);
+        }
+        text
+    }
+
     /// Markdown tables.
     fn tables(&self) -> String {
         let mut text = String::new();
@@ -97,13 +133,16 @@ impl Findings {
         }
         for row in &self.comparisons {
             let (median, least, most) = row.ratios();
-            let sign = if row.more_is_better { "≥" } else { "≤" };
-            let verdict = verdict(row.holds(), keeps(median, row.goal, row.more_is_better));
+            let gate = row.gate_in_words().unwrap_or_else(|| "none".to_owned());
+            let (sign, verdict) = (row.sign(), row.verdict());
             let _ = writeln!(
                 text,
-                "| {} | {} | **{median:.2}** | {least:.2}–{most:.2} | {sign} {} | {sign} {} | {verdict} |",
-                row.what, row.peer, row.gate, row.goal
+                "| {} | {} | **{median:.2}** | {least:.2}–{most:.2} | {gate} | {sign} {} | {verdict} |",
+                row.what, row.peer, row.goal
             );
+        }
+        if self.medians {
+            text += &self.medians();
         }
         if !self.figures.is_empty() {
             text += if text.is_empty() { "" } else { "\n" };
@@ -122,6 +161,11 @@ impl Findings {
         }
         text
     }
+}
+
+/// The middle one.
+pub fn median(values: &[f64]) -> f64 {
+    spread(values).0
 }
 
 fn verdict(gate: bool, goal: bool) -> &'static str {
@@ -167,7 +211,8 @@ mod tests {
     fn a_section_has_both_tables_and_the_circumstances() {
         let figure = Figure { what: "age".to_owned(), unit: "ms", values: vec![3.0, 9.0, 4.0], gate: 20.0, goal: 3.5 };
         let comparisons = vec![comparison(&[10.0, 14.0, 12.0], &[10.0, 10.0, 10.0], true)];
-        let findings = Findings { runs: 3, others_percent: 12.3, comparisons, figures: vec![figure] };
+        let mut findings =
+            Findings { runs: 3, others_percent: 12.3, medians: false, comparisons, figures: vec![figure] };
         assert_eq!(
             findings.section("A machine", "2026-11-25"),
             "| what | beside | ours ÷ theirs | spread | gate | goal | |\n|---|---|---|---|---|---|---|\n\
@@ -176,6 +221,25 @@ mod tests {
              | age | **4.0** ms | 3.0–9.0 | ≤ 20 | ≤ 3.5 | gate met |\n\n\
              <sub>2026-11-25, 3 runs; other programs had 12 % of the machine meanwhile. A machine.</sub>\n"
         );
+        findings.medians = true;
+        let section = findings.section("A machine", "2026-11-25");
+        let medians = "\n\n| what, median over the runs | ours | theirs | |\n|---|---|---|---|\n\
+                       | requests | 12.0 | 10.0 | 1/s |\n\n| what | measured |";
+        assert!(section.contains(medians), "{section}");
+    }
+
+    #[test]
+    fn a_comparison_without_a_gate_holds_whatever_it_is_but_not_unmeasured() {
+        let row = |ours: &[f64], more, gate| Comparison { gate, goal: 1.0, ..comparison(ours, &[10.0], more) };
+        for (ours, verdict) in [(9.0, "goal missed"), (10.0, "goal met")] {
+            let row = row(&[ours], true, NO_GATE_BELOW);
+            assert_eq!((row.gate_in_words(), row.holds(), row.verdict()), (None, true, verdict));
+        }
+        let slower = row(&[900.0], false, NO_GATE_ABOVE);
+        assert_eq!((slower.gate_in_words(), slower.holds(), slower.verdict()), (None, true, "goal missed"));
+        let gated = row(&[9.0], true, 0.8);
+        assert_eq!((gated.gate_in_words().as_deref(), gated.verdict()), (Some("≥ 0.8"), "gate met"));
+        assert!(!row(&[], true, NO_GATE_BELOW).holds() && !row(&[], false, NO_GATE_ABOVE).holds());
     }
 
     #[test]
