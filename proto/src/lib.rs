@@ -6,6 +6,7 @@ pub mod clock;
 pub mod id;
 pub mod message;
 pub mod object;
+pub mod ordered;
 pub mod quic;
 pub mod random;
 pub mod registry;

@@ -21,6 +21,7 @@
 mod codec;
 mod config;
 mod disk;
+mod fifo;
 mod group;
 mod machine;
 mod membership;

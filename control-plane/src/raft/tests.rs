@@ -1,4 +1,4 @@
-//! openraft's own suite, on this store and this machine.
+//! openraft's own suites, on this store, this machine and this runtime.
 
 use openraft::{
     StorageError,
@@ -8,7 +8,7 @@ use redb::backends::InMemoryBackend;
 
 use super::{
     machine::Machine,
-    runtime::seeded,
+    runtime::{Ordered, seeded},
     store::{LogStore, Store},
     types::{Member, Types},
 };
@@ -50,4 +50,9 @@ async fn openrafts_suite_passes_on_a_store_that_works_inline() {
 #[tokio::test]
 async fn openrafts_suite_passes_on_a_file_with_its_thread() {
     seeded(&Random::seeded(1), Suite::test_all(Threaded)).await.unwrap();
+}
+
+#[test]
+fn openrafts_suite_passes_on_the_runtime() {
+    openraft::rt::testing::Suite::<Ordered>::test_all();
 }
