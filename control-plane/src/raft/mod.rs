@@ -31,6 +31,7 @@ mod snapshot;
 mod store;
 mod types;
 mod watcher;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,4 @@ pub use store::Store;
 pub use types::{
     Applied, ChangeError, Leadership, MAX_PROPOSAL, Member, OpenError, Peer, Proposal, ProposeError, Status,
 };
+pub use writer::Pace;

@@ -1,5 +1,7 @@
 //! openraft's own suites, on this store, this machine and this runtime.
 
+use std::{pin::Pin, sync::Arc};
+
 use openraft::{
     StorageError,
     testing::log::{StoreBuilder, Suite},
@@ -11,6 +13,7 @@ use super::{
     runtime::{Ordered, seeded},
     store::{LogStore, Store},
     types::{Member, Types},
+    writer::Pace,
 };
 use freshet_proto::{id::NodeId, random::Random};
 
@@ -40,6 +43,31 @@ impl StoreBuilder<Types, LogStore, Machine, tempfile::TempDir> for Threaded {
         let (machine, _) = Machine::new(store.clone(), kept);
         Ok((dir, store, machine))
     }
+}
+
+struct Paced;
+
+/// A disk that is a moment late.
+#[derive(Debug)]
+struct Moment;
+
+impl Pace for Moment {
+    fn wait(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+impl StoreBuilder<Types, LogStore, Machine> for Paced {
+    async fn build(&self) -> Result<((), LogStore, Machine), StorageError<Types>> {
+        let (store, kept) = Store::paced(InMemoryBackend::new(), Arc::new(Moment)).unwrap().start(NodeId(1)).unwrap();
+        let (machine, _) = Machine::new(store.clone(), kept);
+        Ok(((), store, machine))
+    }
+}
+
+#[tokio::test]
+async fn openrafts_suite_passes_on_a_store_with_a_disk_that_is_a_moment_late() {
+    seeded(&Random::seeded(1), Suite::test_all(Paced)).await.unwrap();
 }
 
 #[tokio::test]
