@@ -17,16 +17,18 @@ use freshet_proto::{
     object::ResourceName,
 };
 
+use crate::campaign::Suite;
+
 /// A bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     /// An edge goes on showing what a superseded origin says.
     FencingOff,
-    /// The registry's disk says that it has synced when it has not.
+    /// The disks that the registry is on say that they have synced when they have not.
     FsyncSkipped,
     /// A fill that ends short is taken for whole.
     ShortFillStored,
-    /// Nobody tells the registry that an origin has died.
+    /// Nobody tells the registry that an origin has died; on a platform somebody goes on renewing its lease.
     LeaseNeverExpires,
     /// A watch that is resumed begins at the newest revision, whatever the watcher lacks.
     WatchResumesCompacted,
@@ -62,15 +64,19 @@ impl Bug {
         Self::ALL.into_iter().find(|bug| bug.name() == name)
     }
 
-    /// Within how many seeds, from seed 0 on, it must be found.
-    pub fn within(self) -> u64 {
-        match self {
-            Self::FencingOff => 100,
-            Self::FsyncSkipped => 30,
-            Self::ShortFillStored => 10,
-            Self::LeaseNeverExpires => 60,
-            Self::WatchResumesCompacted => 60,
-            Self::TakeoverForgetsMsn => 30,
+    /// Within how many seeds of the suite, from seed 0 on, it must be found.
+    pub fn within(self, suite: Suite) -> u64 {
+        let (single, platform) = match self {
+            Self::FencingOff => (100, 100),
+            Self::FsyncSkipped => (30, 30),
+            Self::ShortFillStored => (10, 10),
+            Self::LeaseNeverExpires => (60, 30),
+            Self::WatchResumesCompacted => (60, 60),
+            Self::TakeoverForgetsMsn => (30, 30),
+        };
+        match suite {
+            Suite::Single => single,
+            Suite::Platform => platform,
         }
     }
 }

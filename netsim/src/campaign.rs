@@ -3,10 +3,7 @@
 //! ```text
 //! seeds ──play──▶ Outcome ──failed?──▶ shrink ──▶ Failure        every n-th seed is played twice: the hashes are equal
 //! ```
-//! A platform's seeds are a suite of their own, and none of them is played twice: now and then the same seed goes another
-//! way there (of 24 that were tried, one did). The likely cause is that openraft's tasks wait on `tokio::sync::watch`
-//! channels with several readers, which wake in an order that nothing seeds. So what such a seed broke may take several
-//! replays to see again.
+//! A platform's seeds are a suite of their own.
 
 use std::{
     fmt,
@@ -26,8 +23,6 @@ use crate::{
     world::{Outcome, play},
 };
 
-/// Of so many seeds one is played twice.
-pub const TWICE_EVERY: u64 = 16;
 /// How many failures are shrunk and printed; the rest are counted.
 pub const MOST_FAILURES: usize = 10;
 /// How many seeds must have been played for every situation to be expected.
@@ -49,6 +44,25 @@ impl Suite {
         match self {
             Self::Single => Schedule::of(seed),
             Self::Platform => Schedule::platform(seed),
+        }
+    }
+
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Single, Self::Platform];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Platform => "platform",
+        }
+    }
+
+    /// Of so many seeds one is played twice.
+    pub fn twice_every(self) -> u64 {
+        match self {
+            Self::Single => 16,
+            Self::Platform => 8,
         }
     }
 
@@ -174,7 +188,7 @@ type Played = (Outcome, Option<bool>);
 fn one(suite: Suite, seed: u64) -> Played {
     let schedule = suite.schedule(seed);
     let outcome = play_safely(&schedule, None, false);
-    let twice = suite == Suite::Single && seed.is_multiple_of(TWICE_EVERY);
+    let twice = seed.is_multiple_of(suite.twice_every());
     let again = twice.then(|| play_safely(&schedule, None, false).digest == outcome.digest);
     (outcome, again)
 }
@@ -210,9 +224,9 @@ pub fn shrink(schedule: &Schedule, bug: Option<Bug>, violation: Violation) -> Fa
 }
 
 /// Looks for `bug` among `seeds`; tells the first seed that finds it, and how.
-pub fn find(bug: Bug, seeds: Range<u64>) -> Option<(u64, Violation)> {
+pub fn find(suite: Suite, bug: Bug, seeds: Range<u64>) -> Option<(u64, Violation)> {
     seeds.into_iter().find_map(|seed| {
-        let schedule = Schedule::of(seed);
+        let schedule = suite.schedule(seed);
         let violation = play_safely(&schedule, Some(bug), false).violation?;
         // What fails without the bug too has not found it.
         play_safely(&schedule, None, false).violation.is_none().then_some((seed, violation))

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use freshet_control_plane::{feed::Feed, raft::Leadership};
+use freshet_control_plane::{
+    feed::Feed,
+    raft::{Group, Leadership},
+};
 use freshet_proto::{
     id::{Epoch, NodeId},
     registry::Claimed,
@@ -10,7 +13,7 @@ use freshet_proto::{
 };
 use tokio::sync::watch::Receiver;
 
-use crate::{invariants::Rule, ledger::Broken, schedule::Host};
+use crate::{consensus::Consensus, invariants::Rule, ledger::Broken, schedule::Host};
 
 /// A running control node as the stage sees it.
 #[derive(Debug, Clone)]
@@ -19,6 +22,10 @@ pub struct Seat {
     pub feed: Feed,
     /// Whom it takes for the leader.
     pub leadership: Receiver<Leadership>,
+    /// The member of the consensus.
+    pub group: Group,
+    /// How many entries its log may have.
+    pub most_log: u64,
 }
 
 /// The control nodes and what they have answered.
@@ -32,6 +39,8 @@ pub struct Controls {
     pub unanswered: usize,
     /// Since when no control node runs, in ms.
     pub none_since: Option<u64>,
+    /// What is known of the consensus.
+    pub consensus: Consensus,
     /// Claims that were granted, and to whom. As many as a run's encoders come.
     granted: BTreeMap<Epoch, (NodeId, Claimed)>,
 }
@@ -44,6 +53,29 @@ impl Controls {
             leadership.mine.then_some((leadership.term, *host))
         };
         self.seats.iter().filter_map(leads).max().map(|(_, host)| host)
+    }
+
+    /// Looks at how far each has come.
+    ///
+    /// # Errors
+    /// See [`Consensus::look`].
+    pub fn look(&mut self) -> Result<(), Broken> {
+        let Self { seats, consensus, .. } = self;
+        seats.iter().try_for_each(|(host, seat)| {
+            let leadership = seat.leadership.borrow();
+            consensus.look(host, leadership.mine.then_some(leadership.term), seat.group.status(), seat.most_log)
+        })
+    }
+
+    /// A control node has gone.
+    pub fn left(&mut self, host: Host) {
+        self.seats.remove(host);
+        self.consensus.ended(host);
+    }
+
+    /// How many claims have been granted.
+    pub fn claims(&self) -> usize {
+        self.granted.len()
     }
 
     /// What each has applied.

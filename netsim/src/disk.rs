@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! write_at, set_len ──▶ pending ──sync──▶ durable            crash: a drawn part of pending survives, the last write torn
-//! Store::append ──▶ write · wait as long as a sync takes · sync
+//! Store::append ──▶ write · wait as long as a sync takes · sync         raft::Pace ──▶ wait · all of a batch · sync
 //! ```
 //! A process that lives reads what it wrote. The file is random access, so that it serves a log that is appended to (the
 //! registry's [`Store`]) and a database that writes pages alike ([`File`], for the consensus). A [`File`] dies with its
@@ -10,13 +10,15 @@
 
 use std::{
     io,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use freshet_control_plane::store::Store;
+use freshet_control_plane::{raft::Pace, store::Store};
 use freshet_proto::random::Random;
 use redb::StorageBackend;
+use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 /// One file on a simulated disk. Cheap to clone; clones are one file, which outlives the hosts that write to it.
@@ -38,6 +40,8 @@ struct Platter {
     /// How many more syncs of a [`File`] succeed before the machine dies in one.
     syncs_left: Option<u64>,
     random: Random,
+    /// Of everything that was written and synced, in order.
+    hash: Sha256,
 }
 
 #[derive(Debug, Clone)]
@@ -82,6 +86,7 @@ impl Disk {
             deaths: 0,
             syncs_left: None,
             random,
+            hash: Sha256::new(),
         })))
     }
 
@@ -99,9 +104,20 @@ impl Disk {
         self
     }
 
-    /// How long each sync takes from now on.
+    /// How long each sync takes from now on. Where it is longer than [`SYNC`], every other sync of a consensus takes so long
+    /// and the rest take as long as ever, drawn.
     pub fn set_sync(&self, takes: Duration) {
         self.platter().sync_takes = takes;
+    }
+
+    /// Whether syncs take longer than they should.
+    pub fn is_slow(&self) -> bool {
+        self.platter().sync_takes > SYNC
+    }
+
+    /// The hash of everything that was written to it and synced, in order.
+    pub fn digest(&self) -> [u8; 32] {
+        self.platter().hash.clone().finalize().into()
     }
 
     /// How many bytes there are.
@@ -137,6 +153,7 @@ impl Disk {
     /// Makes everything that was written durable, at once. A lying disk does nothing.
     pub fn sync(&self) {
         let mut platter = self.platter();
+        platter.hash.update(b"sync");
         if !platter.lies {
             platter.durable = platter.seen.clone();
             platter.pending.clear();
@@ -192,6 +209,13 @@ impl Disk {
     fn change(&self, change: Change) {
         let mut platter = self.platter();
         platter.exists = true;
+        match &change {
+            Change::Write { at, bytes } => {
+                platter.hash.update(at.to_be_bytes());
+                platter.hash.update(bytes);
+            }
+            Change::Length(length) => platter.hash.update(length.to_be_bytes()),
+        }
         change.apply(&mut platter.seen);
         platter.pending.push(change);
     }
@@ -200,6 +224,7 @@ impl Disk {
     fn put(&self, whole: Vec<u8>) {
         let mut platter = self.platter();
         platter.exists = true;
+        platter.hash.update(&whole);
         platter.pending.clear();
         (platter.durable, platter.seen) = (whole.clone(), whole);
     }
@@ -216,6 +241,15 @@ impl Disk {
 
     fn platter(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pace for Disk {
+    fn wait(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let platter = self.platter();
+        let slow = platter.sync_takes > SYNC && platter.random.below(2) == 0;
+        let takes = if slow { platter.sync_takes } else { SYNC };
+        Box::pin(sleep(if platter.lies { Duration::ZERO } else { takes }))
     }
 }
 

@@ -330,6 +330,17 @@ impl Drop for Leave<'_> {
     }
 }
 
+/// From where a watch is resumed that has come as far as `after`: from there, without the bug.
+pub fn resumed(cast: &Cast, feed: &Feed, after: Option<Position>) -> Option<Position> {
+    let now = feed.view().borrow().position();
+    let Some(lacking) = after.filter(|at| at.revision < now.revision) else { return after };
+    match feed.since(after) {
+        Since::Deltas(_) => cast.stage.note(Situation::WatchByDelta),
+        Since::Snapshot(_) => cast.stage.note(Situation::WatchBySnapshot),
+    }
+    Some(if cast.bug == Some(Bug::WatchResumesCompacted) { now } else { lacking })
+}
+
 /// The registry's feed as others watch it.
 struct Watched {
     cast: Cast,
@@ -338,17 +349,7 @@ struct Watched {
 
 impl Watched {
     async fn serve(&self, after: Option<Position>, reply: Responder) -> Result<(), QuicError> {
-        let now = self.feed.view().borrow().position();
-        let mut after = after;
-        if let Some(lacking) = after.as_mut().filter(|at| at.revision < now.revision) {
-            match self.feed.since(Some(*lacking)) {
-                Since::Deltas(_) => self.cast.stage.note(Situation::WatchByDelta),
-                Since::Snapshot(_) => self.cast.stage.note(Situation::WatchBySnapshot),
-            }
-            if self.cast.bug == Some(Bug::WatchResumesCompacted) {
-                *lacking = now;
-            }
-        }
+        let after = resumed(&self.cast, &self.feed, after);
         watch::serve(&self.feed, after, reply, || true).await
     }
 }

@@ -4,7 +4,8 @@
 //! edges' upstreams ──▶ ledger (I2, I4) ─┐
 //! viewers ──▶ ledger (I2), shown (I1, I3, I9, I10) ─┼─▶ Violation
 //! registry, origins' claims, edges' views ──▶ records (I5) ─┤
-//! edges' counters ──▶ bounds (I8) ──────┘
+//! edges' counters ──▶ bounds (I8) ──────┤
+//! control nodes' state ──▶ controls (I5), consensus (Raft, I8) ┘
 //! ```
 //! What the origin made is what the first whole transfer brought, beneath any of our wrappers: QUIC lets nothing else
 //! through. Every later transfer and every answer to a viewer must agree with it.
@@ -30,6 +31,8 @@ pub enum Rule {
     I9,
     /// Once everything is healed, everything is well within 15 s.
     I10,
+    /// Of the consensus: one leader a term; terms, commits and what is applied never go back in one life.
+    Raft,
     /// Nothing panics, and no node's software ends by itself.
     Alive,
 }

@@ -14,7 +14,8 @@
 //! - order: every `select!` in the nodes is `biased`, and nothing that goes over the network hangs on the order in which
 //!   a `tokio::sync::watch` wakes several waiters. tokio draws both from a source that can't be seeded without
 //!   `--cfg tokio_unstable`, which would build everything a second time. Nothing else in tokio draws while there is one
-//!   thread. In a campaign several edges follow one origin, and several viewers one edge: whichever wakes first, each
+//!   thread. Where the order would show (openraft's tasks, held requests of one connection), readers wait on
+//!   `proto::ordered`. In a campaign several edges follow one origin, and several viewers one edge: whichever wakes first, each
 //!   writes to a link of its own, which has a source of chance of its own ([`weather`]) and a hash of its own ([`trace`]).
 //!   For the same reason viewers there watch one track: two follows on one connection would share its packets.
 //!
@@ -23,10 +24,10 @@
 //! # A campaign
 //! ```text
 //! seed ──▶ schedule (faults) ──▶ world: hosts, crowd ──▶ stage: ledger, shown ──▶ invariants ──▶ campaign ──▶ main
-//!                                  └ bugs, disk, platform        └ sometimes, controls
+//!                                  └ bugs, disk, platform        └ sometimes, controls, consensus
 //! ```
-//! The layout with a replicated registry is not the same byte for byte in every run: openraft's tasks wait on
-//! `tokio::sync::watch` channels with several readers. Mostly a seed gives the same trace there too; nothing rests on it.
+//! What a run's hash covers: everything that crossed the network, and everything that was written to disks and when it was
+//! synced.
 
 // The seams.
 pub mod certs;
@@ -45,6 +46,7 @@ pub mod viewer;
 // A campaign.
 pub mod bugs;
 pub mod campaign;
+pub mod consensus;
 pub mod controls;
 pub mod crowd;
 pub mod hosts;
@@ -86,8 +88,16 @@ pub struct Run {
     /// What becomes of datagrams between nodes.
     pub weather: Weather,
     authority: Arc<Authority>,
-    /// By how many milliseconds hosts' wall clocks are wrong. At most one for each host.
-    offsets: Arc<Mutex<BTreeMap<String, i64>>>,
+    clocks: Arc<Mutex<Clocks>>,
+}
+
+/// By how many milliseconds hosts' wall clocks are wrong. At most one of each for each host.
+#[derive(Debug, Default)]
+struct Clocks {
+    /// As they are.
+    set: BTreeMap<String, i64>,
+    /// As they were when the host's process last read its clock.
+    read: BTreeMap<String, i64>,
 }
 
 impl Run {
@@ -98,7 +108,7 @@ impl Run {
             trace: Trace::default(),
             weather: Weather::new(seed, weather::Link::default()),
             authority: Arc::new(Authority::seeded(seed)),
-            offsets: Arc::default(),
+            clocks: Arc::default(),
         }
     }
 
@@ -112,18 +122,30 @@ impl Run {
     /// The wall clock of the simulated host `name`. Must be called inside it.
     pub fn clock(&self, name: &str) -> WallClock {
         let right = BEGIN + turmoil::sim_elapsed().unwrap_or_default();
-        let offset_ms = self.offsets().get(name).copied().unwrap_or_default();
+        let offset_ms = self.offset_ms(name);
+        self.clocks().read.insert(name.to_owned(), offset_ms);
         let wrong = Duration::from_millis(offset_ms.unsigned_abs());
         WallClock::anchored(if offset_ms < 0 { right.saturating_sub(wrong) } else { right + wrong })
     }
 
-    /// Sets the wall clock of the host `name` wrong, from its next start on.
+    /// Sets the wall clock of the host `name` wrong. A process reads its clock once, when it starts: one that runs does not
+    /// see that it jumps.
     pub fn set_clock(&self, name: &str, offset_ms: i64) {
-        self.offsets().insert(name.to_owned(), offset_ms);
+        self.clocks().set.insert(name.to_owned(), offset_ms);
     }
 
-    fn offsets(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, i64>> {
-        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    /// By how much the host's clock is wrong, in ms.
+    pub fn offset_ms(&self, name: &str) -> i64 {
+        self.clocks().set.get(name).copied().unwrap_or_default()
+    }
+
+    /// By how much the clock is wrong that the host's process goes by, in ms: what it read when it started.
+    pub fn offset_read_ms(&self, name: &str) -> i64 {
+        self.clocks().read.get(name).copied().unwrap_or_default()
+    }
+
+    fn clocks(&self) -> std::sync::MutexGuard<'_, Clocks> {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the node protocol on UDP port `port` of the host that calls. `life` counts the host's starts.

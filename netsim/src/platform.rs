@@ -1,18 +1,19 @@
 //! The nodes of a platform whose registry is replicated: control nodes, and how the others speak to them.
 //!
 //! ```text
-//! control: quic::Endpoint ──▶ control::Control ──▶ raft over disk::File
+//! control: quic::Endpoint ──▶ Watched ──▶ control::Control ──▶ raft over disk::File
 //! origin, edge: remote::hold (lease), remote::carry (commands), watch::follow at any of the three
 //! ```
 //! The first control node founds the platform and writes down who belongs to it; nobody joins by a token, whose answer
 //! would bring a certificate that does not follow from the seed.
 
-use std::{error::Error, net::SocketAddr, sync::Arc};
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use freshet_control_plane::{
     ca::JOINED,
     control::{Control, Plan},
     key::Pepper,
+    leases::RENEW,
     local::ChannelConfig,
     machine::Input,
     raft::{Config, Proposal, Store},
@@ -22,16 +23,18 @@ use freshet_control_plane::{
 };
 use freshet_proto::{
     id::NodeId,
-    quic::{Endpoint, Identity, Pool, serve},
+    message::{Lease, Request},
+    quic::{Endpoint, Handler, Identity, Pool, QuicError, Responder, serve},
     registry::{Commands, Policy},
     view::{NodeView, Role, View},
 };
-use tokio::sync::watch::Receiver;
+use tokio::{sync::watch::Receiver, time::sleep};
 
 use crate::{
+    Run,
     controls::Seat,
     disk::Disk,
-    hosts::{Cast, TIMES, number},
+    hosts::{Cast, TIMES, number, resumed},
     nodes::{KEY, Outcome, QUIC},
     schedule::{CONTROLS, EDGES, Host, ORIGINS},
 };
@@ -58,26 +61,40 @@ pub async fn control(cast: Cast, host: Host, life: u64) -> Outcome {
     ended
 }
 
+/// How the consensus behaves: as ever but for its log, which in two of three runs is so short that members fall behind it.
+fn raft(run: &Run) -> Config {
+    let usual = Config { times: TIMES, ..Config::default() };
+    match run.random("knobs", 0).below(3) {
+        0 => Config { snapshot_after: 8, keep_logs: 2, ..usual },
+        1 => Config { snapshot_after: 32, keep_logs: 8, ..usual },
+        _ => usual,
+    }
+}
+
+/// How many entries a log may have: what may gather before a snapshot is due and what is kept after one, twice, because
+/// more comes while one is made.
+fn most_log(raft: &Config) -> u64 {
+    2 * (raft.snapshot_after + raft.keep_logs) + 16
+}
+
 async fn keep_registry(cast: &Cast, host: Host, life: u64) -> Outcome {
     let run = &cast.run;
     let endpoint = run.endpoint_as(host, QUIC, life, Identity::admitting_strangers).await?;
-    let store = Store::over(cast.disk(host).ok_or("a control node has a disk")?.open())?;
+    let disk = cast.disk(host).ok_or("a control node has a disk")?;
+    let store = Store::paced(disk.open(), Arc::new(disk.clone()))?;
     let (pool, random) = (Pool::new(&endpoint), run.random(&format!("{host}-node"), life));
     let me = view(Role::Control, host);
     let others: Vec<_> = seeds().into_iter().filter(|seed| *seed != me).collect();
-    let founds = host == CONTROLS[0];
-    let plan = Plan {
-        id: number(host),
-        view: me.clone(),
-        raft: Config { times: TIMES, ..Config::default() },
-        seeds: if founds { vec![] } else { others },
-        certified_for: JOINED,
-    };
+    let (founds, raft) = (host == CONTROLS[0], raft(run));
+    let most_log = most_log(&raft);
+    let asked = if founds { vec![] } else { others };
+    let plan = Plan { id: number(host), view: me.clone(), raft, seeds: asked, certified_for: JOINED };
     let control = Control::start(plan, store, pool.clone(), run.clock(host), random.clone()).await?;
-    let seat = Seat { feed: control.feed(), leadership: control.group().leadership() };
+    let (leadership, group) = (control.group().leadership(), control.group().clone());
+    let seat = Seat { feed: control.feed(), leadership, group, most_log };
     cast.stage.with(|seen| seen.controls.seats.insert(host, seat));
     let _leave = Leave(cast, host);
-    let handler = Arc::new(control.clone());
+    let handler = Arc::new(Watched { cast: cast.clone(), control: control.clone() });
     tokio::spawn(async move { serve(&endpoint, handler, std::future::pending()).await });
     match (control.is_new(), founds) {
         (true, true) => found(cast, &control).await?,
@@ -87,6 +104,24 @@ async fn keep_registry(cast: &Cast, host: Host, life: u64) -> Outcome {
     let remote = Remote::new(pool, seeds(), Some(control.feed().view()), random.clone());
     let _held = hold(remote, number(host), me, 1 + random.below(u64::MAX));
     std::future::pending().await
+}
+
+/// A control node as others watch it.
+struct Watched {
+    cast: Cast,
+    control: Control,
+}
+
+impl Handler for Watched {
+    const STRANGERS: bool = Control::STRANGERS;
+
+    async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
+        let request = match request {
+            Request::Watch { after } => Request::Watch { after: resumed(&self.cast, &self.control.feed(), after) },
+            other => other,
+        };
+        self.control.handle(request, reply).await
+    }
 }
 
 /// Founds the platform: its nodes, and the one channel.
@@ -113,7 +148,7 @@ struct Leave<'a>(&'a Cast, Host);
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.0.stage.with(|seen| seen.controls.seats.remove(self.1));
+        self.0.stage.with(|seen| seen.controls.left(self.1));
     }
 }
 
@@ -135,10 +170,32 @@ pub fn take_part(cast: &Cast, (host, role): (Host, Role), life: u64, endpoint: &
     let views = watch::follow_from(kept, pool.clone(), seeds(), cast.run.random(&format!("{host}-view"), life));
     cast.stage.with(|seen| seen.views.insert(host, views.clone()));
     let remote = Remote::new(pool.clone(), seeds(), Some(views.clone()), random.clone());
-    let held = hold(remote.clone(), number(host), view(role, host), 1 + random.below(u64::MAX));
+    let drawn = 1 + random.below(u64::MAX);
+    cast.stage.with(|seen| seen.lives.insert(host, drawn));
+    let held = hold(remote.clone(), number(host), view(role, host), drawn);
     let (commands, asks) = Commands::channel();
     tokio::spawn(carry(remote, random, held, asks));
     Part { views, commands, pool }
+}
+
+/// Goes on renewing the lease of an origin that has died, under its name: [`crate::bugs::Bug::LeaseNeverExpires`].
+///
+/// # Errors
+/// When it can't start.
+pub async fn haunt(cast: Cast, origin: Host) -> Outcome {
+    let endpoint = cast.run.endpoint(origin, QUIC, 0).await?;
+    let random = cast.run.random(&format!("{origin}-ghost"), 0);
+    let remote = Remote::new(Pool::new(&endpoint), seeds(), None, random);
+    let node = number(origin);
+    loop {
+        sleep(RENEW / 3).await;
+        let dead = cast.stage.with(|seen| !seen.origins.contains_key(origin));
+        let life = cast.stage.with(|seen| seen.lives.get(origin).copied()).filter(|_| dead);
+        if let Some(life) = life {
+            let request = Request::Renew { node, view: view(Role::Origin, origin), life };
+            let _ = remote.ask::<Lease>(&request, Duration::from_secs(2)).await;
+        }
+    }
 }
 
 /// The number of a node that is neither the first origin nor the second.

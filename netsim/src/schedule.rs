@@ -8,6 +8,8 @@
 
 mod platform;
 
+pub use platform::SKEW_MS;
+
 use std::fmt;
 
 use freshet_proto::random::Random;
@@ -25,6 +27,8 @@ pub const ORIGINS: [Host; 2] = ["origin-a", "origin-b"];
 pub const CONTROLS: [Host; 3] = ["control-a", "control-b", "control-c"];
 /// In a fault: whichever control node leads when it begins. No host has this name.
 pub const LEADER: Host = "the leader";
+/// Where the ghosts of the origins are, where there are any: [`crate::bugs::Bug::LeaseNeverExpires`].
+pub const GHOSTS: [Host; 2] = ["ghost-a", "ghost-b"];
 /// The edges.
 pub const EDGES: [Host; 2] = ["edge-a", "edge-b"];
 /// The encoders; one publishes, and the other is there to take over.
@@ -119,8 +123,11 @@ pub enum Fault {
     CrashClaiming,
     /// A node is killed and starts again with its wall clock wrong by so many milliseconds.
     Clock(Host, i64),
-    /// Each sync of the registry's disk takes so many milliseconds.
-    SlowDisk(u64),
+    /// A node's wall clock is wrong by so many milliseconds from now on, and stays so. A process reads its clock when it
+    /// starts: before that this is an offset, after it a jump that shows when the node starts again.
+    Skew(Host, i64),
+    /// Syncs of a host's disk take so many milliseconds.
+    SlowDisk(Host, u64),
     /// The publish moves to the other encoder, which publishes to this origin.
     Encoder(Handover, Host),
 }
@@ -145,6 +152,9 @@ pub enum Farewell {
     EncoderDies,
     /// The encoder's origin dies and starts again; the encoder has gone with it.
     OriginDies,
+    /// The encoder's origin dies and does not come back, so that nobody can tell but its lease; the encoder has gone with
+    /// it.
+    OriginGone,
 }
 
 /// Everything that is done to a run.
@@ -257,7 +267,7 @@ impl Draw {
             8 => vec![plan(Fault::Clock(self.one(layout.nodes()), self.between(0, 600_000) as i64 - 300_000))],
             9 | 10 if handover => self.caught_writing(layout, at_ms),
             11 if handover => self.unseen(layout, at_ms),
-            12 if handover && layout == Layout::Apart => self.zombie(at_ms),
+            12 if handover && layout == Layout::Apart => self.zombie(at_ms, &[REGISTRY]),
             13 if handover => vec![self.too_long(layout)],
             _ if handover => vec![plan(self.handover(layout))],
             _ => vec![plan(Fault::Crash(self.one(&EDGES)))],
@@ -285,7 +295,8 @@ impl Draw {
 
     /// The registry dies while it writes down that the publish has moved.
     fn caught_writing(&self, layout: Layout, at_ms: u64) -> Vec<Planned> {
-        let slow = Planned { at_ms, for_ms: 3_000, fault: Fault::SlowDisk(self.between(20, 900)) };
+        let slow = Fault::SlowDisk(layout.registry(), self.between(20, 900));
+        let slow = Planned { at_ms, for_ms: 3_000, fault: slow };
         let moves = Planned { at_ms: at_ms + 100, for_ms: self.between(100, 1500), fault: self.handover(layout) };
         let crash = Planned { at_ms: at_ms + self.between(0, 2_000), for_ms: 3_000, fault: Fault::CrashWriting };
         vec![slow, moves, crash]
@@ -298,13 +309,14 @@ impl Draw {
         vec![part, Planned { at_ms: at_ms + 500, for_ms: self.between(100, 2_000), fault: self.handover(layout) }]
     }
 
-    /// Both origins are parted from the registry in turn, so that one of them goes on publishing what it no longer owns.
-    fn zombie(&self, at_ms: u64) -> Vec<Planned> {
+    /// An origin is parted from whoever keeps the registry while the publish moves to the other one, so that it goes on
+    /// publishing what it no longer owns.
+    fn zombie(&self, at_ms: u64, keepers: &[Host]) -> Vec<Planned> {
         let to = self.one(&ORIGINS);
-        let other = ORIGINS[usize::from(to == ORIGINS[0])];
-        let part = Planned { at_ms, for_ms: self.between(3_000, 7_000), fault: Fault::Part(REGISTRY, other) };
-        let fault = Fault::Encoder(Handover::Usurped, to);
-        vec![part, Planned { at_ms: at_ms + 300, for_ms: part.for_ms, fault }]
+        let (other, for_ms) = (ORIGINS[usize::from(to == ORIGINS[0])], self.between(3_000, 7_000));
+        let part = |&keeper| Planned { at_ms, for_ms, fault: Fault::Part(keeper, other) };
+        let moves = Planned { at_ms: at_ms + 300, for_ms, fault: Fault::Encoder(Handover::Usurped, to) };
+        keepers.iter().map(part).chain([moves]).collect()
     }
 }
 
@@ -326,7 +338,8 @@ impl fmt::Display for Planned {
             Fault::CrashWriting => write!(f, "the registry's host is killed when its disk has unsynced bytes"),
             Fault::CrashClaiming => write!(f, "the leader is killed when a claim is under way"),
             Fault::Clock(host, by_ms) => write!(f, "{host} is killed, then started with its clock off by {by_ms} ms"),
-            Fault::SlowDisk(ms) => write!(f, "each sync of the registry's disk takes {ms} ms"),
+            Fault::Skew(host, by_ms) => write!(f, "the clock of {host} is off by {by_ms} ms, from its next start on"),
+            Fault::SlowDisk(host, ms) => write!(f, "syncs of the disk of {host} take {ms} ms"),
             Fault::Encoder(Handover::Dies, to) => write!(f, "the encoder dies; the other then publishes to {to}"),
             Fault::Encoder(Handover::Cut, to) => {
                 write!(f, "the encoder's cable is pulled; the other then publishes to {to}")

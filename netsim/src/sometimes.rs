@@ -43,6 +43,13 @@ situations! {
     ControlLostBytes: "a control node came back without bytes that it had not synced",
     LeaseLostAndBack: "an origin's lease ran out while it was parted, and it was live again later",
     NoControl: "all control nodes were down while a viewer went on",
+    SlowLeader: "a claim was granted by a leader whose disk was slow",
+    SlowElection: "another leader came while a control node's disk was slow",
+    LeaderAhead: "a claim was granted by a leader whose clock was ahead by more than is promised",
+    LeaderBehind: "a claim was granted by a leader whose clock was behind by more than is promised",
+    GraceAcrossClocks: "a grace passed to a leader whose clock differed by more than is promised",
+    ClockJumped: "a node's clock jumped while it ran, and it started again with it",
+    LeftBehind: "a control node lacked what the leader's log did not have any more",
 }
 
 impl Situation {
@@ -62,6 +69,16 @@ impl Situation {
         Self::Paused,
         Self::WrongClock,
         Self::EpochWhileParted,
+        Self::Zombie,
+        Self::WatchByDelta,
+        Self::WatchBySnapshot,
+        Self::SlowLeader,
+        Self::SlowElection,
+        Self::LeaderAhead,
+        Self::LeaderBehind,
+        Self::GraceAcrossClocks,
+        Self::ClockJumped,
+        Self::LeftBehind,
     ];
 }
 

@@ -57,6 +57,8 @@ pub struct Seen {
     pub controls: Controls,
     /// What a platform's origins and edges know, or knew last: it outlives them, as on a disk.
     pub views: BTreeMap<Host, Receiver<Arc<View>>>,
+    /// What a platform's origins drew for their present lives, or for their last.
+    pub lives: BTreeMap<Host, u64>,
     /// Origins that ran and counted as lost.
     lost: BTreeSet<NodeId>,
     /// The edges that run or ran last, and their views.
@@ -201,12 +203,15 @@ impl Seen {
         if let Some(view) = self.feed.as_ref().map(|feed| feed.view().borrow().clone()) {
             self.publish(now_ms, view);
         }
+        let looked = self.controls.look();
+        self.check(now_ms, looked);
         for view in self.controls.views().into_iter().filter(|view| view.cluster != 0) {
             self.publish(now_ms, view);
         }
         self.leases();
         let views: Vec<_> = self.edges.iter().map(|(host, (_, view))| (*host, view.borrow().clone())).collect();
-        for (host, view) in views {
+        // Without a registry there is none to agree with.
+        for (host, view) in views.into_iter().filter(|(_, view)| view.cluster != 0) {
             self.follow(now_ms, host, &view);
         }
         self.bounds(now_ms);
@@ -300,7 +305,7 @@ impl Seen {
             let (bytes, most) = (origin.window_bytes(), WINDOW_BOUND * 2);
             over.extend((bytes > most).then(|| format!("{host} keeps {bytes} bytes of its windows")));
         }
-        if let Some(feed) = &self.feed {
+        for feed in self.feed.iter().chain(self.controls.seats.values().map(|seat| &seat.feed)) {
             let cluster = feed.view().borrow().cluster;
             if let Since::Deltas(deltas) = feed.since(Some(Position { cluster, revision: 0 }))
                 && deltas.len() > Feed::MAX_DELTAS

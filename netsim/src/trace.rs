@@ -81,12 +81,18 @@ impl Trace {
 
     /// SHA-256 of everything so far, hexadecimal.
     pub fn digest(&self) -> String {
+        self.digest_with([])
+    }
+
+    /// SHA-256 of everything so far and of what else the caller has, hexadecimal.
+    pub fn digest_with(&self, others: impl IntoIterator<Item = [u8; 32]>) -> String {
         let record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut whole = Sha256::new();
         for (way, hash) in &record.ways {
             whole.update(format!("{way:?}"));
             whole.update(hash.clone().finalize());
         }
+        others.into_iter().for_each(|other| whole.update(other));
         whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -9,39 +9,26 @@
 //! way and lets it arrive at once later; the clock of the paused host goes on, so that its own timers expire meanwhile.
 
 mod deaths;
+mod marks;
 mod promises;
+mod scene;
 
-use std::{
-    collections::BTreeSet,
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
+use freshet_control_plane::leases::TTL;
 use turmoil::{Builder, Sim};
 
 use crate::{
     Run,
     bugs::Bug,
-    crowd::{self, Order, Orders, Viewer},
-    disk::{Disk, SYNC},
-    encoder::Clip,
+    crowd::{self, Order, Orders},
+    disk::Disk,
     hosts::{self, Cast},
     invariants::{Rule, Violation},
-    nodes::QUIC,
-    platform,
-    schedule::{
-        CONTROLS, ENCODERS, Farewell, Fault, Handover, Host, Layout, ORIGINS, Planned, REGISTRY, Schedule, VIEWERS,
-    },
+    schedule::{CONTROLS, ENCODERS, Farewell, Fault, Handover, Host, ORIGINS, Planned, Schedule, VIEWERS},
     sometimes::{Situation, Sometimes},
-    stage::Stage,
+    world::marks::Marks,
 };
-
-static CLIP: &[u8] = include_bytes!("../../media/tests/data/x264-aac.flv");
 
 /// One step of the simulation.
 const STEP: Duration = Duration::from_millis(5);
@@ -54,7 +41,7 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     /// What came up.
     pub sometimes: Sometimes,
-    /// The hash of everything that crossed the network.
+    /// The hash of everything that crossed the network and was written to disks.
     pub digest: String,
     /// How long it lasted, in simulated ms.
     pub lasted_ms: u64,
@@ -92,6 +79,8 @@ struct World<'a> {
     caught_claiming: bool,
     /// The control nodes whose disks lost something when they were killed.
     forgetful: BTreeSet<Host>,
+    /// What was seen of the leader last.
+    marks: Marks,
 }
 
 /// Something due.
@@ -125,10 +114,10 @@ impl<'a> World<'a> {
             .udp_capacity(16_384)
             .tcp_capacity(16_384)
             .build();
-        let cast = cast(&mut sim, schedule, run, bug);
+        let cast = scene::cast(&mut sim, schedule, run, bug);
         cast.stage.with(|seen| seen.heal_ms = schedule.heal_ms);
         let orders = Orders::default();
-        people(&mut sim, &cast, &orders);
+        scene::people(&mut sim, &cast, &orders);
         let begin = |planned: &Planned| Deed { at_ms: planned.at_ms, what: What::Begin(*planned) };
         let deeds = schedule.faults.iter().map(begin).collect();
         let publishing = (ENCODERS[0], ORIGINS[0]);
@@ -144,6 +133,7 @@ impl<'a> World<'a> {
             caught_writing: None,
             caught_claiming: false,
             forgetful: BTreeSet::new(),
+            marks: Marks::default(),
         }
     }
 
@@ -176,6 +166,7 @@ impl<'a> World<'a> {
             return Err(Violation::new(now_ms, Rule::Alive, format!("a host's software ended: {error}")));
         }
         self.cast.stage.look(now_ms);
+        self.mark();
         self.cast.stage.with(|seen| seen.violation.take()).map_or(Ok(()), Err)
     }
 
@@ -223,10 +214,11 @@ impl<'a> World<'a> {
             Fault::CrashClaiming => self.caught_claiming = true,
             Fault::Clock(host, by_ms) => {
                 self.cast.stage.note(Situation::WrongClock);
-                self.cast.run.set_clock(host, by_ms);
                 self.crash(host);
+                self.cast.run.set_clock(host, by_ms);
             }
-            Fault::SlowDisk(ms) => self.set_sync(Duration::from_millis(ms)),
+            Fault::Skew(host, by_ms) => self.cast.run.set_clock(host, by_ms),
+            Fault::SlowDisk(host, ms) => self.set_sync(host, Some(Duration::from_millis(ms))),
             Fault::Encoder(how, to) => self.hand_over(how, to),
         }
         self.deeds.push(Deed { at_ms: at_ms + for_ms, what: What::End(fault, first) });
@@ -248,7 +240,8 @@ impl<'a> World<'a> {
             Fault::Crash(host) | Fault::Clock(host, _) => self.start(host),
             Fault::CrashWriting => self.disarm(),
             Fault::CrashClaiming => self.caught_claiming = false,
-            Fault::SlowDisk(_) => self.set_sync(SYNC),
+            Fault::Skew(..) => {}
+            Fault::SlowDisk(host, _) => self.set_sync(host, None),
             Fault::Encoder(how, _) => {
                 self.kill_encoder(first);
                 if how == Handover::Cut {
@@ -304,7 +297,6 @@ impl<'a> World<'a> {
             self.perform(deed.what);
         }
         self.cast.run.weather.clear();
-        self.set_sync(SYNC);
     }
 
     /// Lets the last publish end; tells how long its grace is, in ms.
@@ -322,6 +314,11 @@ impl<'a> World<'a> {
                 self.kill_encoder(encoder);
                 self.deeds.push(Deed { at_ms: self.now_ms() + 1_000, what: What::Start(origin) });
             }
+            Farewell::OriginGone => {
+                self.crash(origin);
+                self.kill_encoder(encoder);
+                return hosts::TIMES.reconnect_grace_ms + TTL.as_millis() as u64;
+            }
         }
         hosts::TIMES.reconnect_grace_ms
     }
@@ -334,63 +331,13 @@ impl<'a> World<'a> {
     fn finish(self, violation: Option<Violation>) -> Outcome {
         let lasted_ms = self.now_ms();
         let (run, stage) = (self.cast.run.clone(), self.cast.stage.clone());
+        let digest = run.trace.digest_with(self.cast.disks.values().map(Disk::digest));
         drop(self);
         crowd::count(&stage);
         let (sometimes, story) =
             stage.with(|seen| (std::mem::take(&mut seen.sometimes), std::mem::take(&mut seen.story)));
         let waits = stage.with(|seen| seen.viewers.values().map(|shown| shown.longest_wait().0).max());
-        let (digest, trace, longest_wait_ms) = (run.trace.digest(), run.trace.lines(), waits.unwrap_or_default());
+        let (trace, longest_wait_ms) = (run.trace.lines(), waits.unwrap_or_default());
         Outcome { violation, sometimes, digest, lasted_ms, longest_wait_ms, story, trace }
-    }
-}
-
-/// The nodes.
-fn cast(sim: &mut Sim<'_>, schedule: &Schedule, run: Run, bug: Option<Bug>) -> Cast {
-    let layout = schedule.layout;
-    let addr = |host: Host| SocketAddr::new(sim.lookup(host), QUIC);
-    let disks = layout.disks().iter().map(|host| {
-        // The one disk of the layouts with one registry has had this name since before there were more.
-        let name = if layout == Layout::Platform { format!("{host}-disk") } else { "disk".to_owned() };
-        let random = run.random(&name, 0);
-        let disk = match hosts::first_log(layout, bug, schedule.seed | 1, addr) {
-            Ok(Some(log)) => Disk::with(random, log),
-            _ => Disk::new(random),
-        };
-        (*host, if bug == Some(Bug::FsyncSkipped) { disk.lying() } else { disk })
-    });
-    let cast = Cast { disks: disks.collect(), run: run.clone(), layout, stage: Stage::default(), bug };
-    for &host in layout.nodes() {
-        let (cast, lives) = (cast.clone(), AtomicU64::new(0));
-        sim.host(host, move || {
-            let (cast, life) = (cast.clone(), lives.fetch_add(1, Ordering::SeqCst));
-            async move {
-                match host {
-                    REGISTRY => hosts::registry(cast, life).await,
-                    _ if CONTROLS.contains(&host) => platform::control(cast, host, life).await,
-                    _ if ORIGINS.contains(&host) => hosts::origin(cast, host, life).await,
-                    _ => hosts::edge(cast, host, life).await,
-                }
-            }
-        });
-    }
-    cast
-}
-
-/// The encoders and viewers.
-fn people(sim: &mut Sim<'_>, cast: &Cast, orders: &Orders) {
-    let clip = Arc::new(Clip::new(CLIP, 40));
-    for encoder in ENCODERS {
-        let (orders, clip, stage) = (orders.clone(), clip.clone(), cast.stage.clone());
-        sim.host(encoder, move || {
-            let (orders, clip, stage) = (orders.clone(), clip.clone(), stage.clone());
-            async move {
-                let clip = clip.as_ref().as_ref().map_err(|error| io::Error::other(error.to_string()))?.clone();
-                crowd::encoder(encoder, orders, clip, stage).await
-            }
-        });
-    }
-    for (me, edge) in VIEWERS {
-        let (stage, trace) = (cast.stage.clone(), cast.run.trace.clone());
-        sim.client(me, Viewer { me, edge, stage, trace }.watch());
     }
 }

@@ -26,8 +26,9 @@ fn another_seed_gives_another_trace() {
 
 /// Each test stands alone, so that they run beside each other.
 fn assert_found(bug: Bug) {
-    let found = find(bug, 0..bug.within());
-    assert!(found.is_some(), "{bug} was not found by {} seeds", bug.within());
+    let within = bug.within(Suite::Single);
+    let found = find(Suite::Single, bug, 0..within);
+    assert!(found.is_some(), "{bug} was not found by {within} seeds");
 }
 
 #[test]

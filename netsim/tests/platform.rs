@@ -1,19 +1,23 @@
 //! A platform whose registry three control nodes replicate, and what becomes of its viewers when they die.
 
+use std::process::Command;
+
 use freshet_netsim::{
     bugs::Bug,
-    campaign::{Suite, campaign, play_safely},
+    campaign::{Suite, campaign, find, play_safely, shrink},
     schedule::{CONTROLS, Farewell, Fault, Handover, LEADER, Layout, ORIGINS, Planned, Schedule},
     sometimes::Situation,
     weather::Link,
     world::Outcome,
 };
 
-fn play(seed: u64, faults: Vec<Planned>, bug: Option<Bug>) -> Outcome {
+fn schedule(seed: u64, faults: Vec<Planned>) -> Schedule {
     let usual = Link { loss_permille: 5, delay_ms: 0, jitter_ms: 10 };
-    let schedule =
-        Schedule { seed, layout: Layout::Platform, usual, faults, heal_ms: 18_000, farewell: Farewell::Goodbye };
-    play_safely(&schedule, bug, false)
+    Schedule { seed, layout: Layout::Platform, usual, faults, heal_ms: 18_000, farewell: Farewell::Goodbye }
+}
+
+fn play(seed: u64, faults: Vec<Planned>, bug: Option<Bug>) -> Outcome {
+    play_safely(&schedule(seed, faults), bug, false)
 }
 
 #[test]
@@ -29,13 +33,22 @@ fn the_leader_dies_and_the_encoder_moves_to_the_other_origin_and_viewers_go_on()
 }
 
 #[test]
-fn no_promise_is_broken_by_the_first_seeds_of_a_platform() {
+fn no_promise_is_broken_by_the_first_seeds_of_a_platform_and_the_same_seed_gives_the_same_trace() {
     let report = campaign(Suite::Platform, 0..12, 2, |_| {});
     let failures: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
     assert!(report.failed.is_empty(), "{}", failures.join("\n\n"));
+    assert!(report.twice >= 2 && report.unlike.is_empty(), "came out differently: {:?}", report.unlike);
     for situation in [Situation::LeaderKilledClaiming, Situation::ControlLostBytes, Situation::NoControl] {
         assert!(report.sometimes.of(situation) > 0, "this never came up: {situation}");
     }
+}
+
+#[test]
+fn another_process_plays_the_same_seed_the_same() {
+    let digest = play_safely(&Schedule::platform(2), None, false).digest;
+    let netsim = Command::new(env!("CARGO_BIN_EXE_netsim")).args(["replay", "2", "--layout", "platform"]).output();
+    let said = String::from_utf8(netsim.unwrap().stdout).unwrap();
+    assert!(said.contains(&format!("trace {digest}\nplayed again: the same trace")), "not {digest}:\n{said}");
 }
 
 #[test]
@@ -43,4 +56,58 @@ fn control_nodes_whose_disks_say_that_they_have_synced_are_found_out_when_all_di
     let all = CONTROLS.map(|host| Planned { at_ms: 8_000, for_ms: 1_000, fault: Fault::Crash(host) }).to_vec();
     assert_eq!(play(1, all.clone(), None).violation, None);
     assert!(play(1, all, Some(Bug::FsyncSkipped)).violation.is_some());
+}
+
+/// The leader is minutes ahead, and dies while the session waits for its encoder. Whoever keeps the grace then is minutes
+/// behind the time that the registry has; the grace is as long as ever.
+#[test]
+fn a_grace_is_as_long_as_ever_under_a_leader_whose_clock_is_minutes_behind_the_last_ones() {
+    let skew = |(host, fault)| Planned { at_ms: 0, for_ms: 18_000, fault: Fault::Skew(host, fault) };
+    let mut faults = CONTROLS.into_iter().zip([300_000, 0, -300_000]).map(skew).collect::<Vec<_>>();
+    faults.push(Planned { at_ms: 7_000, for_ms: 11_000, fault: Fault::Encoder(Handover::Dies, ORIGINS[1]) });
+    faults.push(Planned { at_ms: 7_500, for_ms: 10_500, fault: Fault::Crash(CONTROLS[0]) });
+    let outcome = play(1, faults, None);
+    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
+    assert!(outcome.sometimes.of(Situation::GraceAcrossClocks) > 0, "{:#?}", outcome.story);
+    assert!(outcome.sometimes.of(Situation::EndedEarly) > 0, "the grace has not ended: {:#?}", outcome.story);
+}
+
+#[test]
+fn viewers_go_on_while_all_disks_of_the_control_nodes_are_slow() {
+    let slow = CONTROLS.map(|host| Planned { at_ms: 6_000, for_ms: 9_000, fault: Fault::SlowDisk(host, 500) });
+    let dies = Planned { at_ms: 8_000, for_ms: 3_000, fault: Fault::Crash(LEADER) };
+    let outcome = play(1, slow.into_iter().chain([dies]).collect(), None);
+    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
+    assert!(outcome.sometimes.of(Situation::SlowElection) > 0, "{:#?}", outcome.story);
+}
+
+#[test]
+fn an_origin_that_is_gone_for_good_ends_its_session_by_its_lease_alone() {
+    let schedule = Schedule { farewell: Farewell::OriginGone, ..schedule(1, vec![]) };
+    let outcome = play_safely(&schedule, None, false);
+    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
+    assert!(play_safely(&schedule, Some(Bug::LeaseNeverExpires), false).violation.is_some());
+}
+
+/// The rest are found by `netsim bug all`, which takes longer.
+#[test]
+fn a_watch_that_resumes_with_a_hole_is_found_on_a_platform() {
+    let within = Bug::WatchResumesCompacted.within(Suite::Platform);
+    let found = find(Suite::Platform, Bug::WatchResumesCompacted, 0..within);
+    assert!(found.is_some(), "not found by {within} seeds");
+}
+
+#[test]
+fn a_failing_schedule_of_a_platform_shrinks_and_replays_exactly() {
+    let bug = Some(Bug::FsyncSkipped);
+    let failing = (0..).map(Schedule::platform).find_map(|schedule| {
+        let violation = play_safely(&schedule, bug, false).violation?;
+        (schedule.faults.len() > 2).then_some((schedule, violation))
+    });
+    let (schedule, violation) = failing.unwrap();
+    let failure = shrink(&schedule, bug, violation.clone());
+    assert!(failure.shrunk.faults.len() < schedule.faults.len(), "{failure}");
+    assert_eq!(failure.shrunk_violation.rule, violation.rule);
+    assert_eq!(play_safely(&failure.shrunk, bug, false).violation, Some(failure.shrunk_violation));
+    assert_eq!(play_safely(&schedule, bug, false).violation, Some(violation));
 }

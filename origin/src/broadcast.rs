@@ -19,6 +19,7 @@ use freshet_media::{
 };
 use freshet_proto::{
     id::{ChannelName, Epoch, Msn, SessionId},
+    ordered,
     registry::Claimed,
 };
 use tokio::sync::watch;
@@ -67,7 +68,7 @@ pub(crate) struct Broadcast {
     pub(crate) session: SessionId,
     state: Mutex<State>,
     /// Changes whenever the window or the phase did.
-    made: watch::Sender<()>,
+    made: ordered::Sender<()>,
 }
 
 struct State {
@@ -139,7 +140,7 @@ impl Broadcast {
             channel: claimed.channel.clone(),
             session: claimed.session,
             state: Mutex::new(state),
-            made: watch::Sender::new(()),
+            made: ordered::Sender::new(()),
         }
     }
 
@@ -240,7 +241,7 @@ impl Broadcast {
     }
 
     /// Changes whenever something was made or the phase changed.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+    pub(crate) fn subscribe(&self) -> ordered::Receiver<()> {
         self.made.subscribe()
     }
 

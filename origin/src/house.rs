@@ -11,15 +11,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use crate::broadcast::{Beginning, Broadcast, Dismissal, DismissalSender, Phase, Rules, Shared};
 use freshet_media::playlist::inherit::Inherited;
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
+    ordered,
     registry::Claimed,
     view::{ChannelState, ChannelView, View},
 };
-use tokio::sync::watch;
-
-use crate::broadcast::{Beginning, Broadcast, Dismissal, DismissalSender, Phase, Rules, Shared};
 
 /// The sessions of this origin, by channel, oldest first. At most one of a channel is open; of the ended ones the newest
 /// `max_ended` are kept.
@@ -30,7 +29,7 @@ pub(crate) struct House {
     max_ended: usize,
     channels: Mutex<Channels>,
     /// Changes whenever a session was added or its publisher left: the keeper and those who wait for a session look.
-    changed: watch::Sender<()>,
+    changed: ordered::Sender<()>,
 }
 
 /// Whether a session's playlists change any more at this origin.
@@ -48,7 +47,7 @@ type Channels = BTreeMap<ChannelName, Vec<Shared>>;
 
 impl House {
     pub(crate) fn new(me: NodeId, rules: Rules, max_ended: usize) -> Self {
-        let changed = watch::Sender::new(());
+        let changed = ordered::Sender::new(());
         Self { me, rules, max_ended, channels: Mutex::default(), changed }
     }
 
@@ -108,7 +107,7 @@ impl House {
     }
 
     /// Changes whenever a session was added or lost its publisher.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+    pub(crate) fn subscribe(&self) -> ordered::Receiver<()> {
         self.changed.subscribe()
     }
 
@@ -216,6 +215,8 @@ mod tests {
         id::{Msn, SessionId},
         view::EpochView,
     };
+
+    use tokio::sync::watch;
 
     use super::*;
     use crate::meter::Meters;

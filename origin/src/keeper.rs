@@ -6,11 +6,8 @@ use std::{
     time::Duration,
 };
 
-use freshet_proto::view::View;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use freshet_proto::{ordered, view::View};
+use tokio::time::{Instant, sleep_until};
 
 use crate::Inner;
 
@@ -18,7 +15,7 @@ use crate::Inner;
 const EXAMINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Keeps until the origin is dropped.
-pub(crate) async fn keep(inner: Weak<Inner>, mut view: watch::Receiver<Arc<View>>) {
+pub(crate) async fn keep(inner: Weak<Inner>, mut view: ordered::Receiver<Arc<View>>) {
     let Some(mut house) = inner.upgrade().map(|inner| inner.house.subscribe()) else { return };
     let mut has_registry = true;
     let mut examine_at = Instant::now();

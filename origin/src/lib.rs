@@ -37,6 +37,7 @@ use freshet_proto::{
     clock::WallClock,
     id::{ChannelName, NodeId},
     object::ObjectName,
+    ordered,
     quic::Pool,
     random::Random,
     registry::Commands,
@@ -73,7 +74,8 @@ struct Inner {
     me: NodeId,
     commands: Commands,
     granted: Granted,
-    view: watch::Receiver<Arc<View>>,
+    /// Several held requests of one connection may wait for it, and must wake in order.
+    view: ordered::Receiver<Arc<View>>,
     clock: WallClock,
     random: Random,
     house: House,
@@ -119,7 +121,7 @@ impl Origin {
             me,
             commands,
             granted: Granted::default(),
-            view,
+            view: ordered::Receiver::of(view),
             clock,
             random,
         });
@@ -222,7 +224,7 @@ impl Inner {
         now + Duration::from_millis(at_ms.saturating_sub(self.clock.now_ms()))
     }
 
-    fn view_changes(&self) -> watch::Receiver<Arc<View>> {
+    fn view_changes(&self) -> ordered::Receiver<Arc<View>> {
         let mut changes = self.view.clone();
         changes.mark_unchanged();
         changes

@@ -15,9 +15,10 @@ use freshet_proto::{
     id::{ChannelName, Epoch, TrackKind, TrackName},
     message::{ContentType, FetchReply, FetchStatus, FollowEvent, Request, Version},
     object::{Object, ObjectName, ResourceName},
+    ordered,
     quic::{Handler, QuicError, Responder, StreamCode},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     Inner, Origin,
@@ -317,9 +318,9 @@ enum Step {
 
 /// Everything whose change may answer a held request.
 struct Waiting {
-    made: Option<watch::Receiver<()>>,
-    house: watch::Receiver<()>,
-    view: watch::Receiver<Arc<freshet_proto::view::View>>,
+    made: Option<ordered::Receiver<()>>,
+    house: ordered::Receiver<()>,
+    view: ordered::Receiver<Arc<freshet_proto::view::View>>,
 }
 
 impl Waiting {
@@ -339,7 +340,7 @@ impl Waiting {
     }
 }
 
-async fn changed_or_never<T>(changes: &mut watch::Receiver<T>) {
+async fn changed_or_never<T>(changes: &mut ordered::Receiver<T>) {
     if changes.changed().await.is_err() {
         std::future::pending().await
     }

@@ -7,6 +7,7 @@ pub mod id;
 pub mod level;
 pub mod message;
 pub mod object;
+pub mod ordered;
 pub mod quic;
 pub mod random;
 pub mod registry;

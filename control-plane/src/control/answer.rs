@@ -211,7 +211,7 @@ impl Inner {
         self.leading()?;
         let token = self.hash(&join.token).map_err(|_| Refused::BadToken)?;
         self.group.confirm().await.map_err(denied)?;
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.now_ms();
         let role = self.group.read(|registry| registry.token(&token, now_ms)).ok_or(Refused::BadToken)?;
         let certified = self.sign(&join.request, &join.name)?;
         let applied = self.propose(Input::Join { token, name: join.name.clone() }).await?;

@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Inner;
-use crate::{machine::Input, raft::Leadership};
+use crate::{
+    machine::{Input, Registry},
+    raft::Leadership,
+};
 
 /// After how long what could not be proposed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -49,7 +52,7 @@ impl Inner {
     /// Every node gets a whole lease, for nobody here knows when it was heard last.
     fn begin_leases(&self) {
         use freshet_proto::view::NodeState::{Active, Draining};
-        let alive = |registry: &crate::machine::Registry| -> Vec<NodeId> {
+        let alive = |registry: &Registry| -> Vec<NodeId> {
             let nodes = registry.nodes().iter();
             nodes.filter(|(_, node)| matches!(node.view.state, Active | Draining)).map(|(id, _)| *id).collect()
         };
@@ -60,8 +63,8 @@ impl Inner {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let now_ms = self.clock.now_ms();
-        let grace = self.group.read(crate::machine::Registry::deadline_ms);
+        let now_ms = self.now_ms();
+        let grace = self.group.read(Registry::deadline_ms);
         let grace = grace.map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(now_ms)));
         [self.leases().deadline(), grace].into_iter().flatten().min()
     }
@@ -75,8 +78,8 @@ impl Inner {
                 self.leases().again(Instant::now() + RETRY, node);
             }
         }
-        let now_ms = self.clock.now_ms();
-        if self.group.read(crate::machine::Registry::deadline_ms).is_some_and(|at| at <= now_ms)
+        let now_ms = self.now_ms();
+        if self.group.read(Registry::deadline_ms).is_some_and(|at| at <= now_ms)
             && let Err(error) = self.group.propose(self.proposal(Input::Timeout)).await
         {
             warn!(%error, "that a grace is over could not be agreed on yet");

@@ -14,7 +14,10 @@ mod lead;
 mod level;
 mod operate;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use freshet_proto::{
     clock::WallClock,
@@ -37,7 +40,7 @@ use crate::{
     join::JoinToken,
     leases::Leases,
     local::ChannelConfig,
-    machine::{Alert, Input},
+    machine::{Alert, Input, Registry},
     raft::{self, Applied, ChangeError, Group, Member, OpenError, Proposal, ProposeError, Store},
     secrets::Secrets,
 };
@@ -73,6 +76,8 @@ struct Inner {
     admitting: RwLock<()>,
     pool: Pool,
     clock: WallClock,
+    /// By how much the registry's time was ahead of this node's clock at most.
+    ahead_ms: AtomicU64,
     random: Random,
     closing: CancellationToken,
 }
@@ -127,6 +132,7 @@ impl Control {
             admitting: RwLock::default(),
             pool,
             clock,
+            ahead_ms: AtomicU64::new(0),
             random,
             closing: CancellationToken::new(),
         });
@@ -286,8 +292,17 @@ impl Inner {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time for what happens to the registry, in ms: this node's clock, but never behind the registry's own time, which
+    /// a leader with a clock that is ahead may have set. From there it goes on at the clock's pace: else the registry's
+    /// time would stand still, and a grace would last, until this clock has caught up.
+    fn now_ms(&self) -> u64 {
+        let (wall, known) = (self.clock.now_ms(), self.group.read(Registry::now_ms));
+        let behind = known.saturating_sub(wall);
+        wall + self.ahead_ms.fetch_max(behind, Ordering::Relaxed).max(behind)
+    }
+
     fn proposal(&self, input: Input) -> Proposal {
-        Proposal { now_ms: self.clock.now_ms(), input }
+        Proposal { now_ms: self.now_ms(), input }
     }
 
     /// Proposes what another node asks for.

@@ -117,7 +117,7 @@ impl Inner {
         let secrets = self.secrets()?;
         let secret = JoinToken::draw(&self.random);
         let hash = secrets.pepper.hash(&secret);
-        let expires_ms = self.clock.now_ms() + seconds * 1000;
+        let expires_ms = self.now_ms() + seconds * 1000;
         self.propose(Input::PutToken(Token { hash, role, expires_ms, uses })).await?.reply?;
         let authority = fingerprint(&secrets.authority).ok_or(Refused::Unavailable)?;
         let control = self.control_nodes().into_iter().map(|node| (node.server_name, node.quic)).collect();

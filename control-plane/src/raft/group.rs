@@ -6,7 +6,6 @@ use bytes::Bytes;
 use freshet_proto::{id::NodeId, level::Level, random::Random, registry::Refused};
 use openraft::{
     RaftMetrics, RaftState, ReadPolicy,
-    async_runtime::WatchReceiver,
     errors::{ClientWriteError, ForwardToLeader, InitializeError, LinearizableReadError, RaftError},
     raft::ClientWriteResponse,
 };
@@ -80,7 +79,7 @@ impl Inner {
 
     /// A copy, because openraft's core waits for whoever holds the original.
     pub(super) fn metrics(&self) -> RaftMetrics<Types> {
-        self.raft.metrics().borrow_watched().clone()
+        self.raft.metrics().borrow().clone()
     }
 
     /// Whether it has stopped for good.

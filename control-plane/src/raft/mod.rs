@@ -21,6 +21,7 @@
 mod codec;
 mod config;
 mod disk;
+mod fifo;
 mod frozen;
 mod group;
 mod machine;
@@ -32,6 +33,7 @@ mod snapshot;
 mod store;
 mod types;
 mod watcher;
+mod writer;
 
 #[cfg(test)]
 mod formats;
@@ -47,3 +49,4 @@ pub use store::Store;
 pub use types::{
     Applied, ChangeError, Leadership, MAX_PROPOSAL, Member, OpenError, Peer, Proposal, ProposeError, Status,
 };
+pub use writer::Pace;

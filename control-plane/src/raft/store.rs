@@ -3,10 +3,11 @@
 //! ```text
 //! openraft ──append──▶ memory (readable at once) ──Job──▶ Disk: one transaction, one sync for all that waits ──▶ IOFlushed
 //! ```
-//! Group commit: while one batch is synced, what comes meanwhile waits for the next; up to [`BATCH`] jobs share a sync.
-//! On a file, a thread of its own does the waiting, because redb blocks. Over any other backend the same work is done
-//! inline, so that a simulation is one thread. After the first failure nothing is written any more, whatever the disk says
-//! then: what it holds is not known. openraft stops when it hears of it, and so the member does.
+//! Group commit (`writer`): while one batch is synced, what comes meanwhile waits for the next. On a file, a thread of its
+//! own does the waiting, because redb blocks. Over any other backend the same work is done inline, or by a task that first
+//! waits for as long as it is told, so that a simulation is one thread and has slow disks all the same. After the first
+//! failure nothing is written any more, whatever the disk says then: what it holds is not known. openraft stops when it
+//! hears of it, and so the member does.
 
 use std::{
     collections::BTreeMap,
@@ -24,30 +25,21 @@ use openraft::{
     storage::{IOFlushed, RaftLogStorage},
 };
 use redb::StorageBackend;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
-use tracing::error;
+use tokio::sync::oneshot;
 
 use super::{
     codec,
     disk::{Change, Contents, Disk},
     types::{self, Entry, LogId, OpenError, Types, Vote},
+    writer::{Done, Job, Keeper, Labour, Pace, Writer, gone},
 };
-
-/// How many jobs share one sync at most.
-const BATCH: usize = 1024;
-
-/// How many jobs may wait for the disk; a further one waits for a place, and openraft's core with it.
-const QUEUE: usize = 4096;
 
 /// A member's storage, opened and checked, and not running yet. Belongs to one process at a time.
 #[derive(Debug)]
 pub struct Store {
     disk: Disk,
     contents: Contents,
-    threaded: bool,
+    labour: Labour,
 }
 
 impl Store {
@@ -57,7 +49,7 @@ impl Store {
     /// See [`OpenError`].
     pub fn file(dir: &Path) -> Result<Self, OpenError> {
         let (disk, contents) = Disk::file(dir)?;
-        Ok(Self { disk, contents, threaded: true })
+        Ok(Self { disk, contents, labour: Labour::Thread })
     }
 
     /// Opens the store on any backend, or makes it. Everything will be done inline: the door through which a simulation
@@ -67,7 +59,16 @@ impl Store {
     /// See [`OpenError`].
     pub fn over(backend: impl StorageBackend) -> Result<Self, OpenError> {
         let (disk, contents) = Disk::over(backend, "the log's backend")?;
-        Ok(Self { disk, contents, threaded: false })
+        Ok(Self { disk, contents, labour: Labour::Inline })
+    }
+
+    /// The same, but for the syncs, which take as long as `pace` says: what waits meanwhile shares the next one, as on a
+    /// file. A task will own it, so that it must be started in a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn paced(backend: impl StorageBackend, pace: Arc<dyn Pace>) -> Result<Self, OpenError> {
+        Ok(Self { labour: Labour::Paced(pace), ..Self::over(backend)? })
     }
 
     /// Whether nothing was ever written to it that a group would miss.
@@ -100,10 +101,8 @@ impl Store {
         }
         let snapshot = self.contents.snapshot.take();
         let covered = snapshot.as_ref().and_then(|(snapshot, _)| snapshot.meta.last_log_id);
-        let keeper = Keeper { disk: Some(self.disk), committed: None, covered, failed: None };
-        let writer =
-            if self.threaded { Writer::thread(keeper) } else { Ok(Writer::Inline(Box::new(Mutex::new(keeper)))) };
-        let writer = writer.map_err(|error| OpenError::Disk(error.to_string()))?;
+        let keeper = Keeper::new(self.disk, covered);
+        let writer = Writer::new(self.labour, keeper).map_err(|error| OpenError::Disk(error.to_string()))?;
         let memory = Memory {
             vote: self.contents.vote,
             committed: self.contents.committed,
@@ -168,136 +167,6 @@ impl LogStore {
         let (done, written) = oneshot::channel();
         self.0.writer.submit(Job::Write(change, Done::Tell(done))).await;
         written.await.map_err(|_| gone())?
-    }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("the store is closed")
-}
-
-/// Work for the disk.
-#[derive(Debug)]
-enum Job {
-    Write(Change, Done),
-    /// Written with whatever comes next.
-    Committed(Option<LogId>),
-    Close(oneshot::Sender<()>),
-}
-
-/// Who hears when it is durable.
-enum Done {
-    Tell(oneshot::Sender<io::Result<()>>),
-    Flushed(IOFlushed<Types>),
-}
-
-impl Debug for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Done")
-    }
-}
-
-impl Done {
-    fn tell(self, result: &Result<(), String>) {
-        let result = result.clone().map_err(io::Error::other);
-        match self {
-            Self::Tell(sender) => drop(sender.send(result)),
-            Self::Flushed(callback) => callback.io_completed(result),
-        }
-    }
-}
-
-/// Where the disk's work is done.
-#[derive(Debug)]
-enum Writer {
-    /// By a thread; it ends, and gives the database up, when the last sender has gone.
-    Thread(mpsc::Sender<Job>),
-    /// By whoever submits it.
-    Inline(Box<Mutex<Keeper>>),
-}
-
-impl Writer {
-    fn thread(mut keeper: Keeper) -> io::Result<Self> {
-        let (sender, mut jobs) = mpsc::channel(QUEUE);
-        let work = move || {
-            let mut batch = Vec::with_capacity(BATCH);
-            while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
-                keeper.work(batch.drain(..));
-            }
-        };
-        std::thread::Builder::new().name("raft-disk".to_owned()).spawn(work)?;
-        Ok(Self::Thread(sender))
-    }
-
-    /// A job that can't be submitted is dropped, and whoever waits for it hears of that.
-    async fn submit(&self, job: Job) {
-        match self {
-            Self::Thread(sender) => {
-                if let Err(mpsc::error::SendError(Job::Write(_, done))) = sender.send(job).await {
-                    done.tell(&Err(gone().to_string()));
-                }
-            }
-            Self::Inline(keeper) => keeper.lock().unwrap_or_else(PoisonError::into_inner).work([job]),
-        }
-    }
-}
-
-/// Owns the database and keeps its promises.
-#[derive(Debug)]
-struct Keeper {
-    disk: Option<Disk>,
-    committed: Option<Option<LogId>>,
-    /// Up to where the snapshot on disk goes. Its successors go further: the log before it may be gone.
-    covered: Option<LogId>,
-    /// Why nothing is written any more.
-    failed: Option<String>,
-}
-
-impl Keeper {
-    /// Makes all of a batch durable, then tells everyone.
-    fn work(&mut self, jobs: impl IntoIterator<Item = Job>) {
-        let (mut changes, mut waiting, mut closing) = (Vec::new(), Vec::new(), None);
-        for job in jobs {
-            match job {
-                Job::Write(Change::Snapshot(upto, _), done) if upto < self.covered => waiting.push(done),
-                Job::Write(change, done) => {
-                    if let Change::Snapshot(upto, _) = &change {
-                        self.covered = *upto;
-                    }
-                    changes.push(change);
-                    waiting.push(done);
-                }
-                Job::Committed(id) => self.committed = Some(id),
-                Job::Close(done) => closing = Some(done),
-            }
-        }
-        if !waiting.is_empty() || closing.is_some() {
-            let result = self.commit(changes);
-            waiting.into_iter().for_each(|done| done.tell(&result));
-        }
-        if let Some(done) = closing {
-            self.disk = None;
-            let _ = done.send(());
-        }
-    }
-
-    fn commit(&mut self, mut changes: Vec<Change>) -> Result<(), String> {
-        if let Some(why) = &self.failed {
-            return Err(why.clone());
-        }
-        let disk = self.disk.as_ref().ok_or_else(|| gone().to_string())?;
-        changes.extend(self.committed.take().map(Change::Committed));
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let (jobs, started) = (changes.len(), Instant::now());
-        let result = disk.commit(changes).map_err(|error| error.to_string());
-        metrics::histogram!("freshet_raft_sync_seconds").record(started.elapsed());
-        metrics::histogram!("freshet_raft_batch_jobs").record(jobs as f64);
-        if let Err(why) = &result {
-            error!(why, "the replicated log can't be written; this control node stops");
-            self.failed = Some(why.clone());
-        }
-        result
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use freshet_proto::id::NodeId;
-use openraft::{Instant as _, RaftMetrics, ServerState, alias::WatchReceiverOf, async_runtime::WatchReceiver};
+use openraft::{Instant as _, RaftMetrics, ServerState, alias::WatchReceiverOf};
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
 use tracing::{info, warn};
 

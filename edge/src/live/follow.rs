@@ -12,12 +12,10 @@ use bytes::Bytes;
 use freshet_proto::{
     id::SessionId,
     message::FollowEvent,
+    ordered,
     view::{ChannelState, View},
 };
-use tokio::{
-    sync::watch,
-    time::{Duration, Instant, sleep, sleep_until},
-};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::{Live, peer, track::Track, window::Over};
 use crate::{
@@ -59,7 +57,7 @@ pub(super) async fn run(live: Arc<Live>, track: Arc<Track>) {
 struct Follower<'a> {
     live: &'a Arc<Live>,
     track: &'a Arc<Track>,
-    view: watch::Receiver<Arc<View>>,
+    view: ordered::Receiver<Arc<View>>,
     backoff: Backoff,
 }
 

@@ -13,6 +13,7 @@ use std::{
 
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId, SessionId, TrackName},
+    ordered,
     random::Random,
     view::{ChannelState, View},
 };
@@ -28,7 +29,8 @@ use crate::{
 
 pub(crate) struct Live {
     pub config: Config,
-    pub view: watch::Receiver<Arc<View>>,
+    /// Several requests of one connection may wait for it, and must wake in order.
+    pub view: ordered::Receiver<Arc<View>>,
     pub cache: Arc<Cache>,
     pub stats: Arc<Stats>,
     upstream: Arc<dyn Upstream>,
@@ -52,6 +54,7 @@ impl Live {
         stats: Arc<Stats>,
     ) -> Arc<Self> {
         let cache = Cache::new(config.cache.clone(), Arc::clone(&upstream), random.clone(), Arc::clone(&stats));
+        let view = ordered::Receiver::of(view);
         Arc::new(Self { config, view, cache, stats, upstream, random, tracks: RwLock::default() })
     }
 

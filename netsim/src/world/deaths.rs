@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Deed, What, World};
 use crate::{
-    disk::Disk,
+    disk::{Disk, SYNC},
     schedule::{CONTROLS, Fault, Host, LEADER, Layout},
     sometimes::Situation,
 };
@@ -18,6 +18,9 @@ impl World<'_> {
         let claims = self.cast.stage.with(|seen| seen.controls.claiming > 0 && seen.controls.leader() == Some(host));
         if controls && claims {
             self.cast.stage.note(Situation::LeaderKilledClaiming);
+        }
+        if self.cast.run.offset_ms(host) != self.cast.run.offset_read_ms(host) {
+            self.cast.stage.note(Situation::ClockJumped);
         }
         // The disk first: what the host writes while it is torn down is not written any more.
         if self.cast.disk(host).map_or(0, Disk::crash) > 0 {
@@ -62,6 +65,8 @@ impl World<'_> {
             Fault::Pause(host) => Fault::Pause(at(host)),
             Fault::Crash(host) => Fault::Crash(at(host)),
             Fault::Clock(host, by_ms) => Fault::Clock(at(host), by_ms),
+            Fault::Skew(host, by_ms) => Fault::Skew(at(host), by_ms),
+            Fault::SlowDisk(host, ms) => Fault::SlowDisk(at(host), ms),
             other => other,
         }
     }
@@ -82,8 +87,11 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn set_sync(&self, takes: Duration) {
-        self.cast.disks.values().for_each(|disk| disk.set_sync(takes));
+    /// How long syncs of the host's disk take; as long as ever, if not said.
+    pub(super) fn set_sync(&self, host: Host, takes: Option<Duration>) {
+        if let Some(disk) = self.cast.disk(host) {
+            disk.set_sync(takes.unwrap_or(SYNC));
+        }
     }
 
     pub(super) fn catch_writing(&mut self) {
