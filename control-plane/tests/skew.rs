@@ -5,7 +5,9 @@
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod world;
 
-use freshet_control_plane::remote::hold;
+use std::sync::Arc;
+
+use freshet_control_plane::{remote::hold, watch};
 use freshet_proto::{
     admin::{AdminCommand, AdminReply, Levels},
     clock::WallClock,
@@ -14,7 +16,7 @@ use freshet_proto::{
     quic::{Doors, Endpoint, Pool, Reader, Tuning, within},
     random::Random,
     registry::Policy,
-    view::Role,
+    view::{Bar, Removed, Role, View},
 };
 use world::{ControlNode, Node, PATIENCE, World, until};
 
@@ -49,7 +51,7 @@ fn pool(node: &Node, level: Level) -> Pool {
     Pool::new(&Endpoint::bind("127.0.0.1:0".parse().unwrap(), &identity, doors, Tuning::default()).unwrap())
 }
 
-async fn watch(world: &World, pool: &Pool) -> Reader {
+async fn watching(world: &World, pool: &Pool) -> Reader {
     let control = &world.nodes[0].view;
     pool.request(control.quic, &control.server_name, &Request::Watch { after: None }).await.unwrap()
 }
@@ -96,7 +98,7 @@ async fn a_removed_node_is_cut_off_and_one_that_joins_under_its_name_is_not() {
     until("version 2", async || (agreed(&world) == [TWO]).then_some(())).await;
     let first = world.join("edge-1", Role::Edge).await;
     let _held = hold(first.remote.clone(), first.papers.node, first.view(), 5);
-    let mut events = watch(&world, &pool(&first, ONE)).await;
+    let mut events = watching(&world, &pool(&first, ONE)).await;
     next(&mut events).await;
     assert_eq!(remove(&world, "edge-1").await, AdminReply::CutOff { unaware: vec![] });
     let cut = async { while within(PATIENCE, events.read_frame::<WatchEvent>(MAX_FRAME)).await.is_ok() {} };
@@ -110,7 +112,7 @@ async fn a_removed_node_is_cut_off_and_one_that_joins_under_its_name_is_not() {
     let refused = watch_again().await.unwrap_err().to_string();
     assert!(refused.contains("removed from the platform; join it anew"), "{refused}");
     let second = world.join("edge-1", Role::Edge).await;
-    let mut events = watch(&world, &pool(&second, TWO)).await;
+    let mut events = watching(&world, &pool(&second, TWO)).await;
     assert!(
         matches!(next(&mut events).await, WatchEvent::Snapshot(view) if view.nodes.contains_key(&second.papers.node))
     );
@@ -124,7 +126,7 @@ async fn a_watcher_of_version_1_is_told_nothing_that_it_cannot_read() {
     let edge = world.join("edge-1", Role::Edge).await;
     world.join("edge-2", Role::Edge).await;
     let (old, new) = (pool(&edge, ONE), pool(&edge, TWO));
-    let (mut old, mut new) = (watch(&world, &old).await, watch(&world, &new).await);
+    let (mut old, mut new) = (watching(&world, &old).await, watching(&world, &new).await);
     assert!(matches!(next(&mut old).await, WatchEvent::Snapshot(_)));
     assert!(matches!(next(&mut new).await, WatchEvent::Snapshot(_)));
     assert!(matches!(next(&mut new).await, WatchEvent::Removed(removed) if removed.nodes.is_empty()));
@@ -142,6 +144,26 @@ async fn a_watcher_of_version_1_is_told_nothing_that_it_cannot_read() {
         }
     };
     assert_eq!(named.await, ["edge-2"]);
+}
+
+#[tokio::test]
+async fn who_knows_that_a_node_was_removed_believes_it_until_a_control_node_that_can_tells_otherwise() {
+    let known = |cluster| {
+        let bar = Bar { since_ms: 1, until_ms: 2 };
+        let removed = Removed { revision: 1 << 40, nodes: [("edge-9".to_owned(), bar)].into() };
+        View { cluster, revision: 1, removed: Arc::new(removed), ..View::default() }
+    };
+    for (level, named) in [(ONE, 1), (TWO, 0)] {
+        let world = World::found_at(level).await;
+        until("the version", async || (agreed(&world) == [level]).then_some(())).await;
+        let edge = world.join("edge-1", Role::Edge).await;
+        let control = vec![world.nodes[0].view.clone()];
+        // What it had was another registry's.
+        let mut view = watch::follow_from(known(77), pool(&edge, TWO), control, Random::system());
+        let told = |view: &Arc<View>| view.cluster != 77 && view.removed.nodes.len() == named;
+        let view = tokio::time::timeout(PATIENCE, view.wait_for(told)).await.expect("it is told").unwrap().clone();
+        assert_eq!(view.removed.nodes.contains_key("edge-9"), named == 1);
+    }
 }
 
 #[tokio::test]

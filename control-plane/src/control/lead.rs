@@ -73,6 +73,8 @@ impl Inner {
         let due = self.leases().due(Instant::now());
         for node in due {
             warn!(%node, "a node's lease has run out");
+            // It may come back as another version.
+            self.heard().forget(node);
             if let Err(error) = self.group.propose(self.proposal(Input::NodeLost { node })).await {
                 warn!(%node, %error, "that a node is lost could not be agreed on yet");
                 self.leases().again(Instant::now() + RETRY, node);

@@ -30,7 +30,7 @@ impl Heard {
         self.0.insert(node, level);
     }
 
-    /// A node has gone.
+    /// A node has gone, or fell silent.
     pub(super) fn forget(&mut self, node: NodeId) {
         self.0.remove(&node);
     }

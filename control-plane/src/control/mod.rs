@@ -5,6 +5,7 @@
 //! operators ────▶ operate (ADMIN) ──────────────────────────────────────────────────▶    ▲  ▲
 //! other control nodes ──CONSENSUS──▶ carry ──────────────────────────────────────────────┘  │
 //!                                     lead: leases that run out, graces that end ───────────┘ (on the leader alone)
+//!                                     level: the version that all control nodes know ───────┘
 //! ```
 //! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
 

@@ -50,6 +50,17 @@ async fn nodes_that_share_no_version_are_told_both_and_the_remedy() {
     assert_eq!(origin.peers.lock().unwrap().len(), 0);
 }
 
+#[tokio::test]
+async fn a_node_from_before_there_were_two_versions_refuses_without_words_and_ours_finds_them() {
+    let authority = authority();
+    let mut identity = identity(&authority, "edge-1");
+    // So far ahead that the answering side has not heard of it.
+    identity.newest = Level(200);
+    let (_endpoint, addr, _origin) = serving(&authority, 1);
+    let error = fetched(&Pool::new(&endpoint(&identity, Tuning::default())), addr, 5).await.unwrap_err().to_string();
+    assert!(error.contains("it does not speak node protocol 199 and 200: upgrade the older of the two"), "{error}");
+}
+
 fn barring(name: &str, since_ms: u64) -> Arc<Removed> {
     let bar = Bar { since_ms, until_ms: u64::MAX };
     Arc::new(Removed { revision: 1, nodes: BTreeMap::from([(name.to_owned(), bar)]) })
