@@ -27,6 +27,10 @@
 //! ```
 //! The layout with a replicated registry is not the same byte for byte in every run: openraft's tasks wait on
 //! `tokio::sync::watch` channels with several readers. Mostly a seed gives the same trace there too; nothing rests on it.
+//!
+//! # Real processes
+//! Beside the simulation, [`link`] does to the datagrams of real processes what a bad network does; `freshet/tests/faults.rs`
+//! is where it is used.
 
 // The seams.
 pub mod certs;
@@ -57,6 +61,9 @@ pub mod shown;
 pub mod sometimes;
 pub mod stage;
 pub mod world;
+
+// For real processes.
+pub mod link;
 
 use std::{
     collections::BTreeMap,
