@@ -2,121 +2,14 @@
 
 mod support;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
-use support::{Encoder, Freshet, arg, get, newest_segment, run, text_with, until};
-
-/// A node: its process, its directory and where it listens.
-struct Node {
-    process: Freshet,
-    role: &'static str,
-    config: String,
-    at: serde_json::Value,
-}
-
-impl Node {
-    /// Starts a node whose papers are in `dir/name`, or that founds the platform.
-    async fn start(dir: &Path, role: &'static str, name: &str, flags: &[&str]) -> Self {
-        let data = dir.join(name);
-        let config = dir.join(format!("{name}.toml"));
-        if !config.exists() {
-            let text = format!(
-                "[node]\nname = {name:?}\ndata = {:?}\n[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n\
-                 rtmp = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
-                 [origin]\ndrain_timeout_ms = 500\n[edge.http]\ndrain_timeout_ms = 500\n",
-                arg(&data)
-            );
-            fs::write(&config, text).unwrap();
-        }
-        Self::run(role, arg(&config), flags).await
-    }
-
-    async fn run(role: &'static str, config: String, flags: &[&str]) -> Self {
-        let mut process = Freshet::start(&[&[role, "--config", &config], flags].concat());
-        let at = process.listens().await;
-        Self { process, role, config, at }
-    }
-
-    /// From now on it listens where it listens now, also after a restart.
-    fn pin(&self, keys: &[&str]) {
-        let mut text = fs::read_to_string(&self.config).unwrap();
-        for key in keys.iter().filter(|key| self.at[**key].is_string()) {
-            let old = format!("{key} = \"127.0.0.1:0\"");
-            text = text.replace(&old, &format!("{key} = \"{}\"", self.field(key)));
-        }
-        fs::write(&self.config, text).unwrap();
-    }
-
-    fn field(&self, name: &str) -> String {
-        let text = self.at[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.at));
-        text.trim_start_matches("Some(").trim_end_matches(')').to_owned()
-    }
-
-    async fn kill(&mut self) {
-        self.process.signal("KILL").await;
-        self.process.ended().await;
-    }
-
-    /// Starts it again as it was.
-    async fn revive(&mut self) {
-        *self = Self::run(self.role, self.config.clone(), &[]).await;
-    }
-
-    /// Asks as an operator on this node's host; returns what was printed.
-    async fn operate(&self, words: &[&str]) -> String {
-        let set = format!("listen.quic={}", self.field("quic"));
-        let (code, out, error) = run(&[words, &["--config", &self.config, "--set", &set]].concat(), &[]).await;
-        assert_eq!(code, 0, "{words:?}: {error}");
-        out.trim().to_owned()
-    }
-}
-
-/// A platform.
-struct Platform {
-    dir: tempfile::TempDir,
-    control: Vec<Node>,
-}
-
-impl Platform {
-    async fn found(voters: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Node::start(dir.path(), "control", "control-1", &["--bootstrap"]).await;
-        first.pin(&["quic"]);
-        let mut platform = Self { dir, control: vec![first] };
-        for n in 2..=voters {
-            let node = platform.join("control", &format!("control-{n}")).await;
-            node.pin(&["quic"]);
-            platform.control.push(node);
-        }
-        platform
-    }
-
-    async fn join(&self, role: &'static str, name: &str) -> Node {
-        let token = self.operate(&["node", "token", "--role", role]).await;
-        let data = arg(&self.dir.path().join(name));
-        let (code, _, error) =
-            run(&["node", "join", "--name", name, "--data", &data], &[("FRESHET_JOIN_TOKEN", &token)]).await;
-        assert_eq!(code, 0, "{error}");
-        Node::start(self.dir.path(), role, name, &[]).await
-    }
-
-    /// Asks any control node that still answers.
-    async fn operate(&self, words: &[&str]) -> String {
-        self.control[0].operate(words).await
-    }
-
-    async fn leader(&self) -> usize {
-        let index = until("a leader", async || {
-            let text = self.control.last()?.operate(&["node", "ls", "--output", "json"]).await;
-            let cluster: serde_json::Value = serde_json::from_str(&text).ok()?;
-            let leader = cluster["leader"].as_u64()?;
-            let nodes = cluster["nodes"].as_array()?;
-            let name = nodes.iter().find(|node| node["id"] == leader)?["view"]["server_name"].as_str()?.to_owned();
-            name.strip_prefix("control-")?.parse::<usize>().ok()
-        });
-        index.await - 1
-    }
-}
+use support::{
+    Encoder, arg, get, newest_segment,
+    platform::{Node, Platform},
+    publisher::Publisher,
+    run, text_with, until,
+};
 
 /// Waits until each edge lists so many more segments; fails at the first answer that is 5xx.
 async fn grows(live: &[String], segments: u64) {
@@ -176,16 +69,6 @@ async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_ev
     assert!(platform.operate(&["channel", "ls"]).await.contains("live"));
 }
 
-/// Publishes for as long as it lives, at one origin after the other, as an encoder with several servers does.
-fn publish_on(rtmp: Vec<String>) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        for url in rtmp.iter().cycle() {
-            Encoder::publish(url).0.wait().await.expect("it is ours");
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    })
-}
-
 /// What a viewer has seen who turns to the next edge when one can't be reached.
 #[derive(Default)]
 struct Seen {
@@ -231,7 +114,7 @@ async fn a_rolling_restart_of_every_node_is_survived_by_a_viewer_and_a_publisher
     }
     let rtmp = others[..2].iter().map(|origin| format!("rtmp://{}/live/{key}", origin.field("rtmp"))).collect();
     let live: Vec<String> = others[2..].iter().map(|edge| format!("http://{}/live/ada", edge.field("http"))).collect();
-    let publisher = publish_on(rtmp);
+    let _publisher = Publisher::start(rtmp);
     text_with(&format!("{}/v0.m3u8", live[0]), "#EXTINF").await;
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let viewer = tokio::spawn(watch(live.clone(), stopped));
@@ -240,13 +123,11 @@ async fn a_rolling_restart_of_every_node_is_survived_by_a_viewer_and_a_publisher
         node.process.signal("TERM").await;
         node.process.ended().await;
         node.revive().await;
-        let ready = format!("http://{}/readyz", node.field("admin"));
-        until("ready again", async || get(&ready).await.ok().filter(|answer| answer.status == 200)).await;
+        node.ready().await;
         grows(&live, 1).await;
     }
     stop.send(()).unwrap();
     let seen = viewer.await.expect("the viewer saw nothing that fails");
-    publisher.abort();
     assert!(seen.segments > 7 && seen.longest < GRACE, "{} segments, {:?} at most", seen.segments, seen.longest);
     assert!(seen.epochs.len() > 1, "the encoder had to move: {:?}", seen.epochs);
 }
