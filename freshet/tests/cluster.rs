@@ -2,188 +2,14 @@
 
 mod support;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
-use support::{Encoder, Freshet, arg, get, newest_segment, run, text_with, until};
-
-/// What a node is run by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
-    /// This program.
-    This,
-    /// The one before: the program that `FRESHET_PREVIOUS` names, or this one held at the previous version.
-    Previous,
-}
-
-impl Version {
-    fn start(self, args: &[&str]) -> Freshet {
-        match (self, std::env::var_os("FRESHET_PREVIOUS")) {
-            (Self::This, _) => Freshet::start(args),
-            (Self::Previous, Some(program)) => Freshet::start_program(Path::new(&program), args),
-            (Self::Previous, None) => Freshet::start(&[args, &["--set", "protocol.at_most=1"]].concat()),
-        }
-    }
-}
-
-/// A node: its process, its directory and where it listens.
-struct Node {
-    process: Freshet,
-    version: Version,
-    role: &'static str,
-    config: String,
-    at: serde_json::Value,
-}
-
-impl Node {
-    /// Starts a node whose papers are in `dir/name`, or that founds the platform.
-    async fn start(dir: &Path, version: Version, role: &'static str, name: &str, flags: &[&str]) -> Self {
-        let data = dir.join(name);
-        let config = dir.join(format!("{name}.toml"));
-        if !config.exists() {
-            let text = format!(
-                "[node]\nname = {name:?}\ndata = {:?}\n[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n\
-                 rtmp = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
-                 [origin]\ndrain_timeout_ms = 500\n[edge.http]\ndrain_timeout_ms = 500\n",
-                arg(&data)
-            );
-            fs::write(&config, text).unwrap();
-        }
-        Self::run(version, role, arg(&config), flags).await
-    }
-
-    async fn run(version: Version, role: &'static str, config: String, flags: &[&str]) -> Self {
-        let mut process = version.start(&[&[role, "--config", &config], flags].concat());
-        let at = process.listens().await;
-        Self { process, version, role, config, at }
-    }
-
-    /// From now on it listens where it listens now, also after a restart.
-    fn pin(&self, keys: &[&str]) {
-        let mut text = fs::read_to_string(&self.config).unwrap();
-        for key in keys.iter().filter(|key| self.at[**key].is_string()) {
-            let old = format!("{key} = \"127.0.0.1:0\"");
-            text = text.replace(&old, &format!("{key} = \"{}\"", self.field(key)));
-        }
-        fs::write(&self.config, text).unwrap();
-    }
-
-    fn field(&self, name: &str) -> String {
-        let text = self.at[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.at));
-        text.trim_start_matches("Some(").trim_end_matches(')').to_owned()
-    }
-
-    async fn kill(&mut self) {
-        self.process.signal("KILL").await;
-        self.process.ended().await;
-    }
-
-    /// Starts it again as it was.
-    async fn revive(&mut self) {
-        *self = Self::run(self.version, self.role, self.config.clone(), &[]).await;
-    }
-
-    /// Ends it as an operator does, starts it again, and waits until it is ready and each edge has gone on.
-    async fn restart(&mut self, live: &[String]) {
-        self.process.signal("TERM").await;
-        self.process.ended().await;
-        self.revive().await;
-        let ready = format!("http://{}/readyz", self.field("admin"));
-        until("ready again", async || get(&ready).await.ok().filter(|answer| answer.status == 200)).await;
-        grows(live, 1).await;
-    }
-
-    /// The same, as this program.
-    async fn upgrade(&mut self, live: &[String]) {
-        self.version = Version::This;
-        self.restart(live).await;
-    }
-
-    /// Asks as an operator on this node's host; returns what was printed.
-    async fn operate(&self, words: &[&str]) -> String {
-        let set = format!("listen.quic={}", self.field("quic"));
-        let (code, out, error) = run(&[words, &["--config", &self.config, "--set", &set]].concat(), &[]).await;
-        assert_eq!(code, 0, "{words:?}: {error}");
-        out.trim().to_owned()
-    }
-}
-
-/// A platform.
-struct Platform {
-    dir: tempfile::TempDir,
-    version: Version,
-    control: Vec<Node>,
-}
-
-impl Platform {
-    async fn found(voters: usize) -> Self {
-        Self::found_as(Version::This, voters).await
-    }
-
-    /// All its nodes begin as this version.
-    async fn found_as(version: Version, voters: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Node::start(dir.path(), version, "control", "control-1", &["--bootstrap"]).await;
-        first.pin(&["quic"]);
-        let mut platform = Self { dir, version, control: vec![first] };
-        for n in 2..=voters {
-            let node = platform.join("control", &format!("control-{n}")).await;
-            node.pin(&["quic"]);
-            platform.control.push(node);
-        }
-        platform
-    }
-
-    async fn join(&self, role: &'static str, name: &str) -> Node {
-        self.enrol(role, name).await;
-        Node::start(self.dir.path(), self.version, role, name, &[]).await
-    }
-
-    /// Joins and does not start.
-    async fn enrol(&self, role: &'static str, name: &str) {
-        let token = self.operate(&["node", "token", "--role", role]).await;
-        let data = arg(&self.dir.path().join(name));
-        let (code, _, error) =
-            run(&["node", "join", "--name", name, "--data", &data], &[("FRESHET_JOIN_TOKEN", &token)]).await;
-        assert_eq!(code, 0, "{error}");
-    }
-
-    /// Two origins and two edges that listen where they listen.
-    async fn join_others(&self) -> Vec<Node> {
-        let mut others = Vec::new();
-        for (role, name) in [("origin", "origin-1"), ("origin", "origin-2"), ("edge", "edge-1"), ("edge", "edge-2")] {
-            let node = self.join(role, name).await;
-            node.pin(&["quic", "rtmp", "http"]);
-            others.push(node);
-        }
-        others
-    }
-
-    /// Asks any control node that still answers.
-    async fn operate(&self, words: &[&str]) -> String {
-        self.control[0].operate(words).await
-    }
-
-    async fn cluster(&self) -> Option<serde_json::Value> {
-        let text = self.control.last()?.operate(&["node", "ls", "--output", "json"]).await;
-        serde_json::from_str(&text).ok()
-    }
-
-    /// The version of the node protocol that the control nodes have agreed on, as the leader tells.
-    async fn agreed(&self) -> u64 {
-        until("a version", async || self.cluster().await?["protocol"].as_u64()).await
-    }
-
-    async fn leader(&self) -> usize {
-        let index = until("a leader", async || {
-            let cluster = self.cluster().await?;
-            let leader = cluster["leader"].as_u64()?;
-            let nodes = cluster["nodes"].as_array()?;
-            let name = nodes.iter().find(|node| node["id"] == leader)?["view"]["server_name"].as_str()?.to_owned();
-            name.strip_prefix("control-")?.parse::<usize>().ok()
-        });
-        index.await - 1
-    }
-}
+use support::{
+    Encoder, arg, get, newest_segment,
+    platform::{Node, Platform, Version},
+    publisher::Publisher,
+    run, text_with, until,
+};
 
 /// Waits until each edge lists so many more segments; fails at the first answer that is 5xx.
 async fn grows(live: &[String], segments: u64) {
@@ -243,16 +69,6 @@ async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_ev
     assert!(platform.operate(&["channel", "ls"]).await.contains("live"));
 }
 
-/// Publishes for as long as it lives, at one origin after the other, as an encoder with several servers does.
-fn publish_on(rtmp: Vec<String>) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        for url in rtmp.iter().cycle() {
-            Encoder::publish(url).0.wait().await.expect("it is ours");
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    })
-}
-
 /// What a viewer has seen who turns to the next edge when one can't be reached.
 #[derive(Default)]
 struct Seen {
@@ -289,7 +105,7 @@ const GRACE: Duration = Duration::from_secs(35);
 /// A publisher and a viewer of the channel `ada`, at all origins and edges of these.
 struct Watched {
     live: Vec<String>,
-    publisher: tokio::task::JoinHandle<()>,
+    publisher: Publisher,
     viewer: tokio::task::JoinHandle<Seen>,
     stop: tokio::sync::oneshot::Sender<()>,
 }
@@ -298,7 +114,7 @@ impl Watched {
     async fn begin(key: &str, origins: &[Node], edges: &[Node]) -> Self {
         let rtmp = origins.iter().map(|origin| format!("rtmp://{}/live/{key}", origin.field("rtmp"))).collect();
         let live: Vec<String> = edges.iter().map(|edge| format!("http://{}/live/ada", edge.field("http"))).collect();
-        let publisher = publish_on(rtmp);
+        let publisher = Publisher::start(rtmp);
         text_with(&format!("{}/v0.m3u8", live[0]), "#EXTINF").await;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let viewer = tokio::spawn(watch(live.clone(), stopped));
@@ -306,13 +122,28 @@ impl Watched {
     }
 
     /// The viewer saw no 5xx and no number go back, and never waited for longer than an encoder may be away.
-    async fn leave(self) -> tokio::task::JoinHandle<()> {
+    async fn leave(self) -> Publisher {
         self.stop.send(()).unwrap();
         let seen = self.viewer.await.expect("the viewer saw nothing that fails");
         assert!(seen.segments > 7 && seen.longest < GRACE, "{} segments, {:?} at most", seen.segments, seen.longest);
         assert!(seen.epochs.len() > 1, "the encoder had to move: {:?}", seen.epochs);
         self.publisher
     }
+}
+
+/// Ends a node as an operator does, starts it again, and waits until it is ready and each edge has gone on.
+async fn restart(node: &mut Node, live: &[String]) {
+    node.process.signal("TERM").await;
+    node.process.ended().await;
+    node.revive().await;
+    node.ready().await;
+    grows(live, 1).await;
+}
+
+/// The same, as this program.
+async fn upgrade(node: &mut Node, live: &[String]) {
+    node.version = Version::This;
+    restart(node, live).await;
 }
 
 #[tokio::test]
@@ -322,9 +153,9 @@ async fn a_rolling_restart_of_every_node_is_survived_by_a_viewer_and_a_publisher
     let mut others = platform.join_others().await;
     let watched = Watched::begin(&key, &others[..2], &others[2..]).await;
     for node in platform.control.iter_mut().chain(&mut others) {
-        node.restart(&watched.live).await;
+        restart(node, &watched.live).await;
     }
-    watched.leave().await.abort();
+    watched.leave().await;
 }
 
 /// With `FRESHET_PREVIOUS=/path/to/an/older/freshet` the platform really begins as that version.
@@ -341,19 +172,19 @@ async fn a_platform_is_upgraded_under_a_viewer_and_a_publisher_and_the_last_cont
 
     // One node of each role stays behind.
     for node in [0, 1] {
-        platform.control[node].upgrade(&watched.live).await;
+        upgrade(&mut platform.control[node], &watched.live).await;
     }
     for node in [0, 2] {
-        others[node].upgrade(&watched.live).await;
+        upgrade(&mut others[node], &watched.live).await;
     }
     for node in others.iter_mut().filter(|node| node.version == Version::Previous) {
-        node.restart(&watched.live).await;
+        restart(node, &watched.live).await;
     }
-    platform.control[2].restart(&watched.live).await;
-    assert_eq!(platform.agreed().await, 1, "one control node can't read more");
-    platform.control[2].upgrade(&watched.live).await;
-    until("version 2", async || (platform.agreed().await == 2).then_some(())).await;
-    others[1].upgrade(&watched.live).await;
+    restart(&mut platform.control[2], &watched.live).await;
+    assert_eq!(platform.protocol().await, 1, "one control node can't read more");
+    upgrade(&mut platform.control[2], &watched.live).await;
+    until("version 2", async || (platform.protocol().await == 2).then_some(())).await;
+    upgrade(&mut others[1], &watched.live).await;
     let live = watched.live.clone();
     let publisher = watched.leave().await;
 
@@ -372,7 +203,7 @@ async fn a_platform_is_upgraded_under_a_viewer_and_a_publisher_and_the_last_cont
     others[3].revive().await;
     others[3].process.logged(&["removed from the platform"]).await;
     grows(&live[..1], 1).await;
-    publisher.abort();
+    drop(publisher);
 }
 
 #[tokio::test]
@@ -417,7 +248,7 @@ async fn a_platform_is_restored_from_a_backup_by_one_new_control_node() {
     assert_eq!(code, 0, "{out}{error}");
     let (code, _, error) = run(&restore, &[]).await;
     assert!(code != 0 && error.contains("empty directory"), "{error}");
-    let restored = Node::run(Version::This, "control", arg(&config), &[]).await;
+    let restored = Node::run("control", arg(&config), &[]).await;
     let nodes = restored.operate(&["node", "ls"]).await;
     assert_eq!(nodes.matches("control-1").count(), 1, "{nodes}");
     text_with(&format!("http://{}/readyz", origin.field("admin")), "heard by the control plane").await;

@@ -28,6 +28,10 @@
 //! ```
 //! What a run's hash covers: everything that crossed the network, and everything that was written to disks and when it was
 //! synced.
+//!
+//! # Real processes
+//! Beside the simulation, [`link`] does to the datagrams of real processes what a bad network does; `freshet/tests/faults.rs`
+//! is where it is used.
 
 // The seams.
 pub mod certs;
@@ -59,6 +63,9 @@ pub mod shown;
 pub mod sometimes;
 pub mod stage;
 pub mod world;
+
+// For real processes.
+pub mod link;
 
 use std::{
     collections::BTreeMap,

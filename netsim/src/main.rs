@@ -4,17 +4,25 @@
 //! netsim run [--seeds N] [--from SEED] [--jobs N]     many seeds; fails if one does, or if something never came up
 //! netsim replay SEED [--trace FILE]                   one seed's story
 //! netsim bug NAME|all [--seeds N]                     puts a bug in and looks for it, in both layouts
+//! netsim link LISTEN NODE [--both PROFILE]            a bad link for a real process: see `freshet_netsim::link`
 //! ```
 //! With `--layout platform` they play the seeds in which three control nodes replicate the registry.
 
-use std::{fs, io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    io::{self, BufRead, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use freshet_netsim::{
     bugs::Bug,
     campaign::{self, Report, Suite, play_safely},
+    link::{Link, Order, Profile, Side},
 };
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 /// Plays the real nodes over a simulated network, disk and clock, with faults that follow from a seed.
 #[derive(Debug, Parser)]
@@ -66,6 +74,28 @@ enum Command {
         #[arg(long, value_parser = parse_suite)]
         layout: Option<Suite>,
     },
+    /// Relays UDP to a real node with delay, loss and cuts; each line of standard input changes it, and its end ends it.
+    ///
+    /// A PROFILE is words of the form key=number: delay_ms, jitter_ms, loss_permille, reorder_permille, rate_kbit, queue.
+    /// Lines are `both PROFILE`, `toward PROFILE`, `from PROFILE`, `cut [SIDE] [PEER]`, `heal [SIDE] [PEER]`, `counts`.
+    Link {
+        /// Where other nodes are told to come (quic.advertise), as in 127.0.0.1:5430; port 0 picks a free one.
+        listen: SocketAddr,
+        /// Where the node listens (listen.quic), as in 127.0.0.1:4430.
+        node: SocketAddr,
+        /// How both directions are, as in "delay_ms=20 loss_permille=10".
+        #[arg(long)]
+        both: Option<Profile>,
+        /// How the direction toward the node is, if not as the other.
+        #[arg(long)]
+        toward: Option<Profile>,
+        /// How the direction from the node is, if not as the other.
+        #[arg(long)]
+        from: Option<Profile>,
+        /// What losses, jitter and reordering are drawn from.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
 }
 
 fn parse_bug(name: &str) -> Result<Bug, String> {
@@ -90,7 +120,44 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        Command::Link { listen, node, both, toward, from, seed } => {
+            let profiles = [(Side::Toward, toward.or(both)), (Side::From, from.or(both))];
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime.and_then(|runtime| runtime.block_on(link(listen, node, seed, profiles))) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("netsim: no link from {listen} to {node}: {error}");
+                    ExitCode::from(2)
+                }
+            }
+        }
     }
+}
+
+/// How many lines may wait to be obeyed; the reader of standard input waits then.
+const ORDERS: usize = 16;
+
+/// Relays until standard input ends.
+async fn link(
+    listen: SocketAddr,
+    node: SocketAddr,
+    seed: u64,
+    profiles: [(Side, Option<Profile>); 2],
+) -> io::Result<()> {
+    let link = Link::open(listen, node, seed).await?;
+    profiles.into_iter().for_each(|(side, profile)| link.set(&[side], profile.unwrap_or_default()));
+    println!("{} relays to {node}", link.addr());
+    let (sender, mut lines) = mpsc::channel::<String>(ORDERS);
+    std::thread::spawn(move || {
+        io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| sender.blocking_send(line).map_err(drop))
+    });
+    while let Some(line) = lines.recv().await {
+        match line.parse::<Order>() {
+            Ok(order) => link.obey(&order).into_iter().for_each(|told| println!("{told}")),
+            Err(why) => eprintln!("netsim: {why}"),
+        }
+    }
+    Ok(())
 }
 
 fn exit(good: bool) -> ExitCode {

@@ -75,13 +75,14 @@ async fn playlist(addr: SocketAddr, path: &str, trace: &Trace) -> Result<Media, 
 }
 
 /// Asks for the part after the last one listed (draft-pantos-hls-rfc8216bis §6.2.5.2).
-pub(crate) fn next_query(media: &Media) -> String {
+pub fn next_query(media: &Media) -> String {
     let msn = media.media_sequence + media.skipped + media.segments.len() as u64;
     let part = media.open.as_ref().map_or(0, |open| open.parts.len());
     format!("?_HLS_msn={msn}&_HLS_part={part}")
 }
 
-pub(crate) fn listed(media: &Media) -> Vec<((u64, usize), &Part)> {
+/// The parts that a playlist lists, oldest first, each with the number of its segment and its place in it.
+pub fn listed(media: &Media) -> Vec<((u64, usize), &Part)> {
     let first = media.media_sequence + media.skipped;
     let whole = media.segments.iter().map(|segment| &segment.parts);
     let all = whole.chain(media.open.iter().map(|open| &open.parts)).zip(first..);

@@ -47,6 +47,10 @@ struct Shared {
 /// How long one control node may take before another is asked: a leader that died silently costs no more than this.
 const ATTEMPT: Duration = Duration::from_millis(700);
 
+/// For how long who was silent is not asked again where others can be. Followers stop believing in a dead leader sooner;
+/// one that was slow, or of whom a datagram was lost, goes on to lead and must be asked again.
+const SILENT: Duration = Duration::from_secs(1);
+
 /// What may take longer than this is given all its time in one attempt.
 const LONG: Duration = Duration::from_secs(15);
 
@@ -68,8 +72,9 @@ impl Remote {
         let until = Instant::now() + limit;
         // Long requests (a control node that catches up) are given all the time there is.
         let attempt = if limit > LONG { limit } else { ATTEMPT };
-        let (mut turn, mut silent) = (self.0.random.below(64) as usize, None);
+        let (mut turn, mut unheard) = (self.0.random.below(64) as usize, None::<(SocketAddr, Instant)>);
         loop {
+            let silent = unheard.filter(|(_, since)| since.elapsed() < SILENT).map(|(addr, _)| addr);
             let Some(node) = self.next(&mut turn, silent) else { return Err(Refused::Unavailable.into()) };
             let asked = self.attempt(&node, request, attempt);
             match timeout_at(until, asked).await {
@@ -87,7 +92,7 @@ impl Remote {
                 }
                 Ok(Err(error @ QuicError::Older { .. })) => return Err(Denied::Forbidden(error.to_string())),
                 Ok(Err(error)) => {
-                    silent = Some(node.quic);
+                    unheard = Some((node.quic, Instant::now()));
                     debug!(verb = request.verb(), control = %node.quic, %error, "a control node did not answer");
                     self.rest().await;
                 }

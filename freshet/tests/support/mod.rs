@@ -1,6 +1,12 @@
 //! Starts the binary as a process, asks it over HTTP, and ends it by its id.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub mod platform;
+pub mod player;
+pub mod publisher;
+pub mod viewer;
+pub mod writer;
+
 use std::{
     path::Path,
     process::{ExitStatus, Stdio},
