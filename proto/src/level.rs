@@ -3,7 +3,9 @@
 //! | version | what it brought |
 //! |---|---|
 //! | 1 | everything that is not named below |
-//! | 2 | removed nodes are cut off: [`crate::message::WatchEvent::Removed`], [`crate::admin::AdminCommand::Levels`]; every node tells its time: [`crate::message::Request::Clock`] |
+//! | 2 | removed nodes are cut off: [`crate::message::WatchEvent::Removed`], [`crate::admin::AdminCommand::Levels`] |
+//! | 2 | every node tells its time: [`crate::message::Request::Clock`] |
+//! | 2 | there is a limit to a platform's channels |
 //!
 //! A node speaks its newest version and the one before it, so that a platform can be upgraded node by node. On a connection
 //! the newest that both know counts; in the registry, the newest that *all* control nodes know: what they write, each of
@@ -28,6 +30,9 @@ impl Level {
 
     /// Since when every node tells its time.
     pub const TELLS_TIME: Self = Self(2);
+
+    /// Since when there is a limit to a platform's channels.
+    pub const LIMITS_CHANNELS: Self = Self(2);
 
     /// The oldest that a node speaks whose newest is this one.
     pub fn oldest(self) -> Self {

@@ -3,7 +3,7 @@
 //! A story is told line by line: seconds, what happens, what comes of it. The registry holds the channel `ada` alone,
 //! made at revision 1, so the first claim is epoch 2.
 
-use freshet_proto::view::ChannelView;
+use freshet_proto::view::{ChannelView, Removed};
 use proptest::prelude::*;
 
 use super::*;
@@ -335,7 +335,7 @@ fn the_deltas_lead_from_each_view_to_the_next() {
 }
 
 impl Registry {
-    /// As many channels, nodes and tokens as there may be, each as long as it can get: every number has its most digits.
+    /// As many channels, nodes, removed nodes and tokens as there may be, each as long as it can get: every number has its most digits.
     pub(crate) fn at_its_limits() -> Self {
         let (late, mut registry) = (u64::MAX - (1 << 32), with_policy(Policy::Newest));
         for nth in 0..=ChannelView::MAX_EPOCHS as u64 {
@@ -361,6 +361,12 @@ impl Registry {
             let (hash, role) = (pepper().hash(&nth.to_string()), Role::Control);
             registry.tokens.push(Token { hash, role, expires_ms: u64::MAX, uses: u32::MAX });
         }
+        let bar = Bar { since_ms: u64::MAX, until_ms: u64::MAX };
+        for nth in 0..Removed::MAX {
+            let name = format!("{nth:063}.{0}.{0}.{1}", "n".repeat(63), "n".repeat(61));
+            registry.later.removed.add(name, bar);
+        }
+        (registry.later.level, registry.later.removed.revision) = (Level::NEWEST, u64::MAX);
         registry.index();
         registry
     }
@@ -384,6 +390,12 @@ fn one_channel_too_many_is_refused_until_another_one_is_removed() {
     reply(&mut registry, Input::RemoveChannel { channel: first });
     assert_eq!(reply(&mut registry, put()), Some(Output::Reply(Ok(None))));
     assert_eq!(registry.channels.len(), MAX_CHANNELS);
+    // Control nodes of the first version know no limit: where one may be among them, all must do as it does.
+    registry.later.level = Level::FIRST;
+    let one_more =
+        Input::PutChannel { channel: "one-more".parse().unwrap(), key: pepper().hash("x"), policy: Policy::Newest };
+    assert_eq!(reply(&mut registry, one_more), Some(Output::Reply(Ok(None))));
+    assert_eq!(registry.channels.len(), MAX_CHANNELS + 1);
 }
 
 fn any_input() -> impl Strategy<Value = Input> {
