@@ -2,7 +2,7 @@
 # make test    everything that must hold; installs the Debian packages it needs when it may
 # make bench   measure beside nginx, nginx-rtmp, pingora and etcd, and write docs/performance.md (an hour)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
-# make sim     thousands of seeds of the simulated platform, and six bugs that must be found (netsim/)
+# make sim     thousands of seeds of the simulated platform, and six bugs that must be found (netsim/; 20 minutes on two cores)
 # make soak    100,000 connections to six edges (ten minutes)
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
@@ -20,12 +20,14 @@ bench: site
 fuzz:
 	scripts/fuzz 600
 
+# A seed costs about 0.14 s of CPU, one with three control nodes 0.5 s (measured without --release).
 SIM_SEEDS ?= 5000
+SIM_PLATFORM_SEEDS ?= 3000
 
 sim:
 	cargo run --locked --release -p freshet-netsim --bin netsim -- bug all
 	cargo run --locked --release -p freshet-netsim --bin netsim -- run --seeds $(SIM_SEEDS)
-	cargo run --locked --release -p freshet-netsim --bin netsim -- run --layout platform --seeds 1000
+	cargo run --locked --release -p freshet-netsim --bin netsim -- run --layout platform --seeds $(SIM_PLATFORM_SEEDS)
 
 soak: site
 	scripts/soak

@@ -11,7 +11,7 @@ use freshet_proto::{
     admin::{AdminCommand, AdminReply},
     id::NodeId,
     message::{Denied, Request},
-    registry::{Policy, Refused},
+    registry::{Command, Policy, Refused},
     view::{ChannelState, NodeState, Role},
 };
 use world::{Node, PATIENCE, World, until};
@@ -128,7 +128,7 @@ async fn a_token_lets_in_as_many_nodes_as_it_says_and_no_node_takes_anothers_nam
 }
 
 #[tokio::test]
-async fn a_node_that_is_heard_is_active_and_one_that_is_not_is_lost_with_its_publishers() {
+async fn a_node_that_is_heard_is_active_and_one_that_is_not_is_lost_with_its_publishers_as_often_as_it_comes_back() {
     let world = World::found().await;
     let (key, origin) = (world.make_channel().await, world.join("origin-1", Role::Origin).await);
     let state = |node: NodeId| {
@@ -148,6 +148,13 @@ async fn a_node_that_is_heard_is_active_and_one_that_is_not_is_lost_with_its_pub
     let view = world.nodes[0].control.feed().view().borrow().clone();
     let channel = &view.channels[&world::ada()];
     assert_eq!((channel.state, channel.current().unwrap().epoch), (ChannelState::Grace, claimed.epoch));
+    // It says that the publish goes on, and dies before it has renewed its lease.
+    let goes_on = Command::Live { channel: world::ada(), epoch: claimed.epoch };
+    origin.commands().tell(goes_on).await.unwrap();
+    seen(NodeState::Active).await;
+    seen(NodeState::Lost).await;
+    let view = world.nodes[0].control.feed().view().borrow().clone();
+    assert_eq!(view.channels[&world::ada()].state, ChannelState::Grace);
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl Bug {
         let (single, platform) = match self {
             Self::FencingOff => (100, 100),
             Self::FsyncSkipped => (30, 30),
-            Self::ShortFillStored => (10, 10),
+            Self::ShortFillStored => (10, 30),
             Self::LeaseNeverExpires => (60, 30),
             Self::WatchResumesCompacted => (60, 60),
             Self::TakeoverForgetsMsn => (30, 30),

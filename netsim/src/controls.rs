@@ -35,7 +35,7 @@ pub struct Controls {
     pub seats: BTreeMap<Host, Seat>,
     /// How many claims origins wait for.
     pub claiming: usize,
-    /// How many claims had no answer. Counted on a platform alone: elsewhere no encoder comes back without one.
+    /// How many claims had no answer: an origin may have let an encoder go on without one.
     pub unanswered: usize,
     /// Since when no control node runs, in ms.
     pub none_since: Option<u64>,

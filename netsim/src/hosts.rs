@@ -195,14 +195,13 @@ async fn relay(cast: Cast, way: Way, mut asks: mpsc::Receiver<Ask>) {
         tokio::spawn(async move {
             let claimer = if let Command::Claim { origin, .. } = command { Some(origin) } else { None };
             let claiming = claimer.map(|_| Claiming::begin(&cast.stage));
-            let platform = cast.layout == Layout::Platform;
             let mut answer = tokio::select! {
                 biased;
-                () = reply.closed(), if platform => Err(Refused::Unavailable),
+                () = reply.closed() => Err(Refused::Unavailable),
                 answer = way.ask(command) => answer,
             };
             drop(claiming);
-            if platform && claimer.is_some() && answer == Err(Refused::Unavailable) {
+            if claimer.is_some() && answer == Err(Refused::Unavailable) {
                 cast.stage.with(|seen| seen.controls.unanswered += 1);
             }
             match &mut answer {

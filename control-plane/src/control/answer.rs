@@ -114,12 +114,24 @@ impl Inner {
             }
             _ => None,
         };
-        let node = self.asking(peer, origin.ok_or(Refused::Superseded)?).await?;
+        let origin = origin.ok_or(Refused::Superseded)?;
+        let node = self.asking(peer, origin).await?;
         if node.view.role != Role::Origin {
             return Err(Denied::Forbidden("only an origin takes publishers".to_owned()));
         }
+        if node.view.state == NodeState::Lost {
+            self.take_back(origin, node).await?;
+        }
         let input = self.input(nonce, command).await?;
         Ok(self.propose(input).await?.reply?)
+    }
+
+    /// Gives a node that counts as lost its lease back, because it speaks: it may say that a publish goes on, and if it died
+    /// before it shows itself, nobody would notice.
+    async fn take_back(&self, id: NodeId, Node { view, life }: Node) -> Result<(), Denied> {
+        self.propose(Input::Renewed { node: id, view, life }).await?.reply?;
+        self.leases().renew(Instant::now(), id);
+        Ok(())
     }
 
     async fn input(&self, nonce: u64, command: Command) -> Result<Input, Denied> {
