@@ -3,11 +3,11 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 use freshet_proto::{quic::Tuning, view::Role};
 use rustix::process::{Resource, getrlimit};
+use tokio::time::{Duration, Instant};
 
 use super::{Findings, Patient};
 
