@@ -97,7 +97,7 @@ impl StorageBackend for Frozen {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut over = self.over();
-        if length < over.length && length % PAGE != 0 {
+        if length < over.length && !length.is_multiple_of(PAGE) {
             let mut last = over.page(&self.file, length / PAGE)?;
             last[(length % PAGE) as usize..].fill(0);
             over.pages.insert(length / PAGE, last);
