@@ -9,7 +9,8 @@
 //!                └◀────────────── Applied (index, reply, alerts) ◀─────┘
 //! ```
 //! openraft decides who leads and what is committed; its types do not leave this folder. Here is what it does not know:
-//! how bytes are kept ([`store`], `disk`, `codec`), how they travel ([`network`]), what they mean (`machine`).
+//! how bytes are kept ([`store`], `disk`, `codec`), how they travel ([`network`]), what they mean (`machine`). Beside it all
+//! stand what begins a group anew: a backup (`snapshot`), also one made from a member that is stopped (`salvage`).
 //!
 //! Four rules hold it together:
 //! - Nothing is acknowledged, to a peer or a caller, before it is synced; a failed sync stops the member for good.
