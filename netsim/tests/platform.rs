@@ -89,16 +89,16 @@ fn an_origin_that_is_gone_for_good_ends_its_session_by_its_lease_alone() {
     assert!(play_safely(&schedule, Some(Bug::LeaseNeverExpires), false).violation.is_some());
 }
 
-/// It says that its publish goes on as soon as the control nodes hear it again, and dies before it has its lease back.
+/// It says that its publish goes on as soon as the control nodes hear it again, and dies before it has its lease back: once
+/// nobody noticed.
 #[test]
 fn an_origin_that_dies_between_its_return_and_its_lease_ends_its_session_too() {
     let part = |host| Planned { at_ms: 5_000, for_ms: 12_279, fault: Fault::Part(host, ORIGINS[0]) };
+    let usual = Link { loss_permille: 1, delay_ms: 0, jitter_ms: 9 };
     let faults = CONTROLS.map(part).to_vec();
-    for seed in 210..216 {
-        let schedule = Schedule { farewell: Farewell::OriginGone, ..schedule(seed, faults.clone()) };
-        let outcome = play_safely(&schedule, None, false);
-        assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
-    }
+    let schedule = Schedule { usual, farewell: Farewell::OriginGone, ..schedule(212, faults) };
+    let outcome = play_safely(&schedule, None, false);
+    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
 }
 
 /// The rest are found by `netsim bug all`, which takes longer.
