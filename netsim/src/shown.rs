@@ -53,14 +53,14 @@ pub fn object(uri: &str) -> Option<ObjectName> {
 }
 
 impl Shown {
-    /// Takes a playlist that the viewer was shown. `unanswered` is how many claims have had no answer so far: as often may
-    /// an origin have let an encoder go on in the epoch that it had, after a discontinuity.
+    /// Takes a playlist that the viewer was shown. `may_return` is how often an origin may have let an encoder go on in the
+    /// epoch that it had, after a discontinuity: because a claim had no answer, or because the encoder had not been heard.
     ///
     /// # Errors
     /// When it breaks a promise: I1, I3.
-    pub fn playlist(&mut self, media: &Media, unanswered: usize) -> Result<(), Broken> {
+    pub fn playlist(&mut self, media: &Media, may_return: usize) -> Result<(), Broken> {
         self.playlists += 1;
-        self.may_return = unanswered;
+        self.may_return = may_return;
         if media.media_sequence < self.sequence {
             let what = format!("EXT-X-MEDIA-SEQUENCE went from {} back to {}", self.sequence, media.media_sequence);
             return Err((Rule::I3, what));

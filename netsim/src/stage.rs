@@ -57,6 +57,8 @@ pub struct Seen {
     pub controls: Controls,
     /// What a platform's origins and edges know, or knew last: it outlives them, as on a disk.
     pub views: BTreeMap<Host, Receiver<Arc<View>>>,
+    /// How often an origin has heard no encoder for so long that what comes after is a discontinuity.
+    pub stalls: usize,
     /// What a platform's origins drew for their present lives, or for their last.
     pub lives: BTreeMap<Host, u64>,
     /// Origins that ran and counted as lost.
@@ -124,9 +126,9 @@ impl Stage {
         if media.ended && now_ms < seen.heal_ms {
             seen.sometimes.note(Situation::EndedEarly);
         }
-        let unanswered = seen.controls.unanswered;
+        let may_return = seen.controls.unanswered + seen.stalls;
         let shown = seen.viewers.entry(viewer).or_default();
-        let checked = shown.playlist(media, unanswered).map_err(|(rule, what)| (rule, format!("{viewer}: {what}")));
+        let checked = shown.playlist(media, may_return).map_err(|(rule, what)| (rule, format!("{viewer}: {what}")));
         seen.check(now_ms, checked);
     }
 

@@ -34,6 +34,9 @@ use crate::{
 const STEP: Duration = Duration::from_millis(5);
 /// How long everything may take to be well after healing, and to end after the farewell's grace.
 const WELL_WITHIN_MS: u64 = 15_000;
+/// From when on an origin that hears no encoder lets a discontinuity follow (`PackagingLimits::stall_ms`), less what it has
+/// in hand.
+const STALL_MS: u64 = 4_500;
 /// What a run came to.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -207,6 +210,8 @@ impl<'a> World<'a> {
             Fault::Isolate(host) => self.others(host).into_iter().for_each(|other| self.sim.partition(host, other)),
             Fault::Pause(host) => {
                 self.cast.stage.note(Situation::Paused);
+                let stalls = ORIGINS.contains(&host) && for_ms >= STALL_MS;
+                self.cast.stage.with(|seen| seen.stalls += usize::from(stalls));
                 self.others(host).into_iter().for_each(|other| self.sim.hold(host, other));
             }
             Fault::Crash(host) => self.crash(host),
