@@ -76,6 +76,9 @@ const FAULTS: [Fault; 7] = [
     Fault::OriginKilled,
 ];
 
+/// How many of them take an origin away, and with it, at an edge that was behind, the end of its last segment.
+const ORIGINS_LOST: usize = 2;
+
 /// The edge of the real player and of one viewer. Nothing is done to it.
 const QUIET: usize = 2;
 
@@ -286,6 +289,11 @@ impl Stage {
 
     async fn end(self) {
         assert!(self.taken_over > 0, "no origin took a window over in time");
+        let missed: Vec<usize> = self.viewers.iter().map(Viewer::missed).collect();
+        assert!(
+            missed.iter().all(|missed| *missed <= ORIGINS_LOST),
+            "segments that viewers could not have: {missed:?}"
+        );
         let made = self.writer.stop().await;
         self.platform.agreed().await;
         for node in &self.platform.control {
@@ -303,9 +311,11 @@ impl Stage {
         assert!(lost > 0 && cut > 0 && overtook > 0, "the links did what they are for: {counts:?}");
         let frames = self.player.frames();
         let complaints = self.player.quit().await;
-        for never in ["expired from playlists", "HTTP error", "Invalid data", "Failed to open"] {
+        for never in ["expired from playlists", "HTTP error 4", "Invalid data"] {
             assert!(!complaints.contains(never), "after {frames} frames: {complaints}");
         }
+        let missed = complaints.matches("Failed to open segment").count();
+        assert!(missed <= ORIGINS_LOST, "{missed} segments: {complaints}");
     }
 
     /// One of the edges to which something may be done, and the viewers of the others.

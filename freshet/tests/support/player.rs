@@ -25,13 +25,16 @@ pub struct Player {
 }
 
 impl Player {
-    /// Plays `http://…/index.m3u8`. It looks for news for as long as it takes, as players in browsers do.
+    /// Plays the video of `http://…/index.m3u8`. It looks for news for as long as it takes, as players in browsers do.
+    ///
+    /// Not the sound: ffmpeg 5.1 reads whichever track has the lower timestamp, so that after a discontinuity the track
+    /// that has passed it first leaves the other one behind.
     pub fn play(url: &str) -> Self {
         let before = "-hide_banner -nostats -v warning -max_reload 1000000 -m3u8_hold_counters 1000000 -i";
         let mut child = Command::new("ffmpeg")
             .args(before.split(' '))
             .arg(url)
-            .args("-map 0:v -map 0:a -c copy -f framecrc pipe:1".split(' '))
+            .args("-map 0:v -c copy -f framecrc pipe:1".split(' '))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

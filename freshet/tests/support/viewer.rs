@@ -4,10 +4,11 @@
 //! blocking reload ──▶ parse_media ──▶ Shown (order, identity, progress) ──▶ each new part ──▶ the same bytes everywhere?
 //! ```
 //! It is shown no 5xx, no number that goes back, no epoch that returns, no end, and of one name the same bytes at every
-//! edge. The first of them that it is shown all the same ends its watch.
+//! edge. The first of them that it is shown all the same ends its watch. One 5xx is no broken promise and is counted: for
+//! what a dead origin made last and its edge did not have yet, while another edge had (ARCHITECTURE.md, "Where we depart").
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -55,6 +56,8 @@ struct Seen {
     /// When the newest part came, and the longest wait for one.
     since: Instant,
     longest: Duration,
+    /// The segments of origins that have gone of which it could not have a part.
+    missed: BTreeSet<u64>,
     /// The promise that was broken.
     broken: Option<String>,
 }
@@ -100,6 +103,11 @@ impl Viewer {
         self.least(|seen| seen.shown.discontinuities)
     }
 
+    /// Of how many segments of origins that have gone it could not have a part, in the track where they were more.
+    pub fn missed(&self) -> usize {
+        self.each(|seen| seen.missed.len()).into_iter().max().unwrap_or_default()
+    }
+
     /// Forgets how long it has waited for parts so far.
     pub fn forget_waits(&self) {
         self.0.iter().for_each(|watch| lock(&watch.seen).longest = Duration::ZERO);
@@ -128,6 +136,7 @@ impl Watch {
             turns: 0,
             since: Instant::now(),
             longest: Duration::ZERO,
+            missed: BTreeSet::new(),
             broken: None,
         }));
         let task = tokio::spawn(watch(places, Arc::clone(&seen), objects));
@@ -204,10 +213,15 @@ fn is_behind(media: &Media, newest: Option<(u64, usize)>) -> bool {
 /// Gets what is new; when it joins, only the newest.
 async fn take_parts(edge: &str, media: &Media, seen: &Mutex<Seen>, objects: &Objects) -> Result<(), Trouble> {
     let parts = listed(media);
+    let current = parts.last().and_then(|(_, part)| epoch(&part.uri));
     let newest = lock(seen).newest;
     let from = newest.map_or(parts.len().saturating_sub(1), |newest| parts.partition_point(|(at, _)| *at <= newest));
     for (at, part) in parts.into_iter().skip(from).filter(|(_, part)| !part.gap) {
         let answer = ask(&format!("{edge}/{}", part.uri)).await?;
+        if answer.status >= 500 && epoch(&part.uri) < current {
+            lock(seen).missed.insert(at.0);
+            continue;
+        }
         if answer.status != 200 {
             return Err(Trouble::Broken(format!("{} for {}, which is listed", answer.status, part.uri)));
         }
@@ -221,6 +235,11 @@ async fn take_parts(edge: &str, media: &Media, seen: &Mutex<Seen>, objects: &Obj
         lock(seen).takes(at);
     }
     Ok(())
+}
+
+/// The epoch in a URI like `17/v0/3.1.m4s`.
+fn epoch(uri: &str) -> Option<u64> {
+    uri.split('/').next()?.parse().ok()
 }
 
 impl Seen {
