@@ -11,11 +11,9 @@ use bytes::Bytes;
 use freshet_proto::{
     message::{ContentType, FetchReply, FetchStatus},
     object::{Object, ObjectName, ResourceName},
+    ordered,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 use super::{Cache, Entry, Key};
 use crate::{
@@ -64,21 +62,21 @@ struct Flow {
 
 /// A transfer as its readers see it.
 pub(crate) struct Fill {
-    done: watch::Sender<Option<Result<Arc<Entry>, Failure>>>,
+    done: ordered::Sender<Option<Result<Arc<Entry>, Failure>>>,
     flow: Mutex<Flow>,
-    moved: watch::Sender<()>,
+    moved: ordered::Sender<()>,
 }
 
 impl Fill {
     pub(super) fn new() -> Self {
-        Self { done: watch::Sender::new(None), flow: Mutex::default(), moved: watch::Sender::new(()) }
+        Self { done: ordered::Sender::new(None), flow: Mutex::default(), moved: ordered::Sender::new(()) }
     }
 
     /// Waits for the object. Woken once, when it is whole or has failed.
     pub(crate) async fn whole(&self) -> Result<Arc<Entry>, Failure> {
         let mut done = self.done.subscribe();
-        let end = done.wait_for(Option::is_some).await;
-        end.ok().and_then(|end| end.clone()).unwrap_or(Err(Failure::Broken))
+        let _ = done.wait_for(Option::is_some).await;
+        done.borrow().clone().unwrap_or(Err(Failure::Broken))
     }
 
     /// Waits until its length is known.

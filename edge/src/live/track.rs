@@ -9,8 +9,9 @@ use freshet_proto::{
     id::{ChannelName, TrackKind, TrackName},
     message::ContentType,
     object::ObjectName,
+    ordered,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Live,
@@ -25,9 +26,9 @@ pub(crate) struct Track {
     began: Instant,
     window: Mutex<Window>,
     /// The newest version.
-    pub newest: watch::Sender<Newest>,
+    pub newest: ordered::Sender<Newest>,
     /// Changes with each part, and when the track goes.
-    pub moved: watch::Sender<()>,
+    pub moved: ordered::Sender<()>,
     gone: AtomicBool,
     visitors: AtomicUsize,
     /// Milliseconds from `began` to the last visit.
@@ -60,8 +61,8 @@ impl Track {
             name,
             began: Instant::now(),
             window: Mutex::new(Window::new(config.segments, config.max_playlist_bytes)),
-            newest: watch::Sender::new(None),
-            moved: watch::Sender::new(()),
+            newest: ordered::Sender::new(None),
+            moved: ordered::Sender::new(()),
             gone: AtomicBool::new(false),
             visitors: AtomicUsize::new(0),
             last_visit_ms: AtomicU64::new(0),
@@ -97,7 +98,7 @@ impl Track {
     pub(super) fn set_gone(&self, gone: bool) {
         if self.gone.swap(gone, SeqCst) != gone {
             self.moved.send_replace(());
-            self.newest.send_modify(|_| {});
+            self.newest.send_if_modified(|_| true);
         }
     }
 
