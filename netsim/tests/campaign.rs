@@ -1,8 +1,10 @@
 //! A bounded slice of the campaign that `make sim` runs at length.
 
+mod shrinks;
+
 use freshet_netsim::{
     bugs::Bug,
-    campaign::{Suite, campaign, find, play_safely, shrink},
+    campaign::{Suite, campaign, find, play_safely},
     schedule::Schedule,
     sometimes::Situation,
 };
@@ -63,18 +65,7 @@ fn a_takeover_that_forgets_its_numbers_is_found() {
 
 #[test]
 fn a_failing_schedule_shrinks_to_one_that_fails_alike_and_replays_exactly() {
-    let bug = Some(Bug::FsyncSkipped);
-    let failing = (0..).map(Schedule::of).find_map(|schedule| {
-        let violation = play_safely(&schedule, bug, false).violation?;
-        (schedule.faults.len() > 2).then_some((schedule, violation))
-    });
-    let (schedule, violation) = failing.unwrap();
-    let failure = shrink(&schedule, bug, violation.clone());
-    assert!(failure.shrunk.faults.len() < schedule.faults.len(), "{failure}");
-    assert_eq!(failure.shrunk_violation.rule, violation.rule);
-    let again = play_safely(&failure.shrunk, bug, false);
-    assert_eq!(again.violation, Some(failure.shrunk_violation));
-    assert_eq!(play_safely(&schedule, bug, false).violation, Some(violation));
+    shrinks::shrinks_and_replays_exactly(Schedule::of);
 }
 
 #[test]

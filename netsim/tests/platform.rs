@@ -1,10 +1,12 @@
 //! A platform whose registry three control nodes replicate, and what becomes of its viewers when they die.
 
+mod shrinks;
+
 use std::process::Command;
 
 use freshet_netsim::{
     bugs::Bug,
-    campaign::{Suite, campaign, find, play_safely, shrink},
+    campaign::{Suite, campaign, find, play_safely},
     schedule::{CONTROLS, Farewell, Fault, Handover, LEADER, Layout, ORIGINS, Planned, Schedule},
     sometimes::Situation,
     weather::Link,
@@ -111,15 +113,5 @@ fn a_watch_that_resumes_with_a_hole_is_found_on_a_platform() {
 
 #[test]
 fn a_failing_schedule_of_a_platform_shrinks_and_replays_exactly() {
-    let bug = Some(Bug::FsyncSkipped);
-    let failing = (0..).map(Schedule::platform).find_map(|schedule| {
-        let violation = play_safely(&schedule, bug, false).violation?;
-        (schedule.faults.len() > 2).then_some((schedule, violation))
-    });
-    let (schedule, violation) = failing.unwrap();
-    let failure = shrink(&schedule, bug, violation.clone());
-    assert!(failure.shrunk.faults.len() < schedule.faults.len(), "{failure}");
-    assert_eq!(failure.shrunk_violation.rule, violation.rule);
-    assert_eq!(play_safely(&failure.shrunk, bug, false).violation, Some(failure.shrunk_violation));
-    assert_eq!(play_safely(&schedule, bug, false).violation, Some(violation));
+    shrinks::shrinks_and_replays_exactly(Schedule::platform);
 }
