@@ -106,8 +106,9 @@ impl Publisher {
         let mut view = View::clone(&self.sender.borrow());
         for mut delta in deltas {
             view.apply(delta.clone());
-            // A watcher gets the whole list by itself, so that thousands of them need not be remembered.
+            // A watcher gets these whole by themselves, so that thousands of them need not be remembered.
             delta.removed = None;
+            delta.annex.clear();
             if recent.len() == Feed::MAX_DELTAS {
                 recent.pop_front();
             }
@@ -143,7 +144,7 @@ mod tests {
     }
 
     fn delta(revision: u64) -> Delta {
-        Delta { revision, channels: vec![], nodes: vec![], removed: None }
+        Delta { revision, channels: vec![], nodes: vec![], removed: None, annex: vec![] }
     }
 
     fn revisions(feed: &Feed, after: Option<Position>) -> String {

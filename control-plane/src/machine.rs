@@ -4,12 +4,14 @@
 //! Every input that changes something has a log index, which becomes the *revision* and, for a claim, its epoch. An input
 //! that is refused changes nothing: whoever asks the machine before writing a log need not write it.
 
+mod annex;
 mod later;
 mod nodes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
+    annex::{Mark, Place, Revoked},
     id::{ChannelName, Epoch, NodeId},
     level::Level,
     registry::{Claimed, Departure, NoSuch, Refused, Reply},
@@ -147,6 +149,27 @@ pub enum Input {
         /// Which of its certificates that concerns, and until when it matters.
         bar: Bar,
     },
+    /// A node says where it is. Since version 2.
+    Place {
+        /// Its id.
+        node: NodeId,
+        /// Where.
+        place: Place,
+    },
+    /// What a channel is like changes. Since version 2.
+    Mark {
+        /// Its name.
+        channel: ChannelName,
+        /// What it is like from now on.
+        mark: Mark,
+    },
+    /// What was minted so far is good no more. Since version 2.
+    Revoke {
+        /// Whose.
+        what: Revoked,
+        /// Since when, and until when it matters.
+        bar: Bar,
+    },
 }
 
 impl Input {
@@ -155,6 +178,7 @@ impl Input {
         match self {
             Self::Rise { level } => *level,
             Self::CutOff { .. } => Level::CUTS_OFF,
+            Self::Place { .. } | Self::Mark { .. } | Self::Revoke { .. } => Level::ANNEX,
             _ => Level::FIRST,
         }
     }
@@ -269,6 +293,7 @@ impl Registry {
             channels: listed.map(|(name, channel)| (name.clone(), channel.view())).collect(),
             nodes: self.nodes.iter().map(|(id, node)| (*id, node.view.clone())).collect(),
             removed: Arc::new(self.later.removed.clone()),
+            annex: self.later.annex.clone(),
         }
     }
 
@@ -375,6 +400,9 @@ impl Registry {
             Input::RemoveNode { node } => self.remove_node(at, node, out),
             Input::Rise { level } => self.rise(at, level, out),
             Input::CutOff { node, bar } => self.cut_off(at, node, bar, out),
+            Input::Place { node, place } => self.place(at, node, place, out),
+            Input::Mark { channel, mark } => self.mark(at, channel, mark, out),
+            Input::Revoke { what, bar } => self.revoke(at, what, bar, out),
         };
         out.push(Output::Reply(reply));
     }
@@ -477,6 +505,7 @@ impl Registry {
         let times = self.times;
         if let Some(channel) = self.channels.get_mut(name).filter(|channel| channel.listed) {
             channel.remove(at.now_ms, &times);
+            annex::forget_mark(&mut self.later.annex, at.index, name);
             self.index();
             self.advance(at, vec![name.clone()], vec![], out);
         }
@@ -493,6 +522,7 @@ impl Registry {
             channels: channels.into_iter().map(|name| (name.clone(), view_of(&name))).collect(),
             nodes: nodes.into_iter().map(|id| (id, self.nodes.get(&id).map(|node| node.view.clone()))).collect(),
             removed: (removed.revision == at.index).then(|| Arc::new(removed.clone())),
+            annex: self.later.annex.parts().into_iter().filter(|part| part.revision() == at.index).collect(),
         }));
     }
 }

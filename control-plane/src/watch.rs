@@ -11,6 +11,7 @@ use std::{
 };
 
 use freshet_proto::{
+    annex,
     level::Level,
     message::{MAX_FRAME, Request, WatchEvent},
     quic::{Pool, QuicError, Reader, Responder, within},
@@ -37,20 +38,21 @@ pub const PAUSE: Duration = Duration::from_millis(500);
 /// How often the view is written to disk at most.
 pub const KEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Answers [`Request::Watch`] until the watcher leaves or the registry goes. While `is_current` says no, because the node
-/// that answers has lost touch, there are no bookmarks, so that watchers turn elsewhere. Who speaks version 1 is not told who
-/// was removed.
+/// Answers [`Request::Watch`] of a node of this role until it leaves or the registry goes. While `is_current` says no, because
+/// the node that answers has lost touch, there are no bookmarks, so that watchers turn elsewhere. Who speaks version 1 is told
+/// neither who was removed nor of the annex, and nobody a secret that its role does not need.
 ///
 /// # Errors
 /// See [`QuicError`].
 pub async fn serve(
     feed: &Feed,
     after: Option<Position>,
+    role: Option<Role>,
     mut reply: Responder,
     is_current: impl Fn() -> bool,
 ) -> Result<(), QuicError> {
-    let (mut at, mut told) = (after, None);
-    let wants_removed = reply.peer().level >= Level::CUTS_OFF;
+    let (mut at, mut told) = (after, Told::default());
+    let is_new = reply.peer().level >= Level::ANNEX;
     let mut bookmark = interval(BOOKMARK);
     bookmark.set_missed_tick_behavior(MissedTickBehavior::Delay);
     bookmark.reset();
@@ -59,8 +61,8 @@ pub async fn serve(
     loop {
         let moved = feed.moved();
         at = Some(catch_up(feed, at, &mut reply).await?);
-        if wants_removed {
-            told = Some(tell_removed(feed, told, &mut reply).await?);
+        if is_new {
+            told.catch_up(feed, role, &mut reply).await?;
         }
         if feed.is_closed() {
             return reply.finish().await;
@@ -94,13 +96,32 @@ async fn catch_up(feed: &Feed, at: Option<Position>, reply: &mut Responder) -> R
     }
 }
 
-/// The whole list, first and whenever it changes: what a watcher has may come from a node that did not tell it.
-async fn tell_removed(feed: &Feed, told: Option<u64>, reply: &mut Responder) -> Result<u64, QuicError> {
-    let removed = feed.view().borrow().removed.clone();
-    if told != Some(removed.revision) {
-        reply.write_frame(&WatchEvent::Removed(Removed::clone(&removed))).await?;
+/// What a watcher has been told of that travels whole, first and whenever it changes: what it has may come from a node that
+/// did not tell it.
+#[derive(Default)]
+struct Told {
+    removed: Option<u64>,
+    annex: [Option<u64>; 4],
+}
+
+impl Told {
+    async fn catch_up(&mut self, feed: &Feed, role: Option<Role>, reply: &mut Responder) -> Result<(), QuicError> {
+        let (removed, annex) = {
+            let view = feed.view();
+            let view = view.borrow();
+            (view.removed.clone(), view.annex.clone())
+        };
+        if self.removed.replace(removed.revision) != Some(removed.revision) {
+            reply.write_frame(&WatchEvent::Removed(Removed::clone(&removed))).await?;
+        }
+        for (told, part) in self.annex.iter_mut().zip(annex.parts()) {
+            let revision = part.revision();
+            if told.replace(revision) != Some(revision) {
+                reply.write_frame(&WatchEvent::Annex(part.for_role(role))).await?;
+            }
+        }
+        Ok(())
     }
-    Ok(removed.revision)
 }
 
 /// Follows the registry's view until every receiver is dropped: at one of `seeds` or of the control nodes that the view
@@ -198,19 +219,22 @@ impl Follower {
             WatchEvent::Snapshot(view) => self.replace(view),
             WatchEvent::Delta(delta) => self.apply(delta),
             WatchEvent::Removed(removed) => self.remove(removed),
+            WatchEvent::Annex(part) => self.annex(part),
             _ => {}
         }
     }
 
-    /// Who was removed stays so until the list comes; that of another registry is then the right one, however young.
+    /// Who was removed stays so until the list comes, and so does the annex; those of another registry are then the right
+    /// ones, however young.
     fn replace(&self, mut view: View) {
         self.view.send_if_modified(|current| {
             let another = view.cluster != current.cluster;
             let newer = another || view.revision > current.revision;
             if newer {
-                view.removed = current.removed.clone();
+                (view.removed, view.annex) = (current.removed.clone(), current.annex.clone());
                 if another {
                     Arc::make_mut(&mut view.removed).revision = 0;
+                    view.annex.forget_revisions();
                 }
                 *current = Arc::new(view);
             }
@@ -223,6 +247,17 @@ impl Follower {
             let newer = removed.revision >= current.removed.revision && removed != *current.removed;
             if newer {
                 Arc::make_mut(current).removed = Arc::new(removed);
+            }
+            newer
+        });
+    }
+
+    fn annex(&self, part: annex::Part) {
+        self.view.send_if_modified(|current| {
+            let mut annex = current.annex.clone();
+            let newer = annex.put_newer(part);
+            if newer {
+                Arc::make_mut(current).annex = annex;
             }
             newer
         });
@@ -255,7 +290,7 @@ async fn next(events: &mut Reader) -> Result<WatchEvent, QuicError> {
     events.read_frame(MAX_FRAME).await
 }
 
-/// The kept view's file: crc32, then postcard: the view, and who was removed, which version 1 neither writes nor misses.
+/// The kept view's file: crc32, then postcard: the view, and who was removed and the annex, which version 1 neither writes nor misses.
 const KEPT: &str = "view";
 
 fn read_kept(path: &Path) -> Option<View> {
@@ -271,8 +306,8 @@ fn read_kept(path: &Path) -> Option<View> {
 
 fn parse_kept(payload: &[u8]) -> Option<View> {
     let (view, rest) = postcard::take_from_bytes::<View>(payload).ok()?;
-    let removed = if rest.is_empty() { Removed::default() } else { postcard::from_bytes(rest).ok()? };
-    Some(View { removed: Arc::new(removed), ..view })
+    let (removed, annex) = if rest.is_empty() { Default::default() } else { postcard::from_bytes(rest).ok()? };
+    Some(View { removed: Arc::new(removed), annex, ..view })
 }
 
 async fn keep(path: PathBuf, mut views: watch::Receiver<Arc<View>>) {
@@ -288,7 +323,8 @@ async fn keep(path: PathBuf, mut views: watch::Receiver<Arc<View>>) {
 }
 
 fn write_kept(path: &Path, view: &View) -> std::io::Result<()> {
-    let payload = postcard::to_stdvec(view).and_then(|bytes| postcard::to_extend(&*view.removed, bytes));
+    let payload =
+        postcard::to_stdvec(view).and_then(|bytes| postcard::to_extend(&(&*view.removed, &view.annex), bytes));
     let payload = payload.map_err(std::io::Error::other)?;
     let mut bytes = crc32fast::hash(&payload).to_be_bytes().to_vec();
     bytes.extend(payload);

@@ -5,6 +5,8 @@
 //! | 1 | everything that is not named below |
 //! | 2 | removed nodes are cut off: [`crate::message::WatchEvent::Removed`], [`crate::admin::AdminCommand::Levels`] |
 //! | 2 | every node tells its time: [`crate::message::Request::Clock`] |
+//! | 2 | keys, revocations, places and marks: [`crate::annex`], [`crate::message::WatchEvent::Annex`] |
+//! | 2 | reports, and the REST API through edges: [`crate::message::Request::Report`], [`crate::message::Request::Api`] |
 //! | 2 | there is a limit to a platform's channels |
 //!
 //! A node speaks its newest version and the one before it, so that a platform can be upgraded node by node. On a connection
@@ -30,6 +32,9 @@ impl Level {
 
     /// Since when every node tells its time.
     pub const TELLS_TIME: Self = Self(2);
+
+    /// Since when the registry has an annex.
+    pub const ANNEX: Self = Self(2);
 
     /// Since when there is a limit to a platform's channels.
     pub const LIMITS_CHANNELS: Self = Self(2);

@@ -2,6 +2,7 @@
 //! registry's commands. Only [`quic`] does I/O; only [`clock`] reads the wall clock; only [`random`] makes randomness.
 
 pub mod admin;
+pub mod annex;
 pub mod clock;
 pub mod id;
 pub mod level;

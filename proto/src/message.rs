@@ -6,7 +6,8 @@
 //! FOLLOW    ◀── { frame(FollowEvent) · its payload }* · FIN
 //! WATCH     ◀── { frame(WatchEvent) }*
 //! CONSENSUS ◀── frame(length) · `length` bytes · FIN
-//! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY ◀── frame(Result<…, Denied>) · FIN
+//! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY, REPORT ◀── frame(Result<…, Denied>) · FIN
+//! API       ◀── frame(Result<ApiReply, Denied>) · `length` bytes · FIN
 //! ```
 //! FETCH and FOLLOW move media, WATCH the view; the rest is asked of control nodes. JOIN alone may be asked without a
 //! certificate: it is how a node gets one.
@@ -15,10 +16,14 @@
 //!
 //! A newer version adds variants at the end of enums and sends them only to those who speak it; nothing else ever changes.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     admin::AdminCommand,
+    annex,
     id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
     level::Level,
     object::ResourceName,
@@ -98,6 +103,83 @@ pub enum Request {
     },
     /// Since version 2. What time it is. Answered by a `u64`, milliseconds since 1970 UTC, whatever the role.
     Clock,
+    /// Since version 2. Where the asker is and how busy; `length` bytes of body, a [`Report`]. Answered by
+    /// `Result<Loads, Denied>`.
+    Report {
+        /// How many bytes the body has.
+        length: u32,
+    },
+    /// Since version 2. What a client asks of the REST API, as its edge passes it on; `length` bytes of body, an
+    /// [`ApiRequest`]. Answered by `Result<ApiReply, Denied>` and then `length` bytes.
+    Api {
+        /// How many bytes the body has.
+        length: u32,
+    },
+}
+
+/// Where a node is and how busy, every 2 s.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Where it is.
+    pub place: annex::Place,
+    /// How busy.
+    pub load: annex::Load,
+    /// How many watch which channel here.
+    pub viewers: BTreeMap<ChannelName, u32>,
+}
+
+impl Report {
+    /// The longest, in bytes.
+    pub const MAX: usize = 2 << 20;
+}
+
+/// A request to the REST API. Its headers come from the edge, which has removed what a client may not say.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Path and query, beginning with `/api/`.
+    pub target: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl ApiRequest {
+    /// The longest, in bytes: an avatar of 4 MiB and some.
+    pub const MAX: usize = 5 << 20;
+}
+
+impl std::fmt::Debug for ApiRequest {
+    /// Leaves out what may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.target.split('?').next().unwrap_or_default();
+        write!(f, "ApiRequest({} {path}, {} bytes)", self.method, self.body.len())
+    }
+}
+
+/// What the REST API answers; `length` bytes follow.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// How many bytes follow.
+    pub length: u32,
+}
+
+impl ApiReply {
+    /// The longest body, in bytes.
+    pub const MAX: usize = 5 << 20;
+}
+
+impl std::fmt::Debug for ApiReply {
+    /// Leaves out what may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiReply({}, {} bytes)", self.status, self.length)
+    }
 }
 
 /// What a node that wants to join presents.
@@ -175,7 +257,7 @@ impl Request {
     /// How many bytes follow the request's frame.
     pub fn body_length(&self) -> u32 {
         match self {
-            Self::Consensus { length } => *length,
+            Self::Consensus { length } | Self::Report { length } | Self::Api { length } => *length,
             _ => 0,
         }
     }
@@ -190,6 +272,7 @@ impl Request {
         match self {
             Self::Admin(AdminCommand::Levels) => Level::CUTS_OFF,
             Self::Clock => Level::TELLS_TIME,
+            Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
             _ => Level::FIRST,
         }
     }
@@ -208,6 +291,8 @@ impl Request {
             Self::Join(_) => "join",
             Self::Certify { .. } => "certify",
             Self::Clock => "clock",
+            Self::Report { .. } => "report",
+            Self::Api { .. } => "api",
         }
     }
 }
@@ -365,4 +450,6 @@ pub enum WatchEvent {
     Bookmark(u64),
     /// Since version 2. Who was removed, all of them: after the first events, and whenever it changes.
     Removed(Removed),
+    /// Since version 2. One part of the annex, whole: after the first events, and whenever it changes.
+    Annex(annex::Part),
 }

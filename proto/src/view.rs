@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ChannelName, Epoch, NodeId, SessionId};
+use crate::{
+    annex::{self, Annex},
+    id::{ChannelName, Epoch, NodeId, SessionId},
+};
 
 /// Everything a node knows of the others. Absent channels are unknown: they answer 404 without a fetch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct View {
     /// Who was removed. Since version 2, so it travels and is kept beside the view, not in it.
     #[serde(skip)]
     pub removed: Arc<Removed>,
+    /// What else is agreed on. Since version 2, like that.
+    #[serde(skip)]
+    pub annex: Annex,
 }
 
 /// Nodes that were removed from the platform while certificates of theirs may still be valid: nobody talks to them.
@@ -221,6 +227,9 @@ pub struct Delta {
     /// Who was removed, all of them, if that changed. Never sent: [`crate::message::WatchEvent::Removed`] is.
     #[serde(skip)]
     pub removed: Option<Arc<Removed>>,
+    /// Parts of the annex that changed. Never sent either: [`crate::message::WatchEvent::Annex`] is.
+    #[serde(skip)]
+    pub annex: Vec<annex::Part>,
 }
 
 impl View {
@@ -254,6 +263,7 @@ impl View {
         if let Some(removed) = delta.removed {
             self.removed = removed;
         }
+        delta.annex.into_iter().for_each(|part| self.annex.put(part));
         true
     }
 }

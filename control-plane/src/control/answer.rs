@@ -71,7 +71,13 @@ impl Inner {
         // would be shown the past. Where nobody leads for long, the past is better than nothing.
         let led = leadership.wait_for(|leadership| leadership.leader.is_some());
         let _ = timeout(LEADER_WAIT, led).await;
-        watch::serve(&self.group.feed(), after, reply, || leadership.borrow().leader.is_some()).await
+        let role = self.role_of(&reply.peer().name);
+        watch::serve(&self.group.feed(), after, role, reply, || leadership.borrow().leader.is_some()).await
+    }
+
+    /// What the node of that name is, as far as this one has read.
+    fn role_of(&self, name: &str) -> Option<Role> {
+        self.group.read(|registry| registry.node_named(name).map(|(_, node)| node.view.role))
     }
 
     /// Whether this is the name of a control node. Until this node has read so far that the registry speaks of it, it

@@ -1,10 +1,11 @@
 //! What later versions of the node protocol brought to the registry: the version that is agreed on, and, since version 2,
-//! who was removed and is not to be talked to.
+//! who was removed and is not to be talked to, and the [`annex`](super::annex).
 //!
 //! Control nodes of version 1 can read neither a log nor a snapshot that has this, so none of it is written before all
 //! control nodes know version 2. As long as version 1 is agreed on, the registry is written as version 1 writes it.
 
 use freshet_proto::{
+    annex::Annex,
     id::NodeId,
     level::Level,
     registry::{Refused, Reply},
@@ -19,15 +20,17 @@ use super::{At, Output, Registry};
 pub(crate) struct Later {
     pub(super) level: Level,
     pub(super) removed: Removed,
+    pub(super) annex: Annex,
 }
 
 impl Later {
     /// When a removed node's certificates have run out.
     pub(super) fn deadline_ms(&self) -> Option<u64> {
-        self.removed.nodes.values().map(|bar| bar.until_ms).min()
+        self.removed.nodes.values().chain(self.annex.revoked.bars.values()).map(|bar| bar.until_ms).min()
     }
 
-    /// Forgets removed nodes whose certificates have run out; tells whether there were any.
+    /// Forgets removed nodes whose certificates have run out, and what was revoked and would have run out by now; tells whether
+    /// there was any of it.
     pub(super) fn expire(&mut self, index: u64, now_ms: u64) -> bool {
         let before = self.removed.nodes.len();
         self.removed.nodes.retain(|_, bar| now_ms < bar.until_ms);
@@ -35,7 +38,7 @@ impl Later {
         if forgotten {
             self.removed.revision = index;
         }
-        forgotten
+        super::annex::forget_revoked(&mut self.annex, index, now_ms) || forgotten
     }
 }
 
