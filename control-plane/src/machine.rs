@@ -147,6 +147,21 @@ pub enum Input {
         /// Which of its certificates that concerns, and until when it matters.
         bar: Bar,
     },
+    /// A leader begins: the first that it proposes in its term, so that its clock ends nothing that others let wait. Since
+    /// version 2.
+    Leads {
+        /// How far its time is ahead of the registry's as that went on before its eyes, in ms. Its clock is ahead by that,
+        /// or it was not there for so long.
+        unseen_ms: u64,
+    },
+    /// Nobody talks any more to whoever was certified under a name that no node has: a node that was removed before version
+    /// 2 was agreed on. Since version 2.
+    BarName {
+        /// The name.
+        name: String,
+        /// Which certificates that concerns, and until when it matters.
+        bar: Bar,
+    },
 }
 
 impl Input {
@@ -154,7 +169,8 @@ impl Input {
     pub fn since(&self) -> Level {
         match self {
             Self::Rise { level } => *level,
-            Self::CutOff { .. } => Level::CUTS_OFF,
+            Self::CutOff { .. } | Self::BarName { .. } => Level::CUTS_OFF,
+            Self::Leads { .. } => Level::KEEPS_GRACES,
             _ => Level::FIRST,
         }
     }
@@ -375,6 +391,8 @@ impl Registry {
             Input::RemoveNode { node } => self.remove_node(at, node, out),
             Input::Rise { level } => self.rise(at, level, out),
             Input::CutOff { node, bar } => self.cut_off(at, node, bar, out),
+            Input::Leads { unseen_ms } => self.put_off(at, unseen_ms, out),
+            Input::BarName { name, bar } => self.bar_name(at, name, bar, out),
         };
         out.push(Output::Reply(reply));
     }

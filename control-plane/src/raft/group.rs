@@ -270,6 +270,12 @@ impl Group {
         look(&self.0.state.now().registry)
     }
 
+    /// The registry's time as it goes on here, in ms: that of its last change, and what has passed since this member applied
+    /// it. Nothing passed while this member was not there.
+    pub fn running_ms(&self) -> u64 {
+        self.0.state.now().running_ms()
+    }
+
     /// Who leads.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.0.leadership.clone()
