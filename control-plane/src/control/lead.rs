@@ -89,6 +89,9 @@ impl Inner {
                 }
             }
         }
+        // Whoever waits looks again who leads.
+        let told = *self.office.borrow();
+        self.office.send_replace(told);
     }
 
     /// Where its clock is not ahead of the registry's time as that went on before its eyes, that is its time, and there is
@@ -109,19 +112,15 @@ impl Inner {
     /// # Errors
     /// [`Denied::Elsewhere`] where it does not lead; [`Refused::Unavailable`] where it can't write.
     pub(super) async fn in_office(&self) -> Result<(), Denied> {
-        let (mut office, mut leadership) = (self.office.subscribe(), self.group.leadership());
+        let (mut office, leadership) = (self.office.subscribe(), self.group.leadership());
         let taken = async {
             loop {
-                let term = leadership.borrow_and_update().term;
                 self.leading()?;
+                let term = leadership.borrow().term;
                 if *office.borrow_and_update() == term {
                     return Ok(());
                 }
-                tokio::select! {
-                    biased;
-                    _ = office.changed() => {}
-                    changed = leadership.changed() => if changed.is_err() { return Err(Refused::Unavailable.into()) },
-                }
+                office.changed().await.map_err(|_| Refused::Unavailable)?;
             }
         };
         timeout(OFFICE_WAIT, taken).await.unwrap_or(Err(Refused::Unavailable.into()))

@@ -24,13 +24,14 @@ use freshet_proto::{
     clock::WallClock,
     id::NodeId,
     message::{Certified, Denied, Request},
+    ordered,
     quic::Pool,
     random::Random,
     registry::Refused,
     view::{NodeView, Role},
 };
 use tokio::{
-    sync::{RwLock, watch},
+    sync::RwLock,
     time::{Duration, Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -80,7 +81,7 @@ struct Inner {
     /// By how much the registry's time was ahead of this node's clock at most.
     ahead_ms: AtomicU64,
     /// The last term in which this node led and had told the registry its time.
-    office: watch::Sender<u64>,
+    office: ordered::Sender<u64>,
     random: Random,
     closing: CancellationToken,
 }
@@ -139,7 +140,7 @@ impl Control {
             pool,
             clock,
             ahead_ms: AtomicU64::new(0),
-            office: watch::Sender::new(0),
+            office: ordered::Sender::new(0),
             random,
             closing: CancellationToken::new(),
         });
