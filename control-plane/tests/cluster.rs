@@ -216,6 +216,24 @@ async fn without_a_majority_whoever_is_left_names_no_leader() {
 }
 
 #[tokio::test]
+async fn a_follower_that_is_left_alone_names_no_leader_either_and_its_watchers_turn_elsewhere() {
+    let mut world = World::found().await;
+    world.join_control("control-2").await;
+    world.join_control("control-3").await;
+    assert_eq!(world.leader().await, 0);
+    world.kill(0).await;
+    world.kill(0).await;
+    let left = async || match world.nodes[0].remote.ask(&Request::Admin(AdminCommand::Cluster), PATIENCE).await {
+        Ok(AdminReply::Cluster(cluster)) => Some(cluster).filter(|left| left.leader.is_none()),
+        other => panic!("{other:?}"),
+    };
+    let left = until("no leader", left).await;
+    let group = world.nodes[0].control.group();
+    assert_eq!(left.answered_by, group.id());
+    assert_eq!(group.leadership().borrow().leader, None, "it sends no bookmarks");
+}
+
+#[tokio::test]
 async fn a_removed_control_node_votes_no_more_and_the_rest_goes_on() {
     let mut world = World::found().await;
     world.join_control("control-2").await;
