@@ -8,7 +8,7 @@
 //!                           reload
 //! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
 //! ```
-//! Who a viewer is is asked at the [`door`] and never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
+//! Who a viewer is is asked at the `door` and never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
 //! object, it is transferred once.
 
 mod answer;
