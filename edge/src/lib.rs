@@ -1,7 +1,7 @@
 //! Serves viewers: moves named objects and knows no codec, and parses no playlist.
 //!
 //! ```text
-//! viewers ──HTTP──▶ http ──▶ live ──▶ cache ──fetch──▶ upstream (an origin, over QUIC)
+//! viewers ──HTTP──▶ http ──▶ live ──▶ cache ──fetch──▶ upstream (an origin, over QUIC; other edges where that is gone)
 //!                             │  ▲                        ▲
 //!                      parked │  │ versions, parts        │
 //!                             ▼  └── follow ◀─────────────┘
@@ -95,6 +95,14 @@ impl Edge {
     #[must_use]
     pub fn with_site(self, site: Arc<dyn Site>) -> Self {
         let _ = self.0.site.set(site);
+        self
+    }
+
+    /// Tells the edge which name its own certificate carries, so that it doesn't ask itself for what other edges may have.
+    /// Only the first call counts.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.0.live.cache.elsewhere.set_name(name);
         self
     }
 

@@ -73,7 +73,9 @@ fn describe_edge() {
     );
     describe_counter!("freshet_edge_drops_total", "Connections that the edge ended, by reason");
     describe_gauge!("freshet_edge_connections", "Connections of viewers, by kind");
-    describe_counter!("freshet_edge_upstream_transfers_total", "Fetches sent upstream");
+    describe_counter!("freshet_edge_upstream_transfers_total", "Fetches sent to origins");
+    describe_counter!("freshet_edge_edges_asked_total", "Fetches sent to other edges, because an origin was gone");
+    describe_counter!("freshet_edge_edges_had_total", "Objects of an origin that was gone which another edge had");
     describe_counter!("freshet_edge_upstream_failures_total", "Fetches that failed");
     describe_counter!("freshet_edge_upstream_bytes_total", Unit::Bytes, "Bytes that came from upstream");
     describe_gauge!("freshet_edge_fills", "Fetches under way");

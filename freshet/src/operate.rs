@@ -67,7 +67,14 @@ pub async fn node(command: NodeCommand) -> anyhow::Result<()> {
         }
         NodeCommand::Remove { name, at } => {
             match Desk::open(&at)?.ask(AdminCommand::RemoveNode { name: name.clone() }).await? {
-                AdminReply::CutOff { unaware } => print_cut_off(&name, &unaware),
+                AdminReply::CutOff { unaware } => {
+                    println!("{name} is removed and cut off: other nodes talk to it no more");
+                    print_unaware(&unaware);
+                }
+                AdminReply::Barred { unaware } => {
+                    println!("no node {name} is there; whoever was certified under that name before is cut off");
+                    print_unaware(&unaware);
+                }
                 _ => println!("{name} is removed; {STILL_CERTIFIED}"),
             }
         }
@@ -118,10 +125,9 @@ pub async fn control(command: ControlCommand) -> anyhow::Result<()> {
 
 /// What a node that was removed the old way can still do.
 const STILL_CERTIFIED: &str = "but its certificate stays valid until it expires, within 30 days, and other nodes talk to it. \
-     Nodes that are removed once all control nodes are upgraded are cut off at once";
+     Remove it once more when all control nodes are upgraded, and it is cut off";
 
-fn print_cut_off(name: &str, unaware: &[String]) {
-    println!("{name} is removed and cut off: other nodes talk to it no more");
+fn print_unaware(unaware: &[String]) {
     if !unaware.is_empty() {
         eprintln!("Except these, which speak version 1 of the node protocol; upgrade them: {}", unaware.join(", "));
     }

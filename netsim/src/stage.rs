@@ -22,6 +22,7 @@ use tokio::sync::watch::Receiver;
 
 use crate::{
     controls::Controls,
+    graces::Graces,
     invariants::{Rule, Violation},
     ledger::{Broken, Carrier, Ledger, Life},
     schedule::Host,
@@ -55,6 +56,8 @@ pub struct Seen {
     pub feed: Option<Feed>,
     /// The control nodes, where there are any.
     pub controls: Controls,
+    /// Whether graces last, on a platform.
+    graces: Graces,
     /// What a platform's origins and edges know, or knew last: it outlives them, as on a disk.
     pub views: BTreeMap<Host, Receiver<Arc<View>>>,
     /// How often an origin has heard no encoder for so long that what comes after is a discontinuity.
@@ -207,6 +210,7 @@ impl Seen {
         }
         let looked = self.controls.look();
         self.check(now_ms, looked);
+        self.graces.led(now_ms, self.controls.keeps_graces());
         for view in self.controls.views().into_iter().filter(|view| view.cluster != 0) {
             self.publish(now_ms, view);
         }
@@ -244,6 +248,10 @@ impl Seen {
         }
         if self.published.keys().next_back() != Some(&revision) {
             return;
+        }
+        if now_ms < self.heal_ms {
+            let lasted = self.graces.look(now_ms, &channel);
+            self.check(now_ms, lasted);
         }
         let epochs: Vec<_> = channel.epochs.iter().map(|e| format!("{} at {}", e.epoch, e.origin)).collect();
         self.tell(now_ms, format!("revision {revision}: {:?}, epochs {epochs:?}", channel.state));

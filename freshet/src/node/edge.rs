@@ -95,6 +95,7 @@ impl EdgeNode {
         let view = registry::follow(pool.clone(), plan.registry.clone(), plan.kept.as_deref(), random.clone());
         shut_out_the_removed(endpoint.clone(), view.clone());
         let edge = Edge::new(plan.config, view.clone(), pool.clone(), world.clock.clone(), random.clone())
+            .named(identity.name())
             .with_site(Arc::new(Front::new(view.clone())));
         let held = match plan.member {
             Some(member) => {
