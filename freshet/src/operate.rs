@@ -128,10 +128,11 @@ fn print_cut_off(name: &str, unaware: &[String]) {
 }
 
 const NOBODY_LEADS: &str = "none of them leads";
-const UNEXPECTED: &str = "the control node answered something else: run the same version here and there";
+/// What is said of an answer that fits no question.
+pub const UNEXPECTED: &str = "the control node answered something else: run the same version here and there";
 
 /// Asks the control nodes in the name of the node whose host this is.
-struct Desk {
+pub struct Desk {
     remote: Remote,
     pool: Pool,
     seeds: Vec<NodeView>,
@@ -139,7 +140,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn open(at: &Settings) -> anyhow::Result<Self> {
+    /// Takes this host's papers.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn open(at: &Settings) -> anyhow::Result<Self> {
         let config = at.load()?.config;
         let data = &config.node.data;
         let papers = Papers::load(data)?.with_context(|| {
@@ -161,7 +166,11 @@ impl Desk {
         Ok(Self { remote: Remote::new(pool.clone(), seeds.clone(), None, random), pool, seeds, _endpoint: endpoint })
     }
 
-    async fn ask(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
+    /// Asks whichever control node answers; the leader, where only that one can.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn ask(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
         let limit = if matches!(command, AdminCommand::RemoveNode { .. }) { LONG } else { PATIENCE };
         self.remote.ask(&Request::Admin(command), limit).await.map_err(explain)
     }
@@ -185,6 +194,20 @@ impl Desk {
 
     async fn brief(&self, node: &NodeView, command: AdminCommand) -> Result<Result<AdminReply, Denied>, QuicError> {
         self.pool.call(node.quic, &node.server_name, &Request::Admin(command), BRIEF).await
+    }
+
+    /// Asks the control node of this host first, which alone knows what it has; another one where it does not run.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn ask_here(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
+        match self.seeds.first() {
+            Some(here) => match self.brief(here, command.clone()).await {
+                Ok(answer) => answer.map_err(explain),
+                Err(_) => self.ask(command).await,
+            },
+            None => self.ask(command).await,
+        }
     }
 
     /// A backup is longer than a frame may be, so it follows one.

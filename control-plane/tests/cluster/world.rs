@@ -7,6 +7,7 @@ use freshet_control_plane::{
     control::{Control, Plan},
     join::JoinToken,
     key::Pepper,
+    keys,
     raft::{Config, Store},
     remote::{Remote, carry, hold},
     secrets::Secrets,
@@ -174,7 +175,8 @@ impl ControlNode {
         let disk = tempfile::tempdir().unwrap();
         let (store, pool) = (Store::file(disk.path()).unwrap(), Pool::new(&endpoint));
         let raft = Config { level, ..Config::default() };
-        let plan = Plan { id, view: view.clone(), raft, seeds: seeds.clone(), certified_for: ca::JOINED };
+        let keys = keys::Plan { settings: keys::Settings::default(), source: keys::Source::Own(disk.path().join("kek")) };
+        let plan = Plan { id, view: view.clone(), raft, seeds: seeds.clone(), certified_for: ca::JOINED, keys };
         let (clock, random) = (WallClock::system(), Random::system());
         let control = Control::start(plan, store, pool.clone(), clock, random.clone()).await.unwrap();
         let (handler, answering) = (Arc::new(control.clone()), endpoint.clone());
