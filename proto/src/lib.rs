@@ -12,4 +12,5 @@ pub mod ordered;
 pub mod quic;
 pub mod random;
 pub mod registry;
+pub mod token;
 pub mod view;
