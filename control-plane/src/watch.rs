@@ -5,6 +5,8 @@
 //! registry's history revisions only rise; a view of another registry replaces it.
 
 use std::{
+    io::Write,
+    os::unix::fs::{OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -332,12 +334,17 @@ fn write_kept(path: &Path, view: &View) -> std::io::Result<()> {
         std::fs::create_dir_all(dir)?;
     }
     let fresh = path.with_extension("new");
-    std::fs::write(&fresh, bytes)?;
+    // At edges it has the secrets of path tokens. A mode is given to new files alone.
+    let _ = std::fs::remove_file(&fresh);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    file.write_all(&bytes)?;
     std::fs::rename(fresh, path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use freshet_proto::{id::NodeId, view::Bar};
 
     use super::*;
@@ -359,6 +366,7 @@ mod tests {
         Arc::make_mut(&mut view.removed).add("edge-2".into(), Bar { since_ms: 1, until_ms: 2 });
         write_kept(&path, &view).unwrap();
         assert_eq!(read_kept(&path), Some(view), "who was removed stays so over a restart");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         // Version 1 checks the sum of the whole file, reads the view and leaves the rest.
         let new = std::fs::read(&path).unwrap();
         assert_eq!(crc32fast::hash(&new[4..]).to_be_bytes(), new[..4]);
