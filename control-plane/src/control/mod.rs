@@ -17,7 +17,7 @@ mod lead;
 mod level;
 mod operate;
 
-pub use self::keys::{CannotSign, SigningHalf};
+pub use self::keys::CannotSign;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
