@@ -180,20 +180,25 @@ impl Desk {
         let AdminReply::Cluster(seen) = self.ask(AdminCommand::Cluster).await? else { bail!(UNEXPECTED) };
         let asked = seen.leader.unwrap_or(seen.answered_by);
         let Some(node) = seen.nodes.iter().find(|node| node.id == asked) else { return Ok((seen, None)) };
-        let levels = match self.brief(&node.view, AdminCommand::Levels).await {
+        let levels = match self.ask_at(&node.view, AdminCommand::Levels, BRIEF).await {
             Ok(Ok(AdminReply::Levels(levels))) => Some(levels),
             // It knows version 1 alone: no other can have been agreed on.
             Err(QuicError::Older { spoken: agreed, .. }) => Some(Levels { agreed, nodes: Vec::new() }),
             _ => None,
         };
-        match self.brief(&node.view, AdminCommand::Cluster).await {
+        match self.ask_at(&node.view, AdminCommand::Cluster, BRIEF).await {
             Ok(Ok(AdminReply::Cluster(cluster))) => Ok((cluster, levels)),
             _ => Ok((seen, levels)),
         }
     }
 
-    async fn brief(&self, node: &NodeView, command: AdminCommand) -> Result<Result<AdminReply, Denied>, QuicError> {
-        self.pool.call(node.quic, &node.server_name, &Request::Admin(command), BRIEF).await
+    async fn ask_at(
+        &self,
+        node: &NodeView,
+        command: AdminCommand,
+        limit: Duration,
+    ) -> Result<Result<AdminReply, Denied>, QuicError> {
+        self.pool.call(node.quic, &node.server_name, &Request::Admin(command), limit).await
     }
 
     /// Asks the control node of this host first, which alone knows what it has; another one where it does not run.
@@ -202,7 +207,7 @@ impl Desk {
     /// In words for the operator.
     pub async fn ask_here(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
         match self.seeds.first() {
-            Some(here) => match self.brief(here, command.clone()).await {
+            Some(here) => match self.ask_at(here, command.clone(), PATIENCE).await {
                 Ok(answer) => answer.map_err(explain),
                 Err(_) => self.ask(command).await,
             },

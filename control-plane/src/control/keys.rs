@@ -188,9 +188,8 @@ impl Inner {
             Step::Retire(kid) => Input::RetireKey { kid: kid.clone() },
             Step::MakePath => {
                 let (now_ms, secret) = (self.now_ms(), self.draw_secret());
-                let next = |registry: &Registry| {
-                    rotation::next_path(registry.ring(), now_ms, &self.keeper.settings, secret)
-                };
+                let next =
+                    |registry: &Registry| rotation::next_path(registry.ring(), now_ms, &self.keeper.settings, secret);
                 let (secret, older_until_ms) = self.group.read(next);
                 Input::PutPathSecret { secret, older_until_ms }
             }
@@ -268,7 +267,7 @@ impl Inner {
             }
             None => self.put_key(anew).await?,
         };
-        if anew {
+        if anew && self.group.read(|registry| registry.ring().pending().is_some()) {
             // Nobody can sign meanwhile, so there is nothing to wait for.
             self.propose(Input::ActivateKey { kid: kid.clone() }).await?.reply?;
         }

@@ -78,7 +78,8 @@ impl ControlNode {
         let raft = raft::Config { times: plan.times, level: world.level, ..plan.raft };
         let seeds = papers.control.clone();
         let certified_for = plan.certified_for;
-        let consensus = Plan { id: papers.id, view: me.clone(), raft, seeds: seeds.clone(), certified_for, keys: plan.keys };
+        let consensus =
+            Plan { id: papers.id, view: me.clone(), raft, seeds: seeds.clone(), certified_for, keys: plan.keys };
         let (clock, random) = (world.clock.clone(), world.random.clone());
         let control = Control::start(consensus, store, pool.clone(), clock.clone(), random.clone()).await?;
         shut_out_the_removed(endpoint.clone(), control.feed().view());
