@@ -13,6 +13,7 @@ pub mod control;
 pub mod feed;
 pub mod join;
 pub mod key;
+pub mod keys;
 pub mod leases;
 pub mod local;
 pub mod log;

@@ -5,13 +5,14 @@
 //! that is refused changes nothing: whoever asks the machine before writing a log need not write it.
 
 mod annex;
+mod keys;
 mod later;
 mod nodes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
-    annex::{Mark, Place, Revoked},
+    annex::{Mark, PathSecret, Place, Revoked},
     id::{ChannelName, Epoch, NodeId},
     level::Level,
     registry::{Claimed, Departure, NoSuch, Refused, Reply},
@@ -25,6 +26,7 @@ pub use nodes::{MAX_NODES, MAX_TOKENS, Node, Token};
 use crate::{
     channel::{Channel, Granted, Policy, Times},
     key::KeyHash,
+    keys::{NewKey, Ring},
     secrets::Secrets,
 };
 
@@ -185,6 +187,32 @@ pub enum Input {
         /// Which certificates that concerns, and until when it matters.
         bar: Bar,
     },
+    /// A signing key is made. Since version 2, as what follows.
+    PutKey(NewKey),
+    /// The pending signing key signs from now on; the one before retires.
+    ActivateKey {
+        /// Which.
+        kid: String,
+    },
+    /// What a retiring signing key has signed has run out.
+    RetireKey {
+        /// Which.
+        kid: String,
+    },
+    /// What a signing key has signed is good no more.
+    RevokeKey {
+        /// Which.
+        kid: String,
+        /// Signs in its place, where it is the one that signs and none is pending.
+        successor: Option<NewKey>,
+    },
+    /// A secret of path tokens is made.
+    PutPathSecret {
+        /// It.
+        secret: PathSecret,
+        /// Until when what was minted with older ones is good at most, in ms.
+        older_until_ms: u64,
+    },
 }
 
 impl Input {
@@ -195,6 +223,11 @@ impl Input {
             Self::Place { .. } | Self::Mark { .. } | Self::Revoke { .. } => Level::ANNEX,
             Self::CutOff { .. } | Self::BarName { .. } => Level::CUTS_OFF,
             Self::Leads { .. } => Level::KEEPS_GRACES,
+            Self::PutKey(_)
+            | Self::ActivateKey { .. }
+            | Self::RetireKey { .. }
+            | Self::RevokeKey { .. }
+            | Self::PutPathSecret { .. } => Level::ANNEX,
             _ => Level::FIRST,
         }
     }
@@ -323,6 +356,11 @@ impl Registry {
         self.later.removed.nodes.get(name).map(|bar| bar.since_ms)
     }
 
+    /// The signing keys, with their wrapped private halves, and the secrets of path tokens.
+    pub fn ring(&self) -> &Ring {
+        &self.later.ring
+    }
+
     /// What newer versions brought.
     pub(crate) fn later(&self) -> &Later {
         &self.later
@@ -421,6 +459,15 @@ impl Registry {
             Input::Revoke { what, bar } => self.revoke(at, what, bar, out),
             Input::Leads { unseen_ms } => self.put_off(at, unseen_ms, out),
             Input::BarName { name, bar } => self.bar_name(at, name, bar, out),
+            Input::PutKey(made) => self.turn_keys(at, out, |ring, now_ms| ring.put(now_ms, made)),
+            Input::ActivateKey { kid } => self.turn_keys(at, out, |ring, now_ms| ring.activate(now_ms, &kid)),
+            Input::RetireKey { kid } => self.turn_keys(at, out, |ring, now_ms| ring.retire(now_ms, &kid)),
+            Input::RevokeKey { kid, successor } => {
+                self.turn_keys(at, out, |ring, now_ms| ring.revoke(now_ms, &kid, successor))
+            }
+            Input::PutPathSecret { secret, older_until_ms } => {
+                self.turn_keys(at, out, |ring, now_ms| ring.put_path(now_ms, secret, older_until_ms))
+            }
         };
         out.push(Output::Reply(reply));
     }

@@ -70,6 +70,7 @@ async fn lost_control_nodes_are_replaced_one_after_the_other() {
 async fn a_wrong_key_is_refused_without_a_word_in_the_log() {
     let world = World::found().await;
     let origin = world.join("origin-1", Role::Origin).await;
+    world.has_begun().await;
     let commands = origin.commands();
     let _ = commands.claim("sk_wrong".into(), origin.papers.node).await;
     let before = world.nodes[0].control.group().status().last_log;

@@ -1,4 +1,4 @@
-//! The operator's listener: `/healthz`, `/readyz`, `/metrics`.
+//! The operator's listener: `/healthz`, `/readyz`, `/metrics`; on control nodes `/.well-known/jwks.json` too.
 //!
 //! `/healthz` says that the process answers; `/readyz` lists the checks of the roles and is 503 unless all hold, and
 //! while draining; `/metrics` is Prometheus text. HTTP/1.1, one task a connection.
@@ -31,6 +31,20 @@ pub struct Check {
 /// Asked at each `/readyz`.
 pub type Checks = Arc<dyn Fn() -> Vec<Check> + Send + Sync>;
 
+/// Asked at each `/.well-known/jwks.json`: the public halves of the signing keys (RFC 7517 §5).
+pub type Jwks = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the listener tells.
+#[derive(Clone)]
+pub struct Told {
+    /// Behind `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// Behind `/readyz`.
+    pub checks: Checks,
+    /// Behind `/.well-known/jwks.json`, on control nodes.
+    pub jwks: Option<Jwks>,
+}
+
 /// Connections at once; a further one waits.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a connection may last: scrapes are short.
@@ -39,7 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const REST: Duration = Duration::from_millis(100);
 
 /// Answers until dropped.
-pub async fn serve(listener: TcpListener, metrics: PrometheusHandle, checks: Checks) {
+pub async fn serve(listener: TcpListener, told: Told) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -47,17 +61,17 @@ pub async fn serve(listener: TcpListener, metrics: PrometheusHandle, checks: Che
             sleep(REST).await;
             continue;
         };
-        let (metrics, checks) = (metrics.clone(), checks.clone());
+        let told = told.clone();
         tokio::spawn(async move {
-            let _ = timeout(PATIENCE, connection(socket, metrics, checks)).await;
+            let _ = timeout(PATIENCE, connection(socket, told)).await;
             drop(place);
         });
     }
 }
 
-async fn connection(socket: TcpStream, metrics: PrometheusHandle, checks: Checks) {
+async fn connection(socket: TcpStream, told: Told) {
     let answer = move |request: Request<Incoming>| {
-        let response = answer(request.uri().path(), &metrics, &checks);
+        let response = answer(request.uri().path(), &told);
         async move { Ok::<_, Infallible>(response) }
     };
     let mut http = hyper::server::conn::http1::Builder::new();
@@ -65,11 +79,12 @@ async fn connection(socket: TcpStream, metrics: PrometheusHandle, checks: Checks
     let _ = http.serve_connection(TokioIo::new(socket), hyper::service::service_fn(answer)).await;
 }
 
-fn answer(path: &str, metrics: &PrometheusHandle, checks: &Checks) -> Response<Full<Bytes>> {
-    match path {
-        "/healthz" => json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
-        "/readyz" => ready(&checks()),
-        "/metrics" => text(StatusCode::OK, "text/plain; version=0.0.4", metrics.render()),
+fn answer(path: &str, told: &Told) -> Response<Full<Bytes>> {
+    match (path, &told.jwks) {
+        ("/.well-known/jwks.json", Some(jwks)) => keys(jwks()),
+        ("/healthz", _) => json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
+        ("/readyz", _) => ready(&(told.checks)()),
+        ("/metrics", _) => text(StatusCode::OK, "text/plain; version=0.0.4", told.metrics.render()),
         _ => text(StatusCode::NOT_FOUND, "text/plain", "/healthz, /readyz or /metrics\n".into()),
     }
 }
@@ -78,6 +93,14 @@ fn ready(checks: &[Check]) -> Response<Full<Bytes>> {
     let all = checks.iter().all(|check| check.ok);
     let (status, word) = if all { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     json(status, serde_json::json!({ "status": word, "checks": checks }).to_string())
+}
+
+/// Nodes learn of keys by the watch; others may ask every five minutes, for a key is known for longer before it signs.
+fn keys(jwks: String) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, "application/jwk-set+json", jwks);
+    let fresh = header::HeaderValue::from_static("public, max-age=300");
+    response.headers_mut().insert(header::CACHE_CONTROL, fresh);
+    response
 }
 
 fn json(status: StatusCode, body: String) -> Response<Full<Bytes>> {

@@ -13,6 +13,7 @@ mod dev;
 mod doctor;
 mod files;
 mod front;
+mod keys;
 mod life;
 mod lint;
 mod logging;
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         },
         Command::Node { command } => block_on(operate::node(*command))?,
         Command::Channel { command } => block_on(operate::channel(*command))?,
+        Command::Key { command } => block_on(keys::key(*command))?,
         Command::Origin(settings) => block_on(role::origin(settings.load()?.config))?,
         Command::Edge(settings) => block_on(role::edge(settings.load()?.config))?,
         Command::Ca { command } => match command {

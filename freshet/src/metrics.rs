@@ -39,6 +39,7 @@ fn describe() {
     describe_offer();
     describe_edge();
     describe_quic();
+    describe_control();
 }
 
 fn describe_ingest() {
@@ -96,6 +97,10 @@ fn describe_quic() {
     describe_counter!("freshet_quic_packets_lost_total", "Packets to a node that were lost");
     describe_counter!("freshet_quic_requests_total", "Requests between nodes, by side, verb and outcome");
     describe_counter!("freshet_quic_refused_total", "Connections between nodes that did not come about, by side");
+}
+
+fn describe_control() {
+    describe_gauge!("freshet_keys_can_sign", "1 where this control node can sign tokens, else 0");
 }
 
 #[cfg(test)]

@@ -134,10 +134,11 @@ fn print_unaware(unaware: &[String]) {
 }
 
 const NOBODY_LEADS: &str = "none of them leads";
-const UNEXPECTED: &str = "the control node answered something else: run the same version here and there";
+/// What is said of an answer that fits no question.
+pub const UNEXPECTED: &str = "the control node answered something else: run the same version here and there";
 
 /// Asks the control nodes in the name of the node whose host this is.
-struct Desk {
+pub struct Desk {
     remote: Remote,
     pool: Pool,
     seeds: Vec<NodeView>,
@@ -145,7 +146,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn open(at: &Settings) -> anyhow::Result<Self> {
+    /// Takes this host's papers.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn open(at: &Settings) -> anyhow::Result<Self> {
         let config = at.load()?.config;
         let data = &config.node.data;
         let papers = Papers::load(data)?.with_context(|| {
@@ -167,7 +172,11 @@ impl Desk {
         Ok(Self { remote: Remote::new(pool.clone(), seeds.clone(), None, random), pool, seeds, _endpoint: endpoint })
     }
 
-    async fn ask(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
+    /// Asks whichever control node answers; the leader, where only that one can.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn ask(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
         let limit = if matches!(command, AdminCommand::RemoveNode { .. }) { LONG } else { PATIENCE };
         self.remote.ask(&Request::Admin(command), limit).await.map_err(explain)
     }
@@ -177,20 +186,39 @@ impl Desk {
         let AdminReply::Cluster(seen) = self.ask(AdminCommand::Cluster).await? else { bail!(UNEXPECTED) };
         let asked = seen.leader.unwrap_or(seen.answered_by);
         let Some(node) = seen.nodes.iter().find(|node| node.id == asked) else { return Ok((seen, None)) };
-        let levels = match self.brief(&node.view, AdminCommand::Levels).await {
+        let levels = match self.ask_at(&node.view, AdminCommand::Levels, BRIEF).await {
             Ok(Ok(AdminReply::Levels(levels))) => Some(levels),
             // It knows version 1 alone: no other can have been agreed on.
             Err(QuicError::Older { spoken: agreed, .. }) => Some(Levels { agreed, nodes: Vec::new() }),
             _ => None,
         };
-        match self.brief(&node.view, AdminCommand::Cluster).await {
+        match self.ask_at(&node.view, AdminCommand::Cluster, BRIEF).await {
             Ok(Ok(AdminReply::Cluster(cluster))) => Ok((cluster, levels)),
             _ => Ok((seen, levels)),
         }
     }
 
-    async fn brief(&self, node: &NodeView, command: AdminCommand) -> Result<Result<AdminReply, Denied>, QuicError> {
-        self.pool.call(node.quic, &node.server_name, &Request::Admin(command), BRIEF).await
+    async fn ask_at(
+        &self,
+        node: &NodeView,
+        command: AdminCommand,
+        limit: Duration,
+    ) -> Result<Result<AdminReply, Denied>, QuicError> {
+        self.pool.call(node.quic, &node.server_name, &Request::Admin(command), limit).await
+    }
+
+    /// Asks the control node of this host first, which alone knows what it has; another one where it does not run.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn ask_here(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
+        match self.seeds.first() {
+            Some(here) => match self.ask_at(here, command.clone(), PATIENCE).await {
+                Ok(answer) => answer.map_err(explain),
+                Err(_) => self.ask(command).await,
+            },
+            None => self.ask(command).await,
+        }
     }
 
     /// A backup is longer than a frame may be, so it follows one.

@@ -3,10 +3,18 @@
 //! A node that has joined a platform finds its papers in its data directory: they say who it is and which control nodes to
 //! ask. Without papers an origin keeps a registry of its own, and edges learn from that origin.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
-use freshet_control_plane::local::ChannelConfig;
+use freshet_control_plane::{
+    keys::{self, Keks, Source},
+    local::ChannelConfig,
+};
 use freshet_proto::{
     id::NodeId,
     quic::Identity,
@@ -15,7 +23,7 @@ use freshet_proto::{
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::{self, Checks},
+    admin::{self, Checks, Told},
     config::{Config, ConfigError},
     life::Signals,
     logging, metrics,
@@ -41,13 +49,14 @@ pub async fn control(config: Config, bootstrap: bool) -> anyhow::Result<()> {
         times: config.registry,
         found: bootstrap.then(|| config.node.name.clone()),
         certified_for: config.control.certified_for()?,
+        keys: key_plan(&config, &config.node.data)?,
     };
     let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
     let node = Arc::new(ControlNode::start(plan, &world).await?);
     info!(quic = %node.quic, admin = %admin.local_addr()?, "the control node listens");
     let checked = node.clone();
     let checks: Checks = Arc::new(move || checked.checks());
-    tokio::spawn(admin::serve(admin, metrics, checks));
+    tokio::spawn(admin::serve(admin, Told { metrics, checks, jwks: Some(node.jwks()) }));
     tokio::select! {
         () = signals.until_stop(|| info!("told to reload: a control node has nothing to read again")) => {}
         why = node.failed() => anyhow::bail!("this control node has stopped: {why}"),
@@ -78,7 +87,7 @@ pub async fn origin(config: Config) -> anyhow::Result<()> {
     info!(rtmp = %node.rtmp, rtmps = ?node.rtmps, quic = %node.quic, admin = %admin.local_addr()?, "the origin listens");
     let checked = node.clone();
     let checks: Checks = Arc::new(move || checked.checks());
-    tokio::spawn(admin::serve(admin, metrics, checks));
+    tokio::spawn(admin::serve(admin, Told { metrics, checks, jwks: None }));
     run(signals, certificate, async move {
         node.drain().await;
         node.close().await;
@@ -102,7 +111,7 @@ pub async fn edge(config: Config) -> anyhow::Result<()> {
     info!(http = %node.http, https = ?node.https, admin = %admin.local_addr()?, "the edge listens");
     let checked = node.clone();
     let checks: Checks = Arc::new(move || checked.checks());
-    tokio::spawn(admin::serve(admin, metrics, checks));
+    tokio::spawn(admin::serve(admin, Told { metrics, checks, jwks: None }));
     run(signals, certificate, async move {
         node.drain().await;
         node.close().await;
@@ -243,12 +252,33 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
     })
 }
 
-/// Whether the values of `[control]`, `[origin]` and `[edge]` make sense together.
+/// Where a control node that keeps its things in `data` has its key-encryption key, and how long keys live.
+///
+/// # Errors
+/// [`ConfigError::Range`], or [`ConfigError::Invalid`] for a variable that holds no key.
+pub fn key_plan(config: &Config, data: &Path) -> Result<keys::Plan, ConfigError> {
+    let settings = config.keys.settings().map_err(|error| ConfigError::Range(error.to_string()))?;
+    let source = match (std::env::var(KEK), &config.control.kek_file) {
+        (Ok(text), _) => {
+            let invalid = |error: keys::wrap::NoKek| ConfigError::Invalid { key: KEK, what: error.to_string() };
+            Source::Given(Keks::parse(&text).map_err(invalid)?)
+        }
+        (Err(_), Some(file)) => Source::File(file.clone()),
+        (Err(_), None) => Source::Own(data.join("kek")),
+    };
+    Ok(keys::Plan { settings, source })
+}
+
+/// The environment's variable with the key-encryption key. No key of the configuration, for those are printed.
+const KEK: &str = "FRESHET_KEK";
+
+/// Whether the values of `[control]`, `[keys]`, `[origin]` and `[edge]` make sense together.
 ///
 /// # Errors
 /// [`ConfigError::Range`] or [`ConfigError::Invalid`] with the key and its range.
 pub fn validate(config: &Config) -> Result<(), ConfigError> {
     config.control.certified_for()?;
+    config.keys.settings().map_err(|error| ConfigError::Range(error.to_string()))?;
     config.origin.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
     config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))
 }

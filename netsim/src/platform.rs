@@ -13,6 +13,7 @@ use freshet_control_plane::{
     ca::JOINED,
     control::{Control, Plan},
     key::Pepper,
+    keys,
     leases::RENEW,
     local::ChannelConfig,
     machine::Input,
@@ -25,6 +26,7 @@ use freshet_proto::{
     id::NodeId,
     message::{Lease, Request},
     quic::{Endpoint, Handler, Identity, Pool, QuicError, Responder, serve},
+    random::Random,
     registry::{Commands, Policy},
     view::{NodeView, Role, View},
 };
@@ -71,6 +73,12 @@ fn raft(run: &Run) -> Config {
     }
 }
 
+/// How long keys live, and what all control nodes wrap them with.
+fn keys() -> keys::Plan {
+    let kek = keys::Kek::generate(&Random::seeded(1));
+    keys::Plan { settings: keys::Settings::default(), source: keys::Source::Given(keys::Keks::new(vec![kek])) }
+}
+
 /// How many entries a log may have: what may gather before a snapshot is due and what is kept after one, twice, because
 /// more comes while one is made.
 fn most_log(raft: &Config) -> u64 {
@@ -88,7 +96,7 @@ async fn keep_registry(cast: &Cast, host: Host, life: u64) -> Outcome {
     let (founds, raft) = (host == CONTROLS[0], raft(run));
     let most_log = most_log(&raft);
     let asked = if founds { vec![] } else { others };
-    let plan = Plan { id: number(host), view: me.clone(), raft, seeds: asked, certified_for: JOINED };
+    let plan = Plan { id: number(host), view: me.clone(), raft, seeds: asked, certified_for: JOINED, keys: keys() };
     let control = Control::start(plan, store, pool.clone(), run.clock(host), random.clone()).await?;
     let (leadership, group) = (control.group().leadership(), control.group().clone());
     let seat = Seat { feed: control.feed(), leadership, group, most_log };

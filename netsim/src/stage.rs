@@ -287,9 +287,8 @@ impl Seen {
 
     /// A view says of a revision what the registry said.
     fn follow(&mut self, now_ms: u64, host: Host, view: &Arc<View>) {
-        if let Some(known) = self.published.get(&view.revision)
-            && view != known
-        {
+        let known = self.published.get(&view.revision).filter(|known| *known != view);
+        if known.is_some_and(|known| !is_same_but_for_annex(view, known)) || !self.published_annex(view) {
             let what = format!("{host} has a view of revision {} that the registry never published", view.revision);
             self.check(now_ms, Err((Rule::I5, what)));
         }
@@ -301,6 +300,14 @@ impl Seen {
         {
             self.sometimes.note(Situation::EpochWhileParted);
         }
+    }
+
+    /// Whether the registry said each part of a view's annex of the revision that it is of.
+    fn published_annex(&self, view: &View) -> bool {
+        view.annex.parts().into_iter().enumerate().all(|(n, part)| {
+            let after = self.published.range(part.revision()..).next().map(|(_, known)| known.annex.parts()[n].clone());
+            after.is_none_or(|known| known.revision() != part.revision() || known == part)
+        })
     }
 
     fn bounds(&mut self, now_ms: u64) {
@@ -327,4 +334,9 @@ impl Seen {
             self.check(now_ms, Err((Rule::I8, what)));
         }
     }
+}
+
+/// Who was removed and the annex travel beside the view, a moment later.
+fn is_same_but_for_annex(one: &View, other: &View) -> bool {
+    (one.cluster, &one.channels, &one.nodes) == (other.cluster, &other.channels, &other.nodes)
 }

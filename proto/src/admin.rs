@@ -1,9 +1,10 @@
-//! What an operator asks of the control plane, and what it answers: the words behind `freshet node`, `channel` and
-//! `control`.
+//! What an operator asks of the control plane, and what it answers: the words behind `freshet node`, `channel`, `control`
+//! and `key`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    annex::{Algorithm, Revoked},
     id::{ChannelName, NodeId},
     level::Level,
     registry::Policy,
@@ -56,6 +57,24 @@ pub enum AdminCommand {
     Backup,
     /// Since version 2. Which version who speaks. Answered by [`AdminReply::Levels`]; the leader alone knows of nodes.
     Levels,
+    /// Since version 2. Which signing keys there are. Answered by [`AdminReply::Keys`]. Any control node answers, for itself.
+    Keys,
+    /// Since version 2. Make the next signing key now; it signs once everybody knows it. Answered by [`AdminReply::NewKey`].
+    RotateKeys {
+        /// The key-encryption key that the present ones are wrapped with is lost: the leader wraps the next one with its own,
+        /// and it signs at once.
+        anew: bool,
+    },
+    /// Since version 2. What was signed with that key is good no more, as of now. Where it is the one that signs, another does
+    /// at once.
+    RevokeKey {
+        /// Which.
+        kid: String,
+    },
+    /// Since version 2. All secrets of path tokens are dropped for a new one: no path token that was minted so far is good.
+    DropPathSecrets,
+    /// Since version 2. What was minted for that so far is good no more.
+    Revoke(Revoked),
 }
 
 /// What the control plane answers.
@@ -90,6 +109,79 @@ pub enum AdminReply {
         /// Those that speak an older version, and still do.
         unaware: Vec<String>,
     },
+    /// Since version 2.
+    Keys(Keys),
+    /// Since version 2. The next key's identifier.
+    NewKey(String),
+}
+
+/// The signing keys and the secrets of path tokens as a control node has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    /// The number of the node that answers.
+    pub answered_by: NodeId,
+    /// Why this node can't sign, if so.
+    pub locked: Option<String>,
+    /// The keys, the oldest first; those that are good for nothing any more come along for a while.
+    pub signing: Vec<KeyStatus>,
+    /// The secrets of path tokens, without what is secret, the oldest first.
+    pub path: Vec<PathStatus>,
+}
+
+/// One signing key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// Its identifier.
+    pub kid: String,
+    /// What it is used with.
+    pub algorithm: Algorithm,
+    /// Where it stands in its life.
+    pub stage: KeyStage,
+    /// Since when, in ms since 1970.
+    pub since_ms: u64,
+    /// Until when, in ms since 1970, where that is known: the leader moves it on.
+    pub until_ms: Option<u64>,
+    /// Whether the node that answers has the key-encryption key that it is wrapped with.
+    pub unwraps: bool,
+}
+
+/// One secret of path tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// Its number.
+    pub id: u32,
+    /// Since when edges mint with it, in ms since 1970.
+    pub since_ms: u64,
+    /// Until when what was minted with it is good, in ms since 1970; `None` until its successor is made.
+    pub until_ms: Option<u64>,
+}
+
+/// Where a signing key stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyStage {
+    /// Published, so that everybody knows it before it signs.
+    Pending,
+    /// It signs.
+    Active,
+    /// It signs no more; what it has signed is still good.
+    Retiring,
+    /// Its time is over.
+    Retired,
+    /// It was revoked: what it has signed is good no more.
+    Revoked,
+}
+
+impl std::fmt::Display for KeyStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        })
+    }
 }
 
 /// Which version of the node protocol who speaks.

@@ -121,6 +121,13 @@ impl Keyring {
     pub fn signing_key(&self, kid: &str) -> Option<&SigningKey> {
         self.signing.iter().find(|key| key.kid == kid)
     }
+
+    /// The public halves as a JWK Set (RFC 7517 §5), for `/.well-known/jwks.json`: those that sign, will sign, and have signed
+    /// what is still good.
+    pub fn jwks(&self) -> String {
+        let keys: Vec<&str> = self.signing.iter().map(|key| key.jwk.as_str()).collect();
+        format!("{{\"keys\":[{}]}}", keys.join(","))
+    }
 }
 
 /// The public half of a key that signs tokens.
@@ -130,7 +137,7 @@ pub struct SigningKey {
     pub kid: String,
     /// The one algorithm that it is used with.
     pub algorithm: Algorithm,
-    /// The public half as a JWK (RFC 7517), JSON.
+    /// The public half as a JWK (RFC 7517), JSON, with its `kid`, `alg` and `use`.
     pub jwk: String,
     /// Where it stands in its life.
     pub state: KeyState,
@@ -193,7 +200,7 @@ pub struct PathSecret {
     pub secret: [u8; 32],
     /// Since when edges mint with it, in ms since 1970: the newest that has begun counts.
     pub since_ms: u64,
-    /// Until when tokens that were minted with it are good.
+    /// Until when tokens that were minted with it are good; `u64::MAX` until its successor is made.
     pub until_ms: u64,
 }
 
@@ -352,6 +359,19 @@ mod tests {
         annex.forget_revisions();
         assert!(annex.put_newer(keys(4, 2)));
         assert_eq!(annex.keys.path.len(), 2);
+    }
+
+    #[test]
+    fn the_public_halves_are_a_jwk_set() {
+        let key = |kid: &str| SigningKey {
+            kid: kid.to_owned(),
+            algorithm: Algorithm::EdDsa,
+            jwk: format!("{{\"kid\":{kid:?}}}"),
+            state: KeyState::Active,
+        };
+        let ring = Keyring { signing: vec![key("a"), key("b")], ..Keyring::default() };
+        assert_eq!(ring.jwks(), r#"{"keys":[{"kid":"a"},{"kid":"b"}]}"#);
+        assert_eq!(Keyring::default().jwks(), r#"{"keys":[]}"#);
     }
 
     #[test]

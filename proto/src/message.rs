@@ -271,6 +271,13 @@ impl Request {
     pub fn since(&self) -> Level {
         match self {
             Self::Admin(AdminCommand::Levels) => Level::CUTS_OFF,
+            Self::Admin(
+                AdminCommand::Keys
+                | AdminCommand::RotateKeys { .. }
+                | AdminCommand::RevokeKey { .. }
+                | AdminCommand::DropPathSecrets
+                | AdminCommand::Revoke(_),
+            ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
             _ => Level::FIRST,

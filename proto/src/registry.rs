@@ -122,6 +122,10 @@ pub enum Refused {
     /// join tokens run out by themselves.
     #[error("there are too many {0}s; remove some first")]
     TooMany(NoSuch),
+    /// The operator's, or that of a leader that has been succeeded: the key's life has gone on. The remedy: look with
+    /// `freshet key ls`.
+    #[error("the signing key is not where it would have to be for that; look with `freshet key ls`")]
+    WrongStage,
 }
 
 /// What something is that isn't there.
@@ -134,6 +138,8 @@ pub enum NoSuch {
     Channel,
     /// A join token.
     Token,
+    /// A signing key. Since version 2.
+    Key,
 }
 
 impl std::fmt::Display for NoSuch {
@@ -142,6 +148,7 @@ impl std::fmt::Display for NoSuch {
             Self::Node => "node",
             Self::Channel => "channel",
             Self::Token => "join token",
+            Self::Key => "signing key",
         })
     }
 }

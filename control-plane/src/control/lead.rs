@@ -1,5 +1,5 @@
-//! What only the leader does: it tells its time; then it notices that a lease has run out or that a grace is over, and
-//! proposes what follows.
+//! What only the leader does: it tells its time; then it notices that a lease has run out, that a grace is over or that a
+//! signing key's time has come, and proposes what follows.
 //!
 //! ```text
 //! leads ──▶ every node gets a whole lease ──Leads──▶ in office: proposals go through, deadlines count ──▶ leads no more
@@ -130,7 +130,7 @@ impl Inner {
         let now_ms = self.now_ms();
         let grace = self.group.read(Registry::deadline_ms);
         let grace = grace.map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(now_ms)));
-        [self.leases().deadline(), grace].into_iter().flatten().min()
+        [self.leases().deadline(), grace, self.keys_due(now_ms)].into_iter().flatten().min()
     }
 
     async fn do_due(self: &Arc<Self>) {
@@ -151,5 +151,6 @@ impl Inner {
             warn!(%error, "that a grace is over could not be agreed on yet");
             tokio::time::sleep(RETRY).await;
         }
+        self.turn_keys().await;
     }
 }

@@ -5,15 +5,19 @@
 //! operators ────▶ operate (ADMIN) ──────────────────────────────────────────────────▶    ▲  ▲
 //! other control nodes ──CONSENSUS──▶ carry ──────────────────────────────────────────────┘  │
 //!                                     lead: leases that run out, graces that end ───────────┘ (on the leader alone)
-//!                                     level: the version that all control nodes know ───────┘
+//!                                     level: the version that all control nodes know ───────┤
+//!                                     keys: signing keys whose time has come ───────────────┘
 //! ```
 //! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
 
 mod answer;
 mod carry;
+mod keys;
 mod lead;
 mod level;
 mod operate;
+
+pub use self::keys::CannotSign;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -40,6 +44,7 @@ use tracing::{info, warn};
 use crate::{
     feed::Feed,
     join::JoinToken,
+    keys::safe::KekError,
     leases::Leases,
     local::ChannelConfig,
     machine::{Alert, Input},
@@ -60,6 +65,8 @@ pub struct Plan {
     pub seeds: Vec<NodeView>,
     /// For how long the certificates are valid that it issues to nodes: [`crate::ca::JOINED`] unless told otherwise.
     pub certified_for: Duration,
+    /// How long signing keys live, and what they are wrapped with.
+    pub keys: crate::keys::Plan,
 }
 
 /// A running control node. Cheap to clone.
@@ -76,6 +83,7 @@ struct Inner {
     heard: Mutex<level::Heard>,
     /// Read by whoever takes a member in, written by whoever changes what members must know.
     admitting: RwLock<()>,
+    keeper: keys::Keeper,
     pool: Pool,
     clock: WallClock,
     /// By how much the registry's time was ahead of this node's clock at most.
@@ -84,6 +92,18 @@ struct Inner {
     office: ordered::Sender<u64>,
     random: Random,
     closing: CancellationToken,
+}
+
+/// Why a control node could not start. The operator's doing, or the disk's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// See [`OpenError`].
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// See [`KekError`].
+    #[error(transparent)]
+    Kek(#[from] KekError),
 }
 
 /// Why a platform could not be founded, or a control node not be taken in.
@@ -118,14 +138,15 @@ impl Control {
     /// Opens the store and takes part, if this node ever did. Must be called in a tokio runtime.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`StartError`].
     pub async fn start(
         plan: Plan,
         store: Store,
         pool: Pool,
         clock: WallClock,
         random: Random,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, StartError> {
+        let keeper = keys::Keeper::open(plan.keys)?;
         let carrier = Arc::new(carry::OverQuic(pool.clone()));
         let group = Group::open(plan.id, store, carrier, plan.raft, random.clone()).await?;
         let inner = Arc::new(Inner {
@@ -137,6 +158,7 @@ impl Control {
             leases: Mutex::default(),
             heard: Mutex::default(),
             admitting: RwLock::default(),
+            keeper,
             pool,
             clock,
             ahead_ms: AtomicU64::new(0),
@@ -145,6 +167,7 @@ impl Control {
             closing: CancellationToken::new(),
         });
         tokio::spawn(lead::lead(Arc::downgrade(&inner), inner.group.leadership(), inner.closing.clone()));
+        tokio::spawn(keys::attend(Arc::downgrade(&inner), inner.closing.clone()));
         Ok(Self(inner))
     }
 

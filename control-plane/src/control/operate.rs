@@ -73,6 +73,9 @@ impl Inner {
         if command == AdminCommand::Cluster {
             return Ok(AdminReply::Cluster(self.cluster()));
         }
+        if command == AdminCommand::Keys {
+            return Ok(AdminReply::Keys(self.list_keys()));
+        }
         self.leading()?;
         match command {
             AdminCommand::MakeToken { role, seconds, uses } => {
@@ -91,6 +94,10 @@ impl Inner {
                 let states = view.channels.iter().map(|(name, channel)| (name.clone(), channel.state));
                 Ok(AdminReply::Channels(states.collect()))
             }
+            AdminCommand::RotateKeys { anew } => self.rotate_keys(anew).await,
+            AdminCommand::RevokeKey { kid } => self.revoke_key(kid).await,
+            AdminCommand::DropPathSecrets => self.drop_path_secrets().await,
+            AdminCommand::Revoke(what) => self.revoke(what).await,
             _ => Err(Denied::Forbidden("this version does not know that command".to_owned())),
         }
     }

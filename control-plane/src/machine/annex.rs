@@ -19,7 +19,7 @@ impl Registry {
         &self.later.annex
     }
 
-    fn has_annex(&self) -> Result<(), Refused> {
+    pub(super) fn has_annex(&self) -> Result<(), Refused> {
         if self.level() < Level::ANNEX { Err(Refused::Unavailable) } else { Ok(()) }
     }
 

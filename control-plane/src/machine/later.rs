@@ -14,6 +14,7 @@ use freshet_proto::{
 use serde::{Deserialize, Serialize};
 
 use super::{At, Output, Registry};
+use crate::keys::Ring;
 
 /// The part of the registry that version 1 does not know.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,16 +22,18 @@ pub(crate) struct Later {
     pub(super) level: Level,
     pub(super) removed: Removed,
     pub(super) annex: Annex,
+    pub(super) ring: Ring,
 }
 
 impl Later {
-    /// When a removed node's certificates have run out.
+    /// When a removed node's certificates have run out, or something that was revoked, or a secret of path tokens.
     pub(super) fn deadline_ms(&self) -> Option<u64> {
-        self.removed.nodes.values().chain(self.annex.revoked.bars.values()).map(|bar| bar.until_ms).min()
+        let bars = self.removed.nodes.values().chain(self.annex.revoked.bars.values());
+        bars.map(|bar| bar.until_ms).chain(self.ring.deadline_ms()).min()
     }
 
-    /// Forgets removed nodes whose certificates have run out, and what was revoked and would have run out by now; tells whether
-    /// there was any of it.
+    /// Forgets removed nodes whose certificates have run out, what was revoked and would have run out by now, and the secrets of
+    /// path tokens that have; tells whether there was any of it.
     pub(super) fn expire(&mut self, index: u64, now_ms: u64) -> bool {
         let before = self.removed.nodes.len();
         self.removed.nodes.retain(|_, bar| now_ms < bar.until_ms);
@@ -38,7 +41,8 @@ impl Later {
         if forgotten {
             self.removed.revision = index;
         }
-        super::annex::forget_revoked(&mut self.annex, index, now_ms) || forgotten
+        let secrets = super::keys::forget_secrets(self, index, now_ms);
+        super::annex::forget_revoked(&mut self.annex, index, now_ms) || secrets || forgotten
     }
 }
 

@@ -7,6 +7,7 @@ use freshet_control_plane::{
     control::{Control, Plan},
     join::JoinToken,
     key::Pepper,
+    keys,
     raft::{Config, Store},
     remote::{Remote, carry, hold},
     secrets::Secrets,
@@ -76,13 +77,18 @@ impl World {
 
     /// The same, held at a version.
     pub async fn found_at(level: Level) -> Self {
+        Self::found_with(level, None).await
+    }
+
+    /// The same, where the control node keeps keys like this.
+    pub async fn found_with(level: Level, keys: Option<keys::Plan>) -> Self {
         let (dir, clock) = (tempfile::tempdir().unwrap(), WallClock::system());
         let ca = Ca::create(dir.path(), &clock).unwrap();
         let issued = ca.issue("control-1", &[], 1, &clock).unwrap();
         let authority_key = std::fs::read_to_string(dir.path().join(ca::KEY)).unwrap();
         let pepper = Pepper::generate(&Random::system());
         let secrets = Secrets { pepper, authority: ca.pem().to_owned(), authority_key };
-        let node = ControlNode::start(NodeId(1), &issued, vec![], level).await;
+        let node = ControlNode::start_with(NodeId(1), &issued, vec![], level, keys).await;
         node.control.found(secrets).await.unwrap();
         hold_for_ever(&node.remote, NodeId(1), &node.view);
         Self { nodes: vec![node] }
@@ -104,9 +110,14 @@ impl World {
 
     /// The same, held at a version.
     pub async fn join_control_at(&mut self, name: &str, level: Level) {
+        self.join_control_with(name, level, None).await;
+    }
+
+    /// The same, where it keeps keys like this.
+    pub async fn join_control_with(&mut self, name: &str, level: Level, keys: Option<keys::Plan>) {
         let joined = Node::join(&self.token(Role::Control, 1).await, name).await.unwrap();
         let Joined { node: id, control: seeds, .. } = joined.papers.clone();
-        let node = ControlNode::start(id, &joined.issued, seeds, level).await;
+        let node = ControlNode::start_with(id, &joined.issued, seeds, level, keys).await;
         node.control.enlist().await.unwrap();
         hold_for_ever(&node.remote, id, &node.view);
         self.nodes.push(node);
@@ -140,6 +151,13 @@ impl World {
         }
     }
 
+    /// Waits until the leader has written all that it writes by itself at the beginning: the version, and the first keys.
+    pub async fn has_begun(&self) {
+        let mut view = self.nodes[0].control.feed().view();
+        let begun = view.wait_for(|view| !view.annex.keys.signing.is_empty() && !view.annex.keys.path.is_empty());
+        timeout(PATIENCE, begun).await.expect("there are keys").expect("the feed is open");
+    }
+
     /// Which of the nodes leads.
     pub async fn leader(&self) -> usize {
         until("a leader", async || self.nodes.iter().position(|n| n.control.group().leadership().borrow().mine)).await
@@ -166,15 +184,34 @@ impl ControlNode {
         tokio::spawn(async move { control.close().await });
     }
 
+    /// What this very node answers.
+    pub async fn asked_itself<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, Denied> {
+        let pool = Pool::new(&self.endpoint);
+        pool.call(self.view.quic, &self.view.server_name, request, PATIENCE).await.expect("it answers")
+    }
+
     /// Starts one that has not been taken in yet.
     pub async fn start(id: NodeId, issued: &Issued, seeds: Vec<NodeView>, level: Level) -> Self {
+        Self::start_with(id, issued, seeds, level, None).await
+    }
+
+    /// The same, which keeps keys like this.
+    pub async fn start_with(
+        id: NodeId,
+        issued: &Issued,
+        seeds: Vec<NodeView>,
+        level: Level,
+        keys: Option<keys::Plan>,
+    ) -> Self {
         let identity = issued.identity().unwrap().admitting_strangers().at_most(level);
         let endpoint = Endpoint::bind(loopback(), &identity, doors(), Tuning::default()).unwrap();
         let view = NodeView::new(Role::Control, endpoint.local_addr().unwrap(), identity.name());
         let disk = tempfile::tempdir().unwrap();
         let (store, pool) = (Store::file(disk.path()).unwrap(), Pool::new(&endpoint));
         let raft = Config { level, ..Config::default() };
-        let plan = Plan { id, view: view.clone(), raft, seeds: seeds.clone(), certified_for: ca::JOINED };
+        let own = || keys::Source::Own(disk.path().join("kek"));
+        let keys = keys.unwrap_or_else(|| keys::Plan { settings: keys::Settings::default(), source: own() });
+        let plan = Plan { id, view: view.clone(), raft, seeds: seeds.clone(), certified_for: ca::JOINED, keys };
         let (clock, random) = (WallClock::system(), Random::system());
         let control = Control::start(plan, store, pool.clone(), clock, random.clone()).await.unwrap();
         let (handler, answering) = (Arc::new(control.clone()), endpoint.clone());

@@ -48,6 +48,8 @@ pub struct Config {
     pub log: Log,
     /// How the control nodes agree (control).
     pub control: Control,
+    /// How long signing keys live (control).
+    pub keys: freshet_control_plane::keys::Config,
     /// How long sessions outlive their publishers (an origin without control nodes; control, when it founds a platform).
     pub registry: Times,
     /// Ingest, packaging and what is kept (origin).
@@ -164,13 +166,18 @@ pub struct Control {
     /// For how many minutes a node's certificate is valid, 1 to 525,600. Default 43,200: 30 days. A node renews its own after
     /// two thirds of that and can't come back once it was off for longer. The same on all control nodes.
     pub certificate_minutes: u32,
+    /// A file with the key-encryption key that signing keys are wrapped with: 32 bytes in base64; below it, one a line, those
+    /// that it replaces. The same on all control nodes. Without it, and without `FRESHET_KEK` in the environment, `kek` in
+    /// `node.data`, which the first control node makes.
+    #[serde(with = "optional")]
+    pub kek_file: Option<PathBuf>,
     /// How fast the consensus reacts, and how much it keeps.
     pub raft: freshet_control_plane::raft::Config,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { certificate_minutes: (JOINED.as_secs() / 60) as u32, raft: Default::default() }
+        Self { certificate_minutes: (JOINED.as_secs() / 60) as u32, kek_file: None, raft: Default::default() }
     }
 }
 

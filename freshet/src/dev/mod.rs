@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{announce::Addresses, home::Home, platform::Platform};
 use crate::{
-    admin::{self, Checks},
+    admin::{self, Checks, Told},
     cli::Settings,
     config::{Config, Listen, Override},
     life::Signals,
@@ -181,7 +181,7 @@ impl House {
         let (of_control, of_origin, of_edge) = (platform.clone(), origin.clone(), edge.clone());
         let checks: Checks =
             Arc::new(move || [of_control.control.checks(), of_origin.checks(), of_edge.checks()].concat());
-        tokio::spawn(admin::serve(admin, metrics, checks));
+        tokio::spawn(admin::serve(admin, Told { metrics, checks, jwks: Some(platform.control.jwks()) }));
         Ok(Self { home, channel: dev.channel.clone(), key, certificate, platform, origin, edge, addresses })
     }
 

@@ -11,6 +11,7 @@ use super::{home::Home, port};
 use crate::{
     config::Config,
     node::{ControlNode, ControlPlan, Papers, World},
+    role,
 };
 
 /// The control node, running.
@@ -33,8 +34,10 @@ impl Platform {
     pub async fn open(home: &Home, config: &Config, channel: ChannelConfig, world: &World) -> anyhow::Result<Self> {
         let mut quic = config.listen.quic;
         quic.set_port(0);
+        let data = home.dir().join("control");
         let plan = ControlPlan {
-            data: home.dir().join("control"),
+            keys: role::key_plan(config, &data)?,
+            data,
             quic: port("control (QUIC)", quic, "--quic-port"),
             advertise: None,
             raft: alone(&config.control.raft),

@@ -5,8 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::Context;
 use freshet_control_plane::{
     channel::Times,
-    control::{Control, Plan},
+    control::{CannotSign, Control, Plan},
     key::Pepper,
+    keys,
     raft::{self, Store},
     remote::{Held, Remote, hold},
     secrets::Secrets,
@@ -22,7 +23,10 @@ use super::{
     papers::{Authority, Papers, keep_certified},
     shut_out_the_removed,
 };
-use crate::{admin::Check, ports::Port};
+use crate::{
+    admin::{Check, Jwks},
+    ports::Port,
+};
 
 /// What a control node needs to start.
 pub struct ControlPlan {
@@ -40,6 +44,8 @@ pub struct ControlPlan {
     pub found: Option<String>,
     /// For how long the certificates are valid that it issues to nodes.
     pub certified_for: Duration,
+    /// How long signing keys live, and what they are wrapped with.
+    pub keys: keys::Plan,
 }
 
 /// A running control node.
@@ -72,7 +78,8 @@ impl ControlNode {
         let raft = raft::Config { times: plan.times, level: world.level, ..plan.raft };
         let seeds = papers.control.clone();
         let certified_for = plan.certified_for;
-        let consensus = Plan { id: papers.id, view: me.clone(), raft, seeds: seeds.clone(), certified_for };
+        let consensus =
+            Plan { id: papers.id, view: me.clone(), raft, seeds: seeds.clone(), certified_for, keys: plan.keys };
         let (clock, random) = (world.clock.clone(), world.random.clone());
         let control = Control::start(consensus, store, pool.clone(), clock.clone(), random.clone()).await?;
         shut_out_the_removed(endpoint.clone(), control.feed().view());
@@ -120,7 +127,24 @@ impl ControlNode {
         vec![
             Check { name: "consensus", ok: status.stopped.is_none() && status.leader.is_some(), detail },
             Check { name: "lease", ok: lease == "heard", detail: lease.into() },
+            self.keys(),
         ]
+    }
+
+    /// Whether it can sign. One that can't does everything else.
+    fn keys(&self) -> Check {
+        let detail = match self.control.signer() {
+            Ok(signer) => format!("signs with {}", signer.kid()),
+            Err(CannotSign::Locked(why)) => format!("CANNOT SIGN: {why}"),
+            Err(why) => why.to_string(),
+        };
+        Check { name: "keys", ok: true, detail }
+    }
+
+    /// The public halves of the signing keys, as this node knows them.
+    pub fn jwks(&self) -> Jwks {
+        let view = self.control.feed().view();
+        Arc::new(move || view.borrow().annex.keys.jwks())
     }
 
     /// Resolves when the disk has failed and this node must end; tells why.
