@@ -5,7 +5,8 @@
 //! operators ────▶ operate (ADMIN) ──────────────────────────────────────────────────▶    ▲  ▲
 //! other control nodes ──CONSENSUS──▶ carry ──────────────────────────────────────────────┘  │
 //!                                     lead: leases that run out, graces that end ───────────┘ (on the leader alone)
-//!                                     level: the version that all control nodes know ───────┘
+//!                                     level: the version that all control nodes know ───────┤
+//! nodes ──REPORT──▶ report: how busy they are (memory alone), and where they are ────────────┘
 //! ```
 //! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
 
@@ -14,6 +15,7 @@ mod carry;
 mod lead;
 mod level;
 mod operate;
+mod report;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -40,6 +42,7 @@ use crate::{
     feed::Feed,
     join::JoinToken,
     leases::Leases,
+    loads::Loads,
     local::ChannelConfig,
     machine::{Alert, Input, Registry},
     raft::{self, Applied, ChangeError, Group, Member, OpenError, Proposal, ProposeError, Store},
@@ -72,6 +75,7 @@ struct Inner {
     certified_for: Duration,
     group: Group,
     leases: Mutex<Leases>,
+    loads: Mutex<Loads>,
     heard: Mutex<level::Heard>,
     /// Read by whoever takes a member in, written by whoever changes what members must know.
     admitting: RwLock<()>,
@@ -129,6 +133,7 @@ impl Control {
             certified_for: plan.certified_for,
             group,
             leases: Mutex::default(),
+            loads: Mutex::default(),
             heard: Mutex::default(),
             admitting: RwLock::default(),
             pool,
