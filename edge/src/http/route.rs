@@ -21,6 +21,9 @@ impl Caller {
         if target_len(request) > self.edge.config.http.uri_bytes {
             return self.counted(Kind::Site, reply::bare(StatusCode::URI_TOO_LONG, 0, dates));
         }
+        if let Some(reply) = self.near(request) {
+            return reply;
+        }
         if let Some(name) = path.strip_prefix("/live/") {
             return self.live(request, name);
         }
@@ -47,6 +50,11 @@ impl Caller {
             let answer = if may { reply::bare(StatusCode::NOT_FOUND, 1, dates) } else { reply::slow_down(dates) };
             return self.counted(kind, answer);
         };
+        if let ResourceName::Index(channel) = &name
+            && let Some(reply) = self.elsewhere(request, channel)
+        {
+            return reply;
+        }
         let asked = Asked::of(request);
         match name {
             ResourceName::Playlist(channel, track) => {
@@ -58,7 +66,7 @@ impl Caller {
         }
     }
 
-    pub(super) fn counted(&self, kind: Kind, response: Response<Body>) -> Reply {
+    pub(crate) fn counted(&self, kind: Kind, response: Response<Body>) -> Reply {
         self.edge.stats.answered(kind, response.status(), response.body().len());
         Reply::Now(response)
     }
