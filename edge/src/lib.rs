@@ -108,9 +108,9 @@ impl Edge {
         self
     }
 
-    /// How many viewers there are.
-    pub fn viewers(&self) -> u64 {
-        self.0.viewers()
+    /// How many clients are connected.
+    pub fn clients(&self) -> u64 {
+        self.0.clients()
     }
 
     /// Accepts HTTP/1.1 connections until `shutdown` is cancelled or the edge drains. Connections live on.
@@ -158,8 +158,8 @@ impl Edge {
 }
 
 impl Shared {
-    /// Connections stand for viewers.
-    fn viewers(&self) -> u64 {
+    /// Connections: what there is to count before anybody is taken for a viewer.
+    fn clients(&self) -> u64 {
         [Line::Http1, Line::Https1, Line::Https2].into_iter().map(|line| self.stats.lines(line)).sum()
     }
 

@@ -60,9 +60,9 @@ impl Caller {
     /// Sends a new viewer on where this edge has as many as it is meant for. Who was sent on before stays: two full edges
     /// would send it to and fro.
     pub(crate) fn elsewhere(&self, request: &Parts, channel: &ChannelName) -> Option<Reply> {
-        let (viewers, most) = (self.edge.viewers(), self.edge.config.near.max_viewers);
+        let (clients, most) = (self.edge.clients(), self.edge.config.near.max_viewers);
         let asked = Asked::of(request.uri.query());
-        if most == 0 || viewers <= most || asked.moved {
+        if most == 0 || clients <= most || asked.moved {
             return None;
         }
         let target = self.with_answers(&asked, |answers| answers.elsewhere(channel))?;
