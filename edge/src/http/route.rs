@@ -35,19 +35,25 @@ impl Caller {
         if target_len(request) > self.edge.config.http.uri_bytes {
             return self.counted(Kind::Site, reply::bare(StatusCode::URI_TOO_LONG, 0, dates));
         }
+        if let Some(reply) = self.near(request) {
+            return reply;
+        }
         if let Some(name) = path.strip_prefix("/live/") {
             return self.live(request, name, Shown::Query(request.uri.query().unwrap_or("")));
         }
         if let Some(rest) = path.strip_prefix("/p/") {
             return match door::split(rest) {
-                Some((token, name)) => self.live(request, name, Shown::Path(token)),
+                Some((token, name)) => match self.steered(request, name) {
+                    Some(reply) => reply,
+                    None => self.live(request, name, Shown::Path(token)),
+                },
                 None => self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates)),
             };
         }
         if path == "/api/time" {
             return self.counted(
                 Kind::Api,
-                self.json(&request.method, |dates| {
+                self.document(&request.method, |dates| {
                     (format!("{{\"unix_ms\":{}}}", dates.now_ms()).into(), "application/json", 0)
                 }),
             );
@@ -55,7 +61,7 @@ impl Caller {
         if path == "/.well-known/jwks.json" {
             return self.counted(
                 Kind::Api,
-                self.json(&request.method, |_| {
+                self.document(&request.method, |_| {
                     let keyring = self.edge.live.view.borrow().annex.keys.clone();
                     (self.edge.door.keys(&keyring).jwks(), "application/jwk-set+json", KEYS_FRESH_S)
                 }),
@@ -75,6 +81,13 @@ impl Caller {
         let Ok(name) = name.parse::<ResourceName>() else {
             return self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates));
         };
+        // Before the door, which would make it one of this edge's viewers.
+        if let (ResourceName::Index(channel), Shown::Query(_)) = (&name, shown)
+            && self.edge.live.known(channel).is_some()
+            && let Some(reply) = self.elsewhere(request, channel)
+        {
+            return reply;
+        }
         let known = match self.enter(request, &name, shown) {
             Ok(known) => known,
             Err(answer) => return self.counted(kind(&name), *answer),
@@ -140,13 +153,13 @@ impl Caller {
         }
     }
 
-    pub(super) fn counted(&self, kind: Kind, response: Response<Body>) -> Reply {
+    pub(crate) fn counted(&self, kind: Kind, response: Response<Body>) -> Reply {
         self.edge.stats.answered(kind, response.status(), response.body().len());
         Reply::Now(response)
     }
 
     /// A small document that is read only: its text, its type and for how many seconds it is fresh.
-    fn json(&self, method: &Method, make: impl FnOnce(&Dates) -> (Bytes, &'static str, u64)) -> Response<Body> {
+    fn document(&self, method: &Method, make: impl FnOnce(&Dates) -> (Bytes, &'static str, u64)) -> Response<Body> {
         let dates = &self.edge.dates;
         match *method {
             Method::GET | Method::HEAD => {
