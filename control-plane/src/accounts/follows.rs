@@ -45,12 +45,6 @@ pub enum FollowError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for FollowError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 impl Accounts {
     /// Makes somebody follow a channel. Tells whether they did not before.
     ///
