@@ -265,6 +265,11 @@ pub(super) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
+/// Whether a row was not inserted because what it belongs to was deleted at the same time.
+pub(super) fn was_orphaned(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_foreign_key_violation())
+}
+
 /// The pattern for `LIKE … ESCAPE '\'` that finds `text` anywhere.
 pub(super) fn containing(text: &str) -> String {
     let mut pattern = "%".to_owned();

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use super::{
     Accounts, Actor, LoginId, Role, Secret, StoreError, UserId,
     db::{Tx, at, unsigned},
+    follows::hold_user,
     logins::{KNOWN_BY_ID, Known},
     secret::{self, Kind},
     text,
@@ -141,15 +142,16 @@ impl Accounts {
     /// # Errors
     /// See [`RefreshError`]: a token that was used before ends its session.
     pub async fn refresh(&self, client: &Client, token: &str) -> Result<SignedIn, RefreshError> {
-        const FIND: &str = "SELECT session_id, generation FROM refresh_tokens WHERE hash = $1";
+        const FIND: &str = "SELECT s.user_id, t.session_id, t.generation FROM refresh_tokens t \
+                            JOIN sessions s ON s.id = t.session_id WHERE t.hash = $1";
         const USE: &str = "UPDATE refresh_tokens SET rotated_ms = $2 WHERE hash = $1 AND rotated_ms IS NULL";
         let (hash, now_ms) = (secret::hash(token), self.now_ms());
         // Nonsense is refused without waiting for a turn to write.
-        let found: Option<(String, i64)> = sqlx::query_as(FIND).bind(&hash).fetch_optional(self.db().read()).await?;
-        let (session, generation) = found.ok_or(RefreshError::Unknown)?;
-        let session = LoginId::from(session);
+        let find = sqlx::query_as(FIND).bind(&hash);
+        let found: Option<(String, String, i64)> = find.fetch_optional(self.db().read()).await?;
+        let (user, session, generation) = found.ok_or(RefreshError::Unknown)?;
         let mut tx = self.db().begin().await?;
-        let Held { identity, created_ms, expires_ms } = self.hold(&mut tx, session).await?;
+        let Held { identity, created_ms, expires_ms } = self.hold(&mut tx, &user.into(), session.into()).await?;
         let used = sqlx::query(USE).bind(&hash).bind(at(now_ms)).execute(&mut *tx).await?.rows_affected() == 0;
         if used || expires_ms <= now_ms {
             return Err(self.end(tx, &identity, used).await?);
@@ -161,15 +163,16 @@ impl Accounts {
         Ok(SignedIn { identity, refresh, refresh_expires_ms })
     }
 
-    /// Takes a session's row, so that whoever else refreshes it waits.
-    async fn hold(&self, tx: &mut Tx, session: LoginId) -> Result<Held, RefreshError> {
-        const HOLD: &str =
-            "UPDATE sessions SET seen_ms = seen_ms WHERE id = $1 RETURNING user_id, created_ms, expires_ms";
-        let hold = sqlx::query_as(HOLD).bind(session.as_str());
-        let held: Option<(String, i64, i64)> = hold.fetch_optional(&mut **tx).await?;
-        let (user, created_ms, expires_ms) = held.ok_or(RefreshError::Unknown)?;
-        let known: Option<Known> = sqlx::query_as(KNOWN_BY_ID).bind(user).fetch_optional(&mut **tx).await?;
+    /// Takes a session's row, so that whoever else refreshes it waits; and before that its user's, which PostgreSQL would
+    /// take a share of anyhow when the session's row is updated again: in the wrong order, if the user is being deleted.
+    async fn hold(&self, tx: &mut Tx, user: &UserId, session: LoginId) -> Result<Held, RefreshError> {
+        const HOLD: &str = "UPDATE sessions SET seen_ms = seen_ms WHERE id = $1 RETURNING created_ms, expires_ms";
+        hold_user(tx, user).await?;
+        let known: Option<Known> = sqlx::query_as(KNOWN_BY_ID).bind(user.as_str()).fetch_optional(&mut **tx).await?;
         let known = known.filter(|known| !known.disabled).ok_or(RefreshError::Unknown)?;
+        let hold = sqlx::query_as(HOLD).bind(session.as_str());
+        let held: Option<(i64, i64)> = hold.fetch_optional(&mut **tx).await?;
+        let (created_ms, expires_ms) = held.ok_or(RefreshError::Unknown)?;
         let identity = Identity { user: known.id, username: known.username, role: known.role, session };
         Ok(Held { identity, created_ms: unsigned(created_ms), expires_ms: unsigned(expires_ms) })
     }
