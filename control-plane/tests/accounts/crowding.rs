@@ -29,10 +29,10 @@ async fn act(accounts: &Accounts, n: usize, users: &[User; 3]) {
         2 => drop(answered("unfollow", accounts.unfollow(&me.id, &other.username).await)),
         3 => drop(answered("key", accounts.put_stream_key(&me.username, "studio").await)),
         4 => drop(answered("role", accounts.set_channel_role(&me.username, &other.id, Some(ChannelRole::Vip)).await)),
-        5 => drop(answered("disable", accounts.set_disabled(operator, &other.id, n % 2 == 0).await)),
+        5 => drop(answered("disable", accounts.set_disabled(operator, &other.id, n.is_multiple_of(2)).await)),
         6 => drop(answered(
             "admin",
-            accounts.set_role(operator, &me.id, if n % 2 == 0 { Role::User } else { Role::Admin }).await,
+            accounts.set_role(operator, &me.id, if n.is_multiple_of(2) { Role::User } else { Role::Admin }).await,
         )),
         7 => drop(answered("logout", accounts.logout_everywhere(&me.id, None).await)),
         8 => drop(answered("refill", accounts.outbox_refill().await)),
