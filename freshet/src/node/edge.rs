@@ -112,7 +112,7 @@ impl EdgeNode {
                 let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
                 let busy = edge.clone();
                 near.me = Some(member.id);
-                near.loads = report(remote(), place, move || load(busy.clients(), capacity), world);
+                near.loads = report(remote(), place, move || (load(busy.clients(), capacity), busy.viewers()), world);
                 let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
                 Some(member.take_part(remote(), &identity, &endpoint, world)?)

@@ -142,7 +142,7 @@ impl OriginNode {
     fn report(&mut self, placed: &Placed, capacity: u64, world: &World) {
         let (place, busy) = (placed.origin(self.rtmp, self.rtmps), self.origin.clone());
         if let Keeps::Platform { remote, reports, .. } = &mut self.keeps {
-            let load = move || load(busy.publishers() as u64, capacity);
+            let load = move || (load(busy.publishers() as u64, capacity), Default::default());
             *reports = Some(report(remote.clone(), place, load, world));
         }
     }

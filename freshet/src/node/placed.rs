@@ -1,6 +1,7 @@
 //! A node's place as its process tells it: what is configured, and what is known only once its ports are bound.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
@@ -9,6 +10,7 @@ use freshet_control_plane::remote::{self, Remote};
 use freshet_edge::near::Locator;
 use freshet_proto::{
     annex::{Load, Loads, Place},
+    id::ChannelName,
     level::Level,
     message::Report,
 };
@@ -60,18 +62,23 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
-/// Tells the control plane of `place` and `load` from now on; gives what it tells of all nodes. A node that is held at a version
+/// Tells the control plane of `place` from now on, and how `busy` the node is and how many watch what; gives what it tells of
+/// all nodes. A node that is held at a version
 /// without reports tells nothing and is told nothing.
 pub fn report(
     remote: Remote,
     place: Place,
-    load: impl Fn() -> Load + Send + 'static,
+    busy: impl Fn() -> (Load, BTreeMap<ChannelName, u32>) + Send + 'static,
     world: &World,
 ) -> watch::Receiver<Arc<Loads>> {
     if world.level < Level::ANNEX {
         return watch::channel(Arc::default()).1;
     }
-    remote::report(remote, move || Report { place: place.clone(), load: load(), viewers: Default::default() })
+    let tell = move || {
+        let (load, viewers) = busy();
+        Report { place: place.clone(), load, viewers }
+    };
+    remote::report(remote, tell)
 }
 
 #[cfg(test)]
