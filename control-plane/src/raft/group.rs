@@ -150,7 +150,18 @@ impl Group {
         let raft = started.map_err(|error| OpenError::Damaged(error.to_string()))?;
         let quiet_until = if new { Instant::now() } else { Instant::now() + config.lease() };
         let (sender, leadership) = watch::channel(Leadership::default());
-        let inner = Inner { id, raft, state, store, leadership, config, random, new, quiet_until, heard: Instant::now().into() };
+        let inner = Inner {
+            id,
+            raft,
+            state,
+            store,
+            leadership,
+            config,
+            random,
+            new,
+            quiet_until,
+            heard: Instant::now().into(),
+        };
         let group = Self(Arc::new(inner));
         group.attend(sender).await;
         Ok(group)

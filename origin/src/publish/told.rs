@@ -91,6 +91,14 @@ impl Told {
         answer
     }
 
+    /// Waits until nothing is under way. What is told together may arrive in any order.
+    pub(crate) async fn finish(&mut self) {
+        if self.under_way.is_some() {
+            // Whatever the answer is, the publish is over.
+            let _ = self.answered().await;
+        }
+    }
+
     /// Waits a little before the next attempt.
     pub(crate) fn back_off(&mut self, now: Instant, random: &Random) {
         self.retry_at = Some(now + RETRY + Duration::from_millis(random.below(RETRY.as_millis() as u64)));
