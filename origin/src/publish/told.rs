@@ -109,3 +109,26 @@ impl Told {
         self.retry_at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_has_finished_once_what_is_under_way_is_answered() {
+        let (commands, mut asks) = Commands::channel();
+        let mut told = Told::new("ada".parse().unwrap(), Epoch(5));
+        told.finish().await;
+        told.live();
+        told.begin(&commands, Instant::now());
+        let finish = told.finish();
+        tokio::pin!(finish);
+        let ask = tokio::select! {
+            biased;
+            () = &mut finish => panic!("nobody has answered"),
+            ask = asks.recv() => ask.unwrap(),
+        };
+        ask.reply.send(Ok(None)).unwrap();
+        finish.await;
+    }
+}
