@@ -118,6 +118,34 @@ fn an_origin_that_dies_between_its_return_and_its_lease_ends_its_session_too() {
     assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
 }
 
+/// An encoder's process dies while its claim is under way, and the next one claims at the same origin. The older claim comes
+/// in last, because the window that it goes on with is waited for: once it displaced the newer one, and nobody went live.
+#[test]
+fn of_two_claims_at_one_origin_the_newer_goes_live_though_the_older_comes_in_last() {
+    let usurps = |at_ms, for_ms, to| Planned { at_ms, for_ms, fault: Fault::Encoder(Handover::Usurped, to) };
+    let part = Planned { at_ms: 11_021, for_ms: 4_750, fault: Fault::Part(CONTROLS[1], ORIGINS[0]) };
+    let faults = vec![usurps(7_751, 3_937, ORIGINS[0]), part, usurps(11_321, 4_750, ORIGINS[1])];
+    let usual = Link { loss_permille: 9, delay_ms: 0, jitter_ms: 7 };
+    let outcome = play_safely(&Schedule { usual, ..schedule(1255, faults) }, None, false);
+    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
+}
+
+/// It leaves while nobody has answered yet that it is live: once that was written after its farewell.
+#[test]
+fn what_an_encoder_said_before_it_left_does_not_bring_it_back() {
+    let plan = |at_ms, for_ms, fault| Planned { at_ms, for_ms, fault };
+    let faults = vec![
+        plan(8_172, 4_000, Fault::CrashClaiming),
+        plan(8_172, 1_026, Fault::Encoder(Handover::Cut, ORIGINS[0])),
+        plan(13_005, 3_958, Fault::Crash(CONTROLS[0])),
+        plan(13_005, 3_958, Fault::Crash(CONTROLS[2])),
+        plan(13_505, 607, Fault::Encoder(Handover::Dies, ORIGINS[0])),
+    ];
+    let usual = Link { loss_permille: 0, delay_ms: 0, jitter_ms: 9 };
+    let outcome = play_safely(&Schedule { usual, ..schedule(2992, faults) }, None, false);
+    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
+}
+
 /// The rest are found by `netsim bug all`, which takes longer.
 #[test]
 fn a_watch_that_resumes_with_a_hole_is_found_on_a_platform() {
