@@ -149,7 +149,7 @@ fn what_an_encoder_said_before_it_left_does_not_bring_it_back() {
 /// The rest are found by `netsim bug all`, which takes longer.
 #[test]
 fn a_watch_that_resumes_with_a_hole_is_found_on_a_platform() {
-    let within = Bug::WatchResumesCompacted.within(Suite::Platform);
+    let within = Bug::WatchResumesCompacted.within(Suite::Platform).expect("it does harm");
     let found = find(Suite::Platform, Bug::WatchResumesCompacted, 0..within);
     assert!(found.is_some(), "not found by {within} seeds");
 }
