@@ -102,6 +102,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::machine::testing::take;
     use crate::{
         channel::{Policy, Times},
         key::Pepper,
@@ -121,22 +122,6 @@ mod tests {
             take(&mut registry, 0, input).unwrap();
         }
         registry
-    }
-
-    /// Follows the deltas and finds the view again.
-    fn take(registry: &mut Registry, now_ms: u64, input: Input) -> Reply {
-        let (mut view, mut out) = (registry.view(), vec![]);
-        registry.handle(registry.revision() + 1, now_ms, input, &mut out);
-        let mut reply = None;
-        for output in out {
-            match output {
-                Output::Changed(delta) => assert!(view.apply(delta)),
-                Output::Reply(answer) => reply = Some(answer),
-                Output::Alert(alert) => panic!("{alert}"),
-            }
-        }
-        assert_eq!(view, registry.view());
-        reply.unwrap()
     }
 
     fn place(node: u64, region: &str) -> Input {

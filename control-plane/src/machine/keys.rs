@@ -48,28 +48,13 @@ mod tests {
     };
 
     use super::*;
+    use crate::machine::testing::take;
     use crate::{channel::Times, keys::ring::tests::key, machine::Input};
 
     fn registry(level: u8) -> Registry {
         let mut registry = Registry::new(1, Times::default());
         take(&mut registry, 0, Input::Rise { level: Level(level) }).unwrap();
         registry
-    }
-
-    /// Follows the deltas and finds the view again.
-    fn take(registry: &mut Registry, now_ms: u64, input: Input) -> Reply {
-        let (mut view, mut out) = (registry.view(), vec![]);
-        registry.handle(registry.revision() + 1, now_ms, input, &mut out);
-        let mut reply = None;
-        for output in out {
-            match output {
-                Output::Changed(delta) => assert!(view.apply(delta)),
-                Output::Reply(answer) => reply = Some(answer),
-                Output::Alert(alert) => panic!("{alert}"),
-            }
-        }
-        assert_eq!(view, registry.view());
-        reply.unwrap()
     }
 
     fn signing(registry: &Registry) -> Vec<(String, KeyState)> {

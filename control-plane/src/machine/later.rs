@@ -107,6 +107,7 @@ mod tests {
     use freshet_proto::view::{NodeView, Role, View};
 
     use super::*;
+    use crate::machine::testing::take;
     use crate::{
         channel::Times,
         key::Pepper,
@@ -119,22 +120,6 @@ mod tests {
         let view = NodeView::new(Role::Edge, ([127, 0, 0, 1], 9).into(), "edge-1");
         take(&mut registry, 0, Input::PutNode { node: NodeId(7), view }).unwrap();
         registry
-    }
-
-    /// Follows the deltas and finds the view again.
-    fn take(registry: &mut Registry, now_ms: u64, input: Input) -> Reply {
-        let (mut view, mut out) = (registry.view(), vec![]);
-        registry.handle(registry.revision() + 1, now_ms, input, &mut out);
-        let mut reply = None;
-        for output in out {
-            match output {
-                Output::Changed(delta) => assert!(view.apply(delta)),
-                Output::Reply(answer) => reply = Some(answer),
-                Output::Alert(alert) => panic!("{alert}"),
-            }
-        }
-        assert_eq!(view, registry.view());
-        reply.unwrap()
     }
 
     fn cut_off() -> Input {

@@ -3,7 +3,10 @@
 //! A story is told line by line: seconds, what happens, what comes of it. The registry holds the channel `ada` alone,
 //! made at revision 1, so the first claim is epoch 2.
 
-use freshet_proto::view::{ChannelView, Removed};
+use freshet_proto::{
+    registry::Departure,
+    view::{Bar, ChannelView, NodeView, Removed},
+};
 use proptest::prelude::*;
 
 use super::*;
