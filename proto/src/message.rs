@@ -7,7 +7,6 @@
 //! WATCH     ◀── { frame(WatchEvent) }*
 //! CONSENSUS ◀── frame(length) · `length` bytes · FIN
 //! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY, REPORT ◀── frame(Result<…, Denied>) · FIN
-//! API       ◀── frame(Result<ApiReply, Denied>) · `length` bytes · FIN
 //! ```
 //! FETCH and FOLLOW move media, WATCH the view; the rest is asked of control nodes. JOIN alone may be asked without a
 //! certificate: it is how a node gets one.
@@ -18,7 +17,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -109,12 +107,6 @@ pub enum Request {
         /// How many bytes the body has.
         length: u32,
     },
-    /// Since version 2. What a client asks of the REST API, as its edge passes it on; `length` bytes of body, an
-    /// [`ApiRequest`]. Answered by `Result<ApiReply, Denied>` and then `length` bytes.
-    Api {
-        /// How many bytes the body has.
-        length: u32,
-    },
 }
 
 /// Where a node is and how busy, every 2 s.
@@ -131,55 +123,6 @@ pub struct Report {
 impl Report {
     /// The longest, in bytes.
     pub const MAX: usize = 2 << 20;
-}
-
-/// A request to the REST API. Its headers come from the edge, which has removed what a client may not say.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApiRequest {
-    /// `GET`, `POST`, …
-    pub method: String,
-    /// Path and query, beginning with `/api/`.
-    pub target: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl ApiRequest {
-    /// The longest, in bytes: an avatar of 4 MiB and some.
-    pub const MAX: usize = 5 << 20;
-}
-
-impl std::fmt::Debug for ApiRequest {
-    /// Leaves out what may be secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = self.target.split('?').next().unwrap_or_default();
-        write!(f, "ApiRequest({} {path}, {} bytes)", self.method, self.body.len())
-    }
-}
-
-/// What the REST API answers; `length` bytes follow.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApiReply {
-    /// The HTTP status.
-    pub status: u16,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// How many bytes follow.
-    pub length: u32,
-}
-
-impl ApiReply {
-    /// The longest body, in bytes.
-    pub const MAX: usize = 5 << 20;
-}
-
-impl std::fmt::Debug for ApiReply {
-    /// Leaves out what may be secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ApiReply({}, {} bytes)", self.status, self.length)
-    }
 }
 
 /// What a node that wants to join presents.
@@ -254,10 +197,18 @@ impl Request {
     /// compressed.
     pub const MAX_BODY: u32 = 64 << 20;
 
+    /// How many bytes may follow this request's frame.
+    pub fn max_body(&self) -> u32 {
+        match self {
+            Self::Report { .. } => Report::MAX as u32,
+            _ => Self::MAX_BODY,
+        }
+    }
+
     /// How many bytes follow the request's frame.
     pub fn body_length(&self) -> u32 {
         match self {
-            Self::Consensus { length } | Self::Report { length } | Self::Api { length } => *length,
+            Self::Consensus { length } | Self::Report { length } => *length,
             _ => 0,
         }
     }
@@ -279,7 +230,7 @@ impl Request {
                 | AdminCommand::Revoke(_),
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
-            Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
+            Self::Report { .. } => Level::ANNEX,
             _ => Level::FIRST,
         }
     }
@@ -299,7 +250,6 @@ impl Request {
             Self::Certify { .. } => "certify",
             Self::Clock => "clock",
             Self::Report { .. } => "report",
-            Self::Api { .. } => "api",
         }
     }
 }
@@ -459,4 +409,15 @@ pub enum WatchEvent {
     Removed(Removed),
     /// Since version 2. One part of the annex, whole: after the first events, and whenever it changes.
     Annex(annex::Part),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_may_not_be_as_long_as_a_snapshot() {
+        assert_eq!(Request::Report { length: 0 }.max_body() as usize, Report::MAX);
+        assert_eq!(Request::Consensus { length: 0 }.max_body(), Request::MAX_BODY);
+    }
 }
