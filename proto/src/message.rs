@@ -197,14 +197,6 @@ impl Request {
     /// compressed.
     pub const MAX_BODY: u32 = 64 << 20;
 
-    /// How many bytes may follow this request's frame.
-    pub fn max_body(&self) -> u32 {
-        match self {
-            Self::Report { .. } => Report::MAX as u32,
-            _ => Self::MAX_BODY,
-        }
-    }
-
     /// How many bytes follow the request's frame.
     pub fn body_length(&self) -> u32 {
         match self {
@@ -409,15 +401,4 @@ pub enum WatchEvent {
     Removed(Removed),
     /// Since version 2. One part of the annex, whole: after the first events, and whenever it changes.
     Annex(annex::Part),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_may_not_be_as_long_as_a_snapshot() {
-        assert_eq!(Request::Report { length: 0 }.max_body() as usize, Report::MAX);
-        assert_eq!(Request::Consensus { length: 0 }.max_body(), Request::MAX_BODY);
-    }
 }

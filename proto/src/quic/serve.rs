@@ -292,7 +292,7 @@ async fn read_request(receive: &mut RecvStream, stranger: bool) -> Result<(Reque
     if stranger && !request.is_for_strangers() {
         return Err(QuicError::Stranger);
     }
-    let (length, limit) = (request.body_length(), request.max_body());
+    let (length, limit) = (request.body_length(), Request::MAX_BODY);
     if length > limit {
         return Err(QuicError::TooLong { length: length.into(), limit: limit.into() });
     }
