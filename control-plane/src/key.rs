@@ -61,6 +61,23 @@ impl KeyHash {
         let [a, b, c, d, ..] = self.0;
         u32::from_be_bytes([a, b, c, d])
     }
+
+    /// 64 hexadecimal digits, as accounts keep it.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// From what [`KeyHash::to_hex`] made.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
 }
 
 impl PartialEq for KeyHash {
@@ -90,6 +107,15 @@ mod tests {
         let hex: String =
             Pepper(pepper).hash("what do ya want for nothing?").0.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn a_hash_is_the_same_after_a_trip_through_hexadecimal_digits() {
+        let hash = Pepper([7; 32]).hash("sk_one");
+        assert_eq!(KeyHash::from_hex(&hash.to_hex()), Some(hash));
+        for bad in ["", "7f", &"x".repeat(64), &"é".repeat(32)] {
+            assert_eq!(KeyHash::from_hex(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

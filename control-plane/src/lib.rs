@@ -7,6 +7,7 @@
 //! [`machine`], [`channel`], [`leases`] and [`log`] do no I/O and read no clock. [`local`] runs the machine alone, on one
 //! node's disk. Media never comes here: no command is sent per message, per segment or per viewer.
 
+pub mod accounts;
 pub mod ca;
 pub mod channel;
 pub mod control;
