@@ -12,17 +12,18 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use freshet_proto::{
-    id::{ChannelName, TrackKind, TrackName},
+    id::{ChannelName, SessionId, TrackKind, TrackName},
     message::{ContentType, FetchReply, FetchStatus, Request},
     object::{Object, ObjectName, ResourceName},
     quic::{Handler, QuicError, Responder, StreamCode},
+    view::ChannelState,
 };
 use tokio::time::{Instant, timeout};
 
 use crate::{
     Edge, Shared,
     cache::{Entry, Key},
-    live::playlist::Form,
+    live::{is_purged, playlist::Form},
 };
 
 /// How long an origin waits here until the view names it. It does not wait any longer itself.
@@ -90,21 +91,32 @@ impl Shared {
         match name {
             ResourceName::Playlist(channel, track) => self.newest(channel, *track),
             ResourceName::Index(channel) | ResourceName::Thumb(channel) => {
-                let session = self.live.known(channel)?.session;
+                let session = self.kept(channel)?;
                 let kept = self.live.cache.peek(&Key { name: name.clone(), session })?;
                 Some(Found::of(&kept, 0))
             }
             ResourceName::Object(name) => {
+                if is_purged(&self.live.view.borrow(), &name.channel, name.epoch) {
+                    return None;
+                }
                 let kept = self.live.cache.peek(&Key::from(name.clone()));
                 kept.map(|kept| Found::of(&kept, u64::MAX)).or_else(|| self.assemble(name))
             }
         }
     }
 
+    /// The session of which something may be kept.
+    fn kept(&self, channel: &ChannelName) -> Option<Option<SessionId>> {
+        self.live.known(channel).filter(|known| known.state != ChannelState::Idle).map(|known| known.session)
+    }
+
     fn newest(&self, channel: &ChannelName, track: TrackName) -> Option<Found> {
-        let session = self.live.known(channel)?.session;
+        let session = self.kept(channel)?;
         let track = self.live.peek(channel, track)?;
         let newest = track.read(|window| window.newest.clone())?;
+        if is_purged(&self.live.view.borrow(), channel, newest.header.version.epoch) {
+            return None;
+        }
         let belongs = session.is_none_or(|session| newest.constants.session == session);
         let plain = Form { delta: false, gzip: false };
         let text = newest.bytes(plain, self.config.follow.max_playlist_bytes).filter(|_| belongs)?;

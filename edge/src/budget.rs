@@ -109,8 +109,13 @@ impl Guest {
 }
 
 impl Guest {
-    /// Whether this address may ask once more for what does not exist. An answer costs little, but a flood of them is no
-    /// viewer's.
+    /// Whose connection it is: an IPv4 address, or an IPv6 /64.
+    pub(crate) fn household(&self) -> IpAddr {
+        self.key
+    }
+
+    /// Whether this address may ask once more for what does not exist, or trade a playback token. An answer costs little,
+    /// but a flood of them is no viewer's.
     pub(crate) fn may_miss(&self, now: Instant) -> bool {
         let each = Duration::from_secs(1) / self.budget.limits.misses_per_address.max(1);
         let mut paid = self.address.paid.lock().unwrap_or_else(PoisonError::into_inner);

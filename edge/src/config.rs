@@ -121,8 +121,8 @@ pub struct HttpConfig {
     /// Connections at once from one client address (IPv6: /64); one more is closed unanswered. Default 20,000: an
     /// office or a mobile carrier behind one address.
     pub connections_per_address: usize,
-    /// Requests a second for channels that don't exist from one client address (IPv6: /64), ten seconds' worth of them at
-    /// once; beyond it they are answered with 429. Default 500.
+    /// Requests a second for channels that don't exist, and trades of playback tokens, from one client address (IPv6: /64),
+    /// ten seconds' worth of them at once; beyond it they are answered with 429. Default 500.
     pub misses_per_address: u32,
     /// Milliseconds for the TLS handshake, and again until the first byte of the first request. Default 5,000.
     pub open_timeout_ms: u64,

@@ -8,30 +8,35 @@
 //!                           reload
 //! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
 //! ```
-//! Who a viewer is never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
+//! Who a viewer is is asked at the [`door`] and never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
 //! object, it is transferred once.
 
 mod answer;
 mod budget;
 mod cache;
 pub mod config;
+mod door;
 mod http;
 mod live;
 mod site;
 pub mod stats;
 pub mod tls;
 pub mod upstream;
+pub mod watching;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, OnceLock},
 };
 
-use freshet_proto::{clock::WallClock, random::Random, view::View};
+use freshet_proto::{clock::WallClock, id::ChannelName, random::Random, view::View};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{budget::Budget, http::date::Dates, live::Live, stats::Stats, upstream::Upstream};
+use crate::{
+    budget::Budget, door::Door, http::date::Dates, live::Live, stats::Stats, upstream::Upstream, watching::Watching,
+};
 pub use crate::{config::Config, http::Socket, site::Site};
 
 /// An edge. Cheap to clone; clones are one edge.
@@ -42,6 +47,8 @@ pub struct Edge(Arc<Shared>);
 pub(crate) struct Shared {
     config: Config,
     live: Arc<Live>,
+    door: Door,
+    watching: Watching,
     dates: Dates,
     stats: Arc<Stats>,
     budget: Arc<Budget>,
@@ -70,6 +77,8 @@ impl Edge {
             misses_per_address: config.http.misses_per_address,
         };
         Self(Arc::new(Shared {
+            door: Door::new(random.clone()),
+            watching: Watching::new(&random),
             live: Live::new(config.clone(), view, Arc::new(upstream), random, Arc::clone(&stats)),
             config,
             dates: Dates::new(clock),
@@ -125,6 +134,11 @@ impl Edge {
         self.0.connections.close();
         let patience = config::ms(self.0.config.http.drain_timeout_ms);
         let _ = timeout(patience, self.0.connections.wait()).await;
+    }
+
+    /// How many watch each channel here; channels without viewers are left out. See [`watching`].
+    pub fn viewers(&self) -> BTreeMap<ChannelName, u32> {
+        self.0.watching.viewers(self.0.dates.now_ms())
     }
 
     /// What has been counted.

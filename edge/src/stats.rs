@@ -71,7 +71,7 @@ pub enum Kind {
     Init,
     /// A thumbnail.
     Thumb,
-    /// `/api/time`.
+    /// `/api/time` and the public keys.
     Api,
     /// The page and everything else.
     Site,
@@ -91,8 +91,10 @@ impl Kind {
 }
 
 /// The statuses that the edge itself gives; the site's others are counted under the last.
-const STATUSES: [&str; 16] =
-    ["200", "204", "206", "304", "400", "404", "405", "410", "414", "416", "429", "500", "502", "503", "504", "other"];
+const STATUSES: [&str; 18] = [
+    "200", "204", "206", "302", "304", "400", "403", "404", "405", "410", "414", "416", "429", "500", "502", "503",
+    "504", "other",
+];
 
 /// Why a connection was ended by the edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +175,7 @@ pub struct Stats {
     pub stalled: Count,
     /// Requests refused because a budget of held requests was spent.
     pub shed: Count,
-    /// Requests for channels that don't exist, answered with 429.
+    /// Requests for channels that don't exist, or with playback tokens, answered with 429.
     pub throttled: Count,
     /// Requests held now.
     pub held: Level,

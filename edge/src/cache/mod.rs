@@ -92,6 +92,15 @@ impl Cache {
         self.store.contains_key(key)
     }
 
+    /// Drops what `gone` says. Looks at everything that is kept.
+    pub(crate) fn drop_where(&self, gone: impl Fn(&Key) -> bool) {
+        for (key, _) in &self.store {
+            if gone(&key) {
+                self.store.invalidate(&*key);
+            }
+        }
+    }
+
     /// Keeps an object that came unasked.
     pub(crate) fn put(&self, key: Key, entry: Arc<Entry>) {
         self.store.insert(key, entry);

@@ -18,12 +18,15 @@ use crate::{
     budget::Hold,
     cache::{Entry, Failure, Fill, Key, Lookup, Plan},
     config::OnStall,
-    live::{reload, track::Visit},
+    live::{is_purged, reload, track::Visit},
     stats::Kind,
 };
 
 /// A year: the same name never stands for other bytes.
 const IMMUTABLE_S: u64 = 31_536_000;
+
+/// For how many seconds players and caches may believe that an object is purged. It stays so, but nobody asks twice.
+const FRESH_GONE_S: u64 = 24;
 
 /// How many parts of a segment are looked for before all of it is fetched.
 const MOST_PARTS: u32 = 32;
@@ -42,6 +45,9 @@ enum Chance {
 
 impl Caller {
     pub(super) fn object(&self, name: ObjectName, kind: Kind, asked: Asked) -> Reply {
+        if is_purged(&self.edge.live.view.borrow(), &name.channel, name.epoch) {
+            return self.counted(kind, reply::bare(StatusCode::GONE, FRESH_GONE_S, &self.edge.dates));
+        }
         let key = Key::from(name.clone());
         if let Some(entry) = self.edge.live.cache.get(&key) {
             self.edge.stats.hits.add(1);

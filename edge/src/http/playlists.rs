@@ -22,7 +22,7 @@ use crate::{
     budget::Hold,
     config::{OnStall, ms},
     live::{
-        Known,
+        Known, is_purged,
         playlist::{Form, Playlist, Written},
         reload::{self, Directives, Judgement},
         track::Visit,
@@ -109,10 +109,14 @@ impl Wait {
         }
     }
 
-    /// The newest version, unless another session has begun since: its viewers must not be shown the end of this one.
+    /// The newest version, unless another session has begun since (its viewers must not be shown the end of this one) or it
+    /// is purged.
     fn newest(&self, known: Known) -> Option<Arc<Playlist>> {
-        let newest = self.visit.newest.borrow();
-        newest.clone().filter(|newest| known.session.is_none_or(|now| newest.constants.session >= now))
+        let newest = self.visit.newest.borrow().clone()?;
+        let is_current = known.session.is_none_or(|now| newest.constants.session >= now);
+        let epoch = newest.header.version.epoch;
+        let is_purged = || is_purged(&self.edge.live.view.borrow(), &self.visit.channel, epoch);
+        (is_current && !is_purged()).then_some(newest)
     }
 
     /// Waits for the version; gives the newest, or an error, when it does not come.

@@ -110,6 +110,25 @@ pub(crate) fn bare(status: StatusCode, fresh_s: u64, dates: &Dates) -> Response<
     response
 }
 
+/// A refusal in words (RFC 9457), which nobody may keep.
+pub(crate) fn problem(status: StatusCode, detail: &str, head: bool, dates: &Dates) -> Response<Body> {
+    let title = status.canonical_reason().unwrap_or_default();
+    let text = serde_json::json!({ "title": title, "status": status.as_u16(), "detail": detail }).to_string();
+    let mut response = bare(status, 0, dates);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    fill(&mut response, Body::from(Bytes::from(text)), head);
+    response
+}
+
+/// Sends whoever asks on to `path`, this once.
+pub(crate) fn redirect(path: &str, dates: &Dates) -> Response<Body> {
+    let mut response = bare(StatusCode::FOUND, 0, dates);
+    if let Ok(path) = HeaderValue::try_from(path) {
+        response.headers_mut().insert(header::LOCATION, path);
+    }
+    response
+}
+
 /// A refusal for lack of room or of the thing itself, for now.
 pub(crate) fn retry(dates: &Dates) -> Response<Body> {
     let mut response = bare(StatusCode::SERVICE_UNAVAILABLE, 0, dates);

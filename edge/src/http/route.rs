@@ -1,17 +1,31 @@
 //! From a request to who answers it.
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
-use freshet_proto::object::{Object, ResourceName};
+use freshet_proto::{
+    object::{Object, ResourceName},
+    view::ChannelState,
+};
 use tokio::time::Instant;
 
 use super::{
     Caller,
     asked::Asked,
     body::Body,
+    date::Dates,
     reply::{self, Reply},
 };
-use crate::stats::Kind;
+use crate::{
+    door::{self, Barred, Entrance, Shown},
+    live::Known,
+    stats::Kind,
+    watching::Viewer,
+};
+
+/// For how many seconds anybody may keep the public keys: what is signed with a new key is verified by those who have known
+/// it for longer.
+const KEYS_FRESH_S: u64 = 300;
 
 impl Caller {
     /// Answers a request, at once where that is possible.
@@ -22,15 +36,35 @@ impl Caller {
             return self.counted(Kind::Site, reply::bare(StatusCode::URI_TOO_LONG, 0, dates));
         }
         if let Some(name) = path.strip_prefix("/live/") {
-            return self.live(request, name);
+            return self.live(request, name, Shown::Query(request.uri.query().unwrap_or("")));
+        }
+        if let Some(rest) = path.strip_prefix("/p/") {
+            return match door::split(rest) {
+                Some((token, name)) => self.live(request, name, Shown::Path(token)),
+                None => self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates)),
+            };
         }
         if path == "/api/time" {
-            return self.counted(Kind::Api, self.time(&request.method));
+            return self.counted(
+                Kind::Api,
+                self.json(&request.method, |dates| {
+                    (format!("{{\"unix_ms\":{}}}", dates.now_ms()).into(), "application/json", 0)
+                }),
+            );
+        }
+        if path == "/.well-known/jwks.json" {
+            return self.counted(
+                Kind::Api,
+                self.json(&request.method, |_| {
+                    let keyring = self.edge.live.view.borrow().annex.keys.clone();
+                    (self.edge.door.keys(&keyring).jwks(), "application/jwk-set+json", KEYS_FRESH_S)
+                }),
+            );
         }
         self.counted(Kind::Site, self.site(request))
     }
 
-    fn live(&self, request: &Parts, name: &str) -> Reply {
+    fn live(&self, request: &Parts, name: &str, shown: Shown<'_>) -> Reply {
         let dates = &self.edge.dates;
         match request.method {
             Method::GET | Method::HEAD => {}
@@ -41,12 +75,11 @@ impl Caller {
         let Ok(name) = name.parse::<ResourceName>() else {
             return self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates));
         };
-        let kind = kind(&name);
-        let Some(known) = self.edge.live.known(name.channel()) else {
-            let may = self.guest.may_miss(Instant::now());
-            let answer = if may { reply::bare(StatusCode::NOT_FOUND, 1, dates) } else { reply::slow_down(dates) };
-            return self.counted(kind, answer);
+        let known = match self.enter(request, &name, shown) {
+            Ok(known) => known,
+            Err(answer) => return self.counted(kind(&name), *answer),
         };
+        let kind = kind(&name);
         let asked = Asked::of(request);
         match name {
             ResourceName::Playlist(channel, track) => {
@@ -58,20 +91,69 @@ impl Caller {
         }
     }
 
+    /// What there is to be told of a channel, to whom it may be told. Of a private one nobody else learns whether it is live,
+    /// or has ever been.
+    fn enter(&self, request: &Parts, name: &ResourceName, shown: Shown<'_>) -> Result<Known, Box<Response<Body>>> {
+        let dates = &self.edge.dates;
+        let view = self.edge.live.view.borrow().clone();
+        let known = Known::of(&view, name.channel());
+        let is_private = door::is_private(&view, name.channel());
+        let costs = if is_private { is_trade(name, shown) } else { known.is_none() };
+        if costs && !self.guest.may_miss(Instant::now()) {
+            return Err(Box::new(reply::slow_down(dates)));
+        }
+        let missing = || Box::new(reply::bare(StatusCode::NOT_FOUND, 1, dates));
+        if known.is_none() && !is_private {
+            return Err(missing());
+        }
+        let now_ms = dates.now_ms();
+        let entrance = self.edge.door.ask(&view, name, shown, now_ms);
+        let entrance = entrance.map_err(|why| Box::new(self.barred(why, request.method == Method::HEAD)))?;
+        let known = known.ok_or_else(missing)?;
+        match entrance {
+            // Nobody is sent on to what isn't there.
+            Entrance::Under(token) if known.state != ChannelState::Idle => {
+                Err(Box::new(reply::redirect(&format!("/p/{token}/live/{name}"), dates)))
+            }
+            Entrance::Under(_) => Ok(known),
+            Entrance::Open(session) => {
+                self.watches(session, name, known, now_ms);
+                Ok(known)
+            }
+        }
+    }
+
+    /// Counts a viewer of what is live by its requests for media and for playlists that list some.
+    fn watches(&self, session: Option<u64>, name: &ResourceName, known: Known, now_ms: u64) {
+        let is_on = matches!(known.state, ChannelState::Starting | ChannelState::Live | ChannelState::Grace);
+        if is_on && matches!(name, ResourceName::Playlist(..) | ResourceName::Object(_)) {
+            let viewer = session.map_or_else(|| Viewer::Household(self.guest.household()), Viewer::Session);
+            self.edge.watching.seen(viewer, name.channel(), now_ms);
+        }
+    }
+
+    /// The one table of refusals at the door and statuses.
+    fn barred(&self, why: Barred, head: bool) -> Response<Body> {
+        match why {
+            Barred::NotYet => reply::retry(&self.edge.dates),
+            _ => reply::problem(StatusCode::FORBIDDEN, &why.to_string(), head, &self.edge.dates),
+        }
+    }
+
     pub(super) fn counted(&self, kind: Kind, response: Response<Body>) -> Reply {
         self.edge.stats.answered(kind, response.status(), response.body().len());
         Reply::Now(response)
     }
 
-    /// The edge's wall clock, by which players correct theirs.
-    fn time(&self, method: &Method) -> Response<Body> {
+    /// A small document that is read only: its text, its type and for how many seconds it is fresh.
+    fn json(&self, method: &Method, make: impl FnOnce(&Dates) -> (Bytes, &'static str, u64)) -> Response<Body> {
         let dates = &self.edge.dates;
         match *method {
             Method::GET | Method::HEAD => {
-                let mut response = reply::bare(StatusCode::OK, 0, dates);
-                let text = format!("{{\"unix_ms\":{}}}", dates.now_ms());
-                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                *response.body_mut() = Body::from(bytes::Bytes::from(text));
+                let (text, content_type, fresh_s) = make(dates);
+                let mut response = reply::bare(StatusCode::OK, fresh_s, dates);
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+                *response.body_mut() = Body::from(text);
                 response
             }
             Method::OPTIONS => reply::options(dates),
@@ -86,6 +168,11 @@ impl Caller {
         response.headers_mut().insert(header::DATE, dates.header());
         response
     }
+}
+
+/// Whether a signature would be verified for it, were the channel private.
+fn is_trade(name: &ResourceName, shown: Shown<'_>) -> bool {
+    matches!(name, ResourceName::Index(_)) && shown.has_playback_token()
 }
 
 fn kind(name: &ResourceName) -> Kind {

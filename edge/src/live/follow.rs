@@ -17,7 +17,7 @@ use freshet_proto::{
 };
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
-use super::{Live, peer, track::Track, window::Over};
+use super::{Known, Live, peer, track::Track, window::Over};
 use crate::{
     config::ms,
     upstream::{BoxFuture, Events, Peer, UpstreamError},
@@ -268,8 +268,9 @@ impl Follower<'_> {
 }
 
 fn wish(view: &View, track: &Track) -> Wish {
-    let Some(channel) = view.channels.get(&track.channel) else { return Wish::Nothing };
-    match channel.state {
+    let known = Known::of(view, &track.channel).zip(view.channels.get(&track.channel));
+    let Some((known, channel)) = known else { return Wish::Nothing };
+    match known.state {
         ChannelState::Idle => Wish::Nothing,
         state => match channel.current().and_then(|current| peer(view, current.origin)) {
             Some(peer) => Wish::Follow { session: channel.session, peer, over: state == ChannelState::Ended },

@@ -2,6 +2,7 @@
 
 mod follow;
 pub(crate) mod playlist;
+mod purge;
 pub(crate) mod reload;
 pub(crate) mod track;
 mod window;
@@ -55,13 +56,14 @@ impl Live {
     ) -> Arc<Self> {
         let cache = Cache::new(config.cache.clone(), Arc::clone(&upstream), random.clone(), Arc::clone(&stats));
         let view = ordered::Receiver::of(view);
-        Arc::new(Self { config, view, cache, stats, upstream, random, tracks: RwLock::default() })
+        let live = Arc::new(Self { config, view, cache, stats, upstream, random, tracks: RwLock::default() });
+        tokio::spawn(purge::run(live.view.clone(), Arc::downgrade(&live)));
+        live
     }
 
     /// What the view says of `channel`; `None` if there is no such channel.
     pub(crate) fn known(&self, channel: &ChannelName) -> Option<Known> {
-        let view = self.view.borrow();
-        view.channels.get(channel).map(|channel| Known { state: channel.state, session: channel.session })
+        Known::of(&self.view.borrow(), channel)
     }
 
     /// How to fetch what was made in `epoch`, or else, of the session as a whole, from its newest origin.
@@ -117,6 +119,22 @@ impl Live {
         }
         empty
     }
+}
+
+impl Known {
+    /// What `view` says of `channel`. Where all of it is purged, nothing is kept.
+    pub(crate) fn of(view: &View, channel: &ChannelName) -> Option<Self> {
+        let known = view.channels.get(channel)?;
+        let purged = known.current().is_some_and(|current| is_purged(view, channel, current.epoch));
+        let state = if purged { ChannelState::Idle } else { known.state };
+        Some(Self { state, session: known.session })
+    }
+}
+
+/// Whether what was published in `epoch` is refused everywhere.
+pub(crate) fn is_purged(view: &View, channel: &ChannelName, epoch: Epoch) -> bool {
+    let purged = view.annex.marks.of(channel).purged;
+    purged > Epoch(0) && epoch <= purged
 }
 
 /// Where a node is.
