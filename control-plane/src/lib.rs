@@ -4,7 +4,7 @@
 //! other nodes ──remote──▶ control ──Proposal──▶ raft (log, fsync, quorum) ──▶ machine::Registry ──Delta──▶ feed
 //!                                                                                 └──▶ watch::serve ──QUIC──▶ watch::follow
 //! ```
-//! [`machine`], [`channel`], [`leases`] and [`log`] do no I/O and read no clock. [`local`] runs the machine alone, on one
+//! [`machine`], [`channel`], [`leases`], [`loads`] and [`log`] do no I/O and read no clock. [`local`] runs the machine alone, on one
 //! node's disk. Media never comes here: no command is sent per message, per segment or per viewer.
 
 pub mod accounts;
@@ -16,6 +16,7 @@ pub mod join;
 pub mod key;
 pub mod keys;
 pub mod leases;
+pub mod loads;
 pub mod local;
 pub mod log;
 pub mod machine;

@@ -90,6 +90,11 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
+    /// Where it comes from; of an IPv6 address, its /64.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.key
+    }
+
     /// A place for one held request; `None` when a budget is spent.
     pub(crate) fn hold(self: &Arc<Self>) -> Option<Hold> {
         let limits = &self.budget.limits;

@@ -18,6 +18,8 @@ pub struct Config {
     pub reload: ReloadConfig,
     /// How long each phase of a viewer's connection may take, and how many there may be.
     pub http: HttpConfig,
+    /// When viewers are sent to other edges.
+    pub near: NearConfig,
 }
 
 /// What is kept of what origins made, and how it is fetched.
@@ -155,6 +157,15 @@ pub struct HttpConfig {
     pub drain_timeout_ms: u64,
 }
 
+/// When viewers are sent to other edges.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NearConfig {
+    /// Viewers beyond whom new ones are sent to another edge that has room; those that are here stay, and so does who was sent
+    /// here by another. Connections count as viewers. 0, the default, is no limit.
+    pub max_viewers: u64,
+}
+
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
@@ -242,7 +253,7 @@ impl Config {
     /// # Errors
     /// Names the first key that is out of its range, and the range.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let Self { cache, follow, reload, http } = self;
+        let Self { cache, follow, reload, http, near } = self;
         let rules = [
             ("cache.bytes", cache.bytes, 1 << 20, 1 << 44),
             ("cache.max_object_bytes", cache.max_object_bytes, 1 << 16, 1 << 30),
@@ -278,6 +289,7 @@ impl Config {
             ("http.h2_ping_ms", http.h2_ping_ms, 1000, HOUR_MS),
             ("http.buffers_ms", http.buffers_ms, 50, 5000),
             ("http.drain_timeout_ms", http.drain_timeout_ms, 0, HOUR_MS),
+            ("near.max_viewers", near.max_viewers, 0, MANY),
         ];
         match rules.into_iter().find(|(_, value, min, max)| !(min..=max).contains(&value)) {
             Some((key, value, min, max)) => Err(InvalidConfig { key, value, min, max }),

@@ -7,6 +7,7 @@
 //!                             ▼  └── follow ◀─────────────┘
 //!                           reload
 //! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
+//! clients ──HTTP──▶ near ──▶ which edges and origins suit them, from the view
 //! ```
 //! Who a viewer is is asked at the [`door`] and never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
 //! object, it is transferred once.
@@ -18,6 +19,7 @@ pub mod config;
 mod door;
 mod http;
 mod live;
+pub mod near;
 mod site;
 pub mod stats;
 pub mod tls;
@@ -35,7 +37,14 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    budget::Budget, door::Door, http::date::Dates, live::Live, stats::Stats, upstream::Upstream, watching::Watching,
+    budget::Budget,
+    door::Door,
+    http::date::Dates,
+    live::Live,
+    near::{Near, Nearness},
+    stats::{Line, Stats},
+    upstream::Upstream,
+    watching::Watching,
 };
 pub use crate::{config::Config, http::Socket, site::Site};
 
@@ -53,6 +62,7 @@ pub(crate) struct Shared {
     stats: Arc<Stats>,
     budget: Arc<Budget>,
     site: OnceLock<Arc<dyn Site>>,
+    near: OnceLock<Nearness>,
     connections: TaskTracker,
     draining: CancellationToken,
 }
@@ -85,6 +95,7 @@ impl Edge {
             budget: Budget::new(limits, Arc::clone(&stats)),
             stats,
             site: OnceLock::new(),
+            near: OnceLock::new(),
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
         }))
@@ -96,6 +107,19 @@ impl Edge {
     pub fn with_site(self, site: Arc<dyn Site>) -> Self {
         let _ = self.0.site.set(site);
         self
+    }
+
+    /// Tells the edge what it can't learn from the view of places: its own, clients', how busy nodes are. Only the first call
+    /// counts, and only before the first request.
+    #[must_use]
+    pub fn with_near(self, near: Near) -> Self {
+        let _ = self.0.near.set(Nearness::new(near));
+        self
+    }
+
+    /// How many connections there are: what makes an edge busy.
+    pub fn connections(&self) -> u64 {
+        self.0.connections()
     }
 
     /// Accepts HTTP/1.1 connections until `shutdown` is cancelled or the edge drains. Connections live on.
@@ -144,5 +168,15 @@ impl Edge {
     /// What has been counted.
     pub fn stats(&self) -> &Stats {
         &self.0.stats
+    }
+}
+
+impl Shared {
+    fn connections(&self) -> u64 {
+        [Line::Http1, Line::Https1, Line::Https2].into_iter().map(|line| self.stats.lines(line)).sum()
+    }
+
+    fn nearness(&self) -> &Nearness {
+        self.near.get_or_init(Nearness::default)
     }
 }

@@ -59,7 +59,7 @@ impl Level {
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The multivariant playlist.
+    /// The multivariant playlist, its steering manifest, the way to both.
     Index,
     /// A media playlist.
     Playlist,
@@ -71,7 +71,7 @@ pub enum Kind {
     Init,
     /// A thumbnail.
     Thumb,
-    /// `/api/time` and the public keys.
+    /// `/api/…` and the public keys.
     Api,
     /// The page and everything else.
     Site,
@@ -91,9 +91,9 @@ impl Kind {
 }
 
 /// The statuses that the edge itself gives; the site's others are counted under the last.
-const STATUSES: [&str; 18] = [
-    "200", "204", "206", "302", "304", "400", "403", "404", "405", "410", "414", "416", "429", "500", "502", "503",
-    "504", "other",
+const STATUSES: [&str; 24] = [
+    "200", "201", "204", "206", "302", "304", "307", "400", "401", "403", "404", "405", "409", "410", "413", "414", "416",
+    "422", "429", "500", "502", "503", "504", "other",
 ];
 
 /// Why a connection was ended by the edge.

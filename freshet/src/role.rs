@@ -27,7 +27,9 @@ use crate::{
     config::{Config, ConfigError},
     life::Signals,
     logging, metrics,
-    node::{ControlNode, ControlPlan, EdgeNode, EdgePlan, Member, OriginNode, OriginPlan, Papers, Registry, World},
+    node::{
+        ControlNode, ControlPlan, EdgeNode, EdgePlan, Member, OriginNode, OriginPlan, Papers, Placed, Registry, World,
+    },
     ports::{self, Port},
     tls::Certificate,
 };
@@ -88,7 +90,7 @@ pub async fn origin(config: Config) -> anyhow::Result<()> {
     let checked = node.clone();
     let checks: Checks = Arc::new(move || checked.checks());
     tokio::spawn(admin::serve(admin, Told { metrics, checks, jwks: None }));
-    run(signals, certificate, async move {
+    run(signals, || reload(certificate.as_ref()), async move {
         node.drain().await;
         node.close().await;
     })
@@ -112,19 +114,20 @@ pub async fn edge(config: Config) -> anyhow::Result<()> {
     let checked = node.clone();
     let checks: Checks = Arc::new(move || checked.checks());
     tokio::spawn(admin::serve(admin, Told { metrics, checks, jwks: None }));
-    run(signals, certificate, async move {
+    let placed = node.clone();
+    let reload = || {
+        reload(certificate.as_ref());
+        reload_places(&placed);
+    };
+    run(signals, reload, async move {
         node.drain().await;
         node.close().await;
     })
     .await
 }
 
-async fn run(
-    mut signals: Signals,
-    certificate: Option<Certificate>,
-    drain: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
-    signals.until_stop(|| reload(certificate.as_ref())).await;
+async fn run(mut signals: Signals, reload: impl FnMut(), drain: impl Future<Output = ()>) -> anyhow::Result<()> {
+    signals.until_stop(reload).await;
     signals.drain(drain).await;
     Ok(())
 }
@@ -138,6 +141,15 @@ pub fn reload(certificate: Option<&Certificate>) {
     }
 }
 
+/// What SIGHUP does at an edge besides: the database of places is read again.
+pub fn reload_places(edge: &EdgeNode) {
+    match edge.reload() {
+        Ok(false) => {}
+        Ok(true) => info!("the database of places is read again"),
+        Err(error) => error!(%error, "the new database of places is no good; the one in use stays"),
+    }
+}
+
 /// Reads everything that a role needs and starts nothing; for `freshet config check`.
 ///
 /// # Errors
@@ -146,6 +158,7 @@ pub fn check(config: &Config) -> Result<Vec<&'static str>, ConfigError> {
     let mut roles = Vec::new();
     validate(config)?;
     certificate(config)?;
+    config.place.locator()?;
     let joined = Papers::load(&config.node.data)
         .map_err(|error| ConfigError::Invalid { key: "node.data", what: format!("{error:#}") })?;
     if let Some(papers) = joined {
@@ -220,6 +233,7 @@ fn origin_plan_with(
         identity,
         registry,
         config: config.origin.clone(),
+        placed: placed(config)?,
         rtmp: port("RTMP", config.listen.rtmp, "listen.rtmp"),
         rtmps: certificate.map(|certificate| (rtmps, certificate)),
         quic: port("node (QUIC)", config.listen.quic, "listen.quic"),
@@ -246,6 +260,7 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
         member,
         kept: Some(config.node.data.clone()),
         config: config.edge.clone(),
+        placed: placed(config)?,
         http: port("HTTP", config.listen.http, "listen.http"),
         https: certificate.map(|certificate| (https, certificate)),
         redirect: redirects.then_some(config.tls.public_https_port),
@@ -272,13 +287,19 @@ pub fn key_plan(config: &Config, data: &Path) -> Result<keys::Plan, ConfigError>
 /// The environment's variable with the key-encryption key. No key of the configuration, for those are printed.
 const KEK: &str = "FRESHET_KEK";
 
-/// Whether the values of `[control]`, `[keys]`, `[origin]` and `[edge]` make sense together.
+/// Where this node is, and where clients are.
+fn placed(config: &Config) -> Result<Placed, ConfigError> {
+    Ok(Placed { place: config.place.told()?, as_bound: false, locator: config.place.locator()? })
+}
+
+/// Whether the values of `[control]`, `[keys]`, `[place]`, `[origin]` and `[edge]` make sense together.
 ///
 /// # Errors
 /// [`ConfigError::Range`] or [`ConfigError::Invalid`] with the key and its range.
 pub fn validate(config: &Config) -> Result<(), ConfigError> {
     config.control.certified_for()?;
     config.keys.settings().map_err(|error| ConfigError::Range(error.to_string()))?;
+    config.place.told()?;
     config.origin.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
     config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))
 }

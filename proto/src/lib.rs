@@ -9,6 +9,7 @@ pub mod level;
 pub mod message;
 pub mod object;
 pub mod ordered;
+pub mod place;
 pub mod quic;
 pub mod random;
 pub mod registry;

@@ -29,7 +29,7 @@ const LEADER_WAIT: Duration = Duration::from_secs(3);
 impl Handler for Control {
     const STRANGERS: bool = true;
 
-    async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
+    async fn handle(&self, request: Request, mut reply: Responder) -> Result<(), QuicError> {
         let (inner, asker) = (self.0.clone(), reply.peer().clone());
         let peer = &asker.name;
         match request {
@@ -53,6 +53,10 @@ impl Handler for Control {
             }
             Request::Certify { request } => {
                 let answer = inner.certify(peer, &request);
+                reply.answer(&answer).await
+            }
+            Request::Report { .. } => {
+                let answer = inner.report(peer, &reply.take_body()).await;
                 reply.answer(&answer).await
             }
             Request::Admin(command) => inner.operate(command, reply).await,

@@ -6,7 +6,8 @@
 //! other control nodes ──CONSENSUS──▶ carry ──────────────────────────────────────────────┘  │
 //!                                     lead: leases that run out, graces that end ───────────┘ (on the leader alone)
 //!                                     level: the version that all control nodes know ───────┤
-//!                                     keys: signing keys whose time has come ───────────────┘
+//!                                     keys: signing keys whose time has come ───────────────┤
+//! nodes ──REPORT──▶ report: how busy they are (memory alone), and where they are ────────────┘
 //! ```
 //! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
 
@@ -16,6 +17,7 @@ mod keys;
 mod lead;
 mod level;
 mod operate;
+mod report;
 
 pub use self::keys::{CannotSign, SigningHalf};
 
@@ -45,6 +47,7 @@ use crate::{
     join::JoinToken,
     keys::safe::KekError,
     leases::Leases,
+    loads::Loads,
     local::ChannelConfig,
     machine::{Alert, Input, Registry},
     raft::{self, Applied, ChangeError, Group, Member, OpenError, Proposal, ProposeError, Store},
@@ -79,6 +82,7 @@ struct Inner {
     certified_for: Duration,
     group: Group,
     leases: Mutex<Leases>,
+    loads: Mutex<Loads>,
     heard: Mutex<level::Heard>,
     /// Read by whoever takes a member in, written by whoever changes what members must know.
     admitting: RwLock<()>,
@@ -150,6 +154,7 @@ impl Control {
             certified_for: plan.certified_for,
             group,
             leases: Mutex::default(),
+            loads: Mutex::default(),
             heard: Mutex::default(),
             admitting: RwLock::default(),
             keeper,

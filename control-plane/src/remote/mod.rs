@@ -3,19 +3,22 @@
 //! ```text
 //! services ──Ask──▶ carry ──▶ Remote::ask ──COMMAND──▶ a control node ──▶ "another one leads" ──▶ that one …
 //! lease: RENEW every 3 s ─────▶ Remote::ask
+//! report: REPORT every 2 s ───▶ Remote::ask_with ──▶ how busy all nodes are
 //! ```
 
 mod carry;
 mod lease;
+mod report;
 
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
 use freshet_proto::{
-    message::{Denied, Request},
-    quic::{Pool, QuicError},
+    message::{Denied, MAX_FRAME, Request},
+    quic::{Pool, QuicError, within},
     random::Random,
     registry::Refused,
     view::{NodeView, View},
@@ -29,6 +32,7 @@ use tracing::debug;
 
 pub use carry::carry;
 pub use lease::{Held, hold};
+pub use report::report;
 
 use crate::watch::candidates;
 
@@ -69,6 +73,19 @@ impl Remote {
     /// # Errors
     /// What the leader answered; [`Refused::Unavailable`] where no leader was found.
     pub async fn ask<T: DeserializeOwned>(&self, request: &Request, limit: Duration) -> Result<T, Denied> {
+        self.ask_with(request, Bytes::new(), limit).await
+    }
+
+    /// As [`Remote::ask`], with the body whose length the request tells.
+    ///
+    /// # Errors
+    /// As [`Remote::ask`].
+    pub async fn ask_with<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<T, Denied> {
         let until = Instant::now() + limit;
         // Long requests (a control node that catches up) are given all the time there is.
         let attempt = if limit > LONG { limit } else { ATTEMPT };
@@ -76,7 +93,7 @@ impl Remote {
         loop {
             let silent = unheard.filter(|(_, since)| since.elapsed() < SILENT).map(|(addr, _)| addr);
             let Some(node) = self.next(&mut turn, silent) else { return Err(Refused::Unavailable.into()) };
-            let asked = self.attempt(&node, request, attempt);
+            let asked = self.attempt(&node, request, body.clone(), attempt);
             match timeout_at(until, asked).await {
                 Err(_) => return Err(Refused::Unavailable.into()),
                 // Others may still believe in a leader that has just been silent: it is not asked again on their word.
@@ -107,9 +124,16 @@ impl Remote {
         &self,
         node: &NodeView,
         request: &Request,
+        body: Bytes,
         limit: Duration,
     ) -> Result<Result<T, Denied>, QuicError> {
-        self.0.pool.call(node.quic, &node.server_name, request, limit).await
+        within(limit, async {
+            let mut reader = self.0.pool.request_with(node.quic, &node.server_name, request, body).await?;
+            let answer = reader.read_frame(MAX_FRAME).await?;
+            reader.expect_end().await?;
+            Ok(answer)
+        })
+        .await
     }
 
     /// The leader as far as is known, once; then everybody in turn, but for whoever was silent just now.

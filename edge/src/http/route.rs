@@ -35,6 +35,9 @@ impl Caller {
         if target_len(request) > self.edge.config.http.uri_bytes {
             return self.counted(Kind::Site, reply::bare(StatusCode::URI_TOO_LONG, 0, dates));
         }
+        if let Some(reply) = self.near(request) {
+            return reply;
+        }
         if let Some(name) = path.strip_prefix("/live/") {
             return self.live(request, name, Shown::Query(request.uri.query().unwrap_or("")));
         }
@@ -79,6 +82,11 @@ impl Caller {
             Ok(known) => known,
             Err(answer) => return self.counted(kind(&name), *answer),
         };
+        if let ResourceName::Index(channel) = &name
+            && let Some(reply) = self.elsewhere(request, channel)
+        {
+            return reply;
+        }
         let kind = kind(&name);
         let asked = Asked::of(request);
         match name {
@@ -140,7 +148,7 @@ impl Caller {
         }
     }
 
-    pub(super) fn counted(&self, kind: Kind, response: Response<Body>) -> Reply {
+    pub(crate) fn counted(&self, kind: Kind, response: Response<Body>) -> Reply {
         self.edge.stats.answered(kind, response.status(), response.body().len());
         Reply::Now(response)
     }

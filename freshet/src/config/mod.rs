@@ -9,6 +9,7 @@
 mod error;
 mod load;
 mod optional;
+mod place;
 mod print;
 
 use std::{
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     error::ConfigError,
     load::{Loaded, Override, load},
+    place::Place,
     print::print,
 };
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub quic: Quic,
     /// Which versions of the node protocol are spoken.
     pub protocol: Protocol,
+    /// Where this node is and how clients reach it (origin, edge).
+    pub place: Place,
     /// Certificates for viewers and encoders.
     pub tls: Tls,
     /// Logs.

@@ -32,7 +32,7 @@ use crate::{
     config::{Config, Listen, Override},
     life::Signals,
     logging, metrics,
-    node::{EdgeNode, EdgePlan, Member, OriginNode, OriginPlan, Papers, Registry, World},
+    node::{EdgeNode, EdgePlan, Member, OriginNode, OriginPlan, Papers, Placed, Registry, World},
     ports::Port,
     role,
     tls::Certificate,
@@ -134,7 +134,11 @@ impl Dev {
             tokio::spawn(demo::publish(to, views, stop_demo.clone()));
         }
         house.announce(self.demo)?;
-        signals.until_stop(|| role::reload(Some(&house.certificate))).await;
+        let reload = || {
+            role::reload(Some(&house.certificate));
+            role::reload_places(&house.edge);
+        };
+        signals.until_stop(reload).await;
         println!("\n{}", announce::totals(began.elapsed(), &metrics.render()));
         stop_demo.cancel();
         signals.drain(house.drain()).await;
@@ -206,12 +210,18 @@ fn port(what: &'static str, addr: SocketAddr, flag: &str) -> Port {
     Port { what, addr, flag: flag.into() }
 }
 
+/// Whoever is on this machine reaches every role where it is bound.
+fn placed(config: &Config) -> anyhow::Result<Placed> {
+    Ok(Placed { place: config.place.told()?, as_bound: true, locator: config.place.locator()? })
+}
+
 fn origin_plan(config: &Config, data: PathBuf, papers: Papers, certificate: Certificate) -> anyhow::Result<OriginPlan> {
     Ok(OriginPlan {
         id: papers.id,
         identity: papers.identity(&data)?,
         registry: Registry::Platform { data, control: papers.control },
         config: config.origin.clone(),
+        placed: placed(config)?,
         rtmp: port("RTMP", config.listen.rtmp, "--rtmp-port"),
         rtmps: Some((port("RTMPS", config.listen.rtmps, "--rtmps-port"), certificate)),
         quic: port("node (QUIC)", config.listen.quic, "--quic-port"),
@@ -229,6 +239,7 @@ fn edge_plan(config: &Config, data: PathBuf, papers: Papers, certificate: Certif
         kept: Some(data.clone()),
         member: Some(Member { id: papers.id, data, quic, advertise: None }),
         config: config.edge.clone(),
+        placed: placed(config)?,
         http: port("HTTP", config.listen.http, "--http-port"),
         https: Some((port("HTTPS", config.listen.https, "--https-port"), certificate)),
         redirect: None,

@@ -7,7 +7,10 @@ use freshet_control_plane::{
     remote::{Held, Remote, hold},
     watch as registry,
 };
-use freshet_edge::Edge;
+use freshet_edge::{
+    Edge,
+    near::{LocateError, Locator, Near, load},
+};
 use freshet_proto::{
     id::NodeId,
     quic::{self, Endpoint, Identity, Pool, Tuning},
@@ -19,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     World, any_port,
     papers::{Authority, keep_certified},
+    placed::{Placed, report},
     shut_out_the_removed,
 };
 use crate::{admin::Check, front::Front, ports::Port, redirect, tls::Certificate};
@@ -35,6 +39,8 @@ pub struct EdgePlan {
     pub member: Option<Member>,
     /// Limits, deadlines, cache.
     pub config: freshet_edge::Config,
+    /// Where it is, and where clients are.
+    pub placed: Placed,
     /// Where viewers come.
     pub http: Port,
     /// Where they come with TLS, and the certificate they see.
@@ -66,6 +72,7 @@ pub struct EdgeNode {
     /// What it knows of the platform.
     pub view: watch::Receiver<Arc<View>>,
     held: Option<watch::Receiver<Held>>,
+    locator: Locator,
     endpoint: Endpoint,
     no_more: CancellationToken,
 }
@@ -89,6 +96,7 @@ impl EdgeNode {
             }
             None => any_port(first.quic),
         };
+        let (place, capacity) = (plan.placed.edge(http.local_addr()?), capacity(&plan));
         let identity = plan.identity.at_most(world.level);
         let endpoint = Endpoint::bind(at, &identity, world.doors(), Tuning::default())?;
         let (pool, random) = (Pool::new(&endpoint), world.random.clone());
@@ -96,17 +104,23 @@ impl EdgeNode {
         shut_out_the_removed(endpoint.clone(), view.clone());
         let edge = Edge::new(plan.config, view.clone(), pool.clone(), world.clock.clone(), random.clone())
             .with_site(Arc::new(Front::new(view.clone())));
+        let locator = plan.placed.locator;
+        let mut near = Near { place: place.clone(), locator: locator.clone(), ..Near::default() };
         let held = match plan.member {
             Some(member) => {
-                let remote = Remote::new(pool, plan.registry, Some(view.clone()), random.clone());
+                let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
+                let (busy, watched) = (edge.clone(), edge.clone());
+                near.me = Some(member.id);
+                let load = move || load(busy.connections(), capacity);
+                near.loads = report(remote(), place, load, move || watched.viewers(), world);
                 let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
-                Some(member.take_part(remote, &identity, &endpoint, world)?)
+                Some(member.take_part(remote(), &identity, &endpoint, world)?)
             }
             None => None,
         };
-        let no_more = CancellationToken::new();
-        let mut node = Self { edge, http: http.local_addr()?, https: None, view, held, endpoint, no_more };
+        let (edge, no_more) = (edge.with_near(near), CancellationToken::new());
+        let mut node = Self { edge, http: http.local_addr()?, https: None, view, held, locator, endpoint, no_more };
         if let Some((listener, tls)) = https {
             node.https = Some(listener.local_addr()?);
             let (edge, no_more) = (node.edge.clone(), node.no_more.clone());
@@ -144,6 +158,14 @@ impl EdgeNode {
         ]
     }
 
+    /// Reads the database of places again; tells whether there is one.
+    ///
+    /// # Errors
+    /// When it is no good; the one in use stays.
+    pub fn reload(&self) -> Result<bool, LocateError> {
+        self.locator.reload()
+    }
+
     /// Takes no more viewers and answers those there are, for `edge.http.drain_timeout_ms` at most.
     pub async fn drain(&self) {
         self.no_more.cancel();
@@ -153,6 +175,15 @@ impl EdgeNode {
     /// Takes leave of the other nodes.
     pub async fn close(&self) {
         self.endpoint.close().await;
+    }
+}
+
+/// How many viewers an edge is meant for.
+fn capacity(plan: &EdgePlan) -> u64 {
+    match (plan.placed.place.capacity, plan.config.near.max_viewers) {
+        (0, 0) => plan.config.http.connections as u64,
+        (0, most) => most,
+        (capacity, _) => capacity.into(),
     }
 }
 

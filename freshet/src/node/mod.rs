@@ -4,6 +4,7 @@ mod control;
 mod edge;
 mod origin;
 mod papers;
+mod placed;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -21,6 +22,7 @@ pub use self::{
     edge::{EdgeNode, EdgePlan, Member},
     origin::{OriginNode, OriginPlan, Registry},
     papers::Papers,
+    placed::Placed,
 };
 
 /// The system's clock and randomness, and the node protocol's newest version, which all roles of a process share.

@@ -15,8 +15,10 @@ use freshet_control_plane::{
     remote::{Held, Remote, carry, hold},
     watch as registry,
 };
+use freshet_edge::near::load;
 use freshet_origin::Origin;
 use freshet_proto::{
+    annex::Loads,
     id::NodeId,
     message::Request,
     quic::{self, Endpoint, Handler, Identity, Pool, QuicError, Responder, Tuning},
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     World,
     papers::{Authority, keep_certified},
+    placed::{Placed, report},
     shut_out_the_removed,
 };
 use crate::{admin::Check, ports::Port, tls::Certificate};
@@ -43,6 +46,8 @@ pub struct OriginPlan {
     pub registry: Registry,
     /// Limits, deadlines, packaging.
     pub config: freshet_origin::Config,
+    /// Where it is.
+    pub placed: Placed,
     /// Where encoders come.
     pub rtmp: Port,
     /// Where they come with TLS, and the certificate they see.
@@ -93,7 +98,7 @@ pub struct OriginNode {
 /// What the origin's way to the registry consists of.
 enum Keeps {
     Own { feed: Feed, task: JoinHandle<Result<(), local::LocalError>> },
-    Platform { held: watch::Receiver<Held> },
+    Platform { held: watch::Receiver<Held>, remote: Remote, reports: Option<watch::Receiver<Arc<Loads>>> },
 }
 
 impl OriginNode {
@@ -116,6 +121,10 @@ impl OriginNode {
         let (commands, view, keeps) = connect(plan.registry, plan.id, me, (&endpoint, &pool), world).await?;
         shut_out_the_removed(endpoint.clone(), view.clone());
         let (clock, random) = (world.clock.clone(), world.random.clone());
+        let capacity = match plan.placed.place.capacity {
+            0 => plan.config.max_publishers as u64,
+            capacity => capacity.into(),
+        };
         let origin = Origin::new(plan.config, plan.id, commands, view.clone(), clock, random).with_pool(pool);
         let (at, no_more) = (rtmp.local_addr()?, CancellationToken::new());
         let mut node = Self { origin, rtmp: at, rtmps: None, quic, view, keeps, endpoint, no_more };
@@ -125,7 +134,17 @@ impl OriginNode {
             node.take_encoders(listener, Some(tls));
         }
         node.answer_nodes();
+        node.report(&plan.placed, capacity, world);
         Ok(node)
+    }
+
+    /// Tells the control plane where it is and how busy.
+    fn report(&mut self, placed: &Placed, capacity: u64, world: &World) {
+        let (place, busy) = (placed.origin(self.rtmp, self.rtmps), self.origin.clone());
+        if let Keeps::Platform { remote, reports, .. } = &mut self.keeps {
+            let load = move || load(busy.publishers() as u64, capacity);
+            *reports = Some(report(remote.clone(), place, load, BTreeMap::new, world));
+        }
     }
 
     fn take_encoders(&self, listener: tokio::net::TcpListener, tls: Option<Arc<rustls::ServerConfig>>) {
@@ -180,7 +199,7 @@ impl Keeps {
                     detail: if ok { "writes to disk" } else { "stopped: see the log" }.into(),
                 }
             }
-            Self::Platform { held } => {
+            Self::Platform { held, .. } => {
                 let (ok, draining) = (held.borrow().is_good(Instant::now()), held.borrow().draining);
                 let detail = match (ok, draining) {
                     (true, true) => "draining",
@@ -211,14 +230,16 @@ async fn connect(
     };
     let random = world.random.clone();
     let view = registry::follow(pool.clone(), control.clone(), Some(&data), random.clone());
-    let remote = Remote::new(pool.clone(), control, Some(view.clone()), random.clone());
+    let new_remote = || Remote::new(pool.clone(), control.clone(), Some(view.clone()), random.clone());
+    let remote = new_remote();
     let held = hold(remote.clone(), id, me, 1 + random.below(u64::MAX));
     let (commands, asks) = Commands::channel();
-    tokio::spawn(carry(remote.clone(), random, held.clone(), asks));
+    tokio::spawn(carry(remote.clone(), random.clone(), held.clone(), asks));
     let (authority, level) = (Authority::Asked(remote), world.level);
     let dress = Arc::new(move |identity: Identity| identity.at_most(level));
     tokio::spawn(keep_certified(data, endpoint.clone(), authority, world.clock.clone(), dress));
-    Ok((commands, view, Keeps::Platform { held }))
+    let reporting = new_remote();
+    Ok((commands, view, Keeps::Platform { held, remote: reporting, reports: None }))
 }
 
 /// Sends each verb to whom it concerns.

@@ -1,4 +1,5 @@
-//! The multivariant playlist of a session: which tracks there are and what it takes to play them (§4.4.6).
+//! The multivariant playlist of a session: which tracks there are and what it takes to play them (§4.4.6), and where a player
+//! asks which edges have the same (§4.4.6.6, §7).
 
 use std::fmt::Write;
 
@@ -52,6 +53,10 @@ pub struct AudioRendition {
     pub average_bandwidth: u64,
 }
 
+/// The pathway of whichever edge serves this playlist. Edges never rewrite a playlist, so it is the same at all of them: each
+/// edge's steering manifest names the others as clones of this one.
+const PATHWAY: &str = "here";
+
 /// Renders the multivariant playlist, with URIs relative to `/live/{channel}/index.m3u8`.
 ///
 /// A variant's `BANDWIDTH` includes the most demanding audio track that may accompany it (§4.4.6.2).
@@ -61,6 +66,7 @@ pub fn multivariant(tracks: &Multivariant) -> Bytes {
     if tracks.independent_segments {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
+    let _ = writeln!(out, "#EXT-X-CONTENT-STEERING:SERVER-URI=\"steer.json\",PATHWAY-ID=\"{PATHWAY}\"");
     if tracks.video.is_empty() {
         for audio in &tracks.audio {
             variant(&mut out, audio.bandwidth, audio.average_bandwidth, &audio.codecs);
@@ -109,7 +115,10 @@ fn video_variant(out: &mut String, video: &VideoRendition, audio: &[AudioRenditi
 }
 
 fn variant(out: &mut String, bandwidth: u64, average: u64, codecs: &str) {
-    let _ = write!(out, "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\"");
+    let _ = write!(
+        out,
+        "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={average},PATHWAY-ID=\"{PATHWAY}\",CODECS=\"{codecs}\""
+    );
 }
 
 #[cfg(test)]
@@ -146,9 +155,10 @@ mod tests {
             multivariant(&tracks),
             r#"#EXTM3U
 #EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-CONTENT-STEERING:SERVER-URI="steer.json",PATHWAY-ID="here"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="Main",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="a0.m3u8"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="Audio 2",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="a1.m3u8"
-#EXT-X-STREAM-INF:BANDWIDTH=3140000,AVERAGE-BANDWIDTH=2628000,CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"
+#EXT-X-STREAM-INF:BANDWIDTH=3140000,AVERAGE-BANDWIDTH=2628000,PATHWAY-ID="here",CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"
 v0.m3u8
 "#
         );
@@ -160,7 +170,8 @@ v0.m3u8
         assert_eq!(
             multivariant(&tracks),
             r#"#EXTM3U
-#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2500000,CODECS="avc1.64001f",RESOLUTION=1280x720,FRAME-RATE=29.970
+#EXT-X-CONTENT-STEERING:SERVER-URI="steer.json",PATHWAY-ID="here"
+#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2500000,PATHWAY-ID="here",CODECS="avc1.64001f",RESOLUTION=1280x720,FRAME-RATE=29.970
 v0.m3u8
 "#
         );
@@ -173,7 +184,8 @@ v0.m3u8
             multivariant(&tracks),
             r#"#EXTM3U
 #EXT-X-INDEPENDENT-SEGMENTS
-#EXT-X-STREAM-INF:BANDWIDTH=140000,AVERAGE-BANDWIDTH=128000,CODECS="mp4a.40.2"
+#EXT-X-CONTENT-STEERING:SERVER-URI="steer.json",PATHWAY-ID="here"
+#EXT-X-STREAM-INF:BANDWIDTH=140000,AVERAGE-BANDWIDTH=128000,PATHWAY-ID="here",CODECS="mp4a.40.2"
 a0.m3u8
 "#
         );

@@ -7,8 +7,14 @@ use super::{
 };
 
 /// Tags that only a multivariant playlist has.
-pub(super) const TAGS: &[&str] =
-    &["EXT-X-STREAM-INF", "EXT-X-MEDIA", "EXT-X-I-FRAME-STREAM-INF", "EXT-X-SESSION-DATA", "EXT-X-SESSION-KEY"];
+pub(super) const TAGS: &[&str] = &[
+    "EXT-X-STREAM-INF",
+    "EXT-X-MEDIA",
+    "EXT-X-I-FRAME-STREAM-INF",
+    "EXT-X-SESSION-DATA",
+    "EXT-X-SESSION-KEY",
+    "EXT-X-CONTENT-STEERING",
+];
 
 const STREAM_INF: &str = "EXT-X-STREAM-INF";
 
