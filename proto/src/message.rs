@@ -276,7 +276,12 @@ impl Request {
                 | AdminCommand::RotateKeys { .. }
                 | AdminCommand::RevokeKey { .. }
                 | AdminCommand::DropPathSecrets
-                | AdminCommand::Revoke(_),
+                | AdminCommand::Revoke(_)
+                | AdminCommand::Charter { .. }
+                | AdminCommand::Start { .. }
+                | AdminCommand::End { .. }
+                | AdminCommand::Purge { .. }
+                | AdminCommand::SetVisibility { .. },
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
