@@ -50,7 +50,7 @@ impl Caller {
         if path == "/api/time" {
             return self.counted(
                 Kind::Api,
-                self.json(&request.method, |dates| {
+                self.document(&request.method, |dates| {
                     (format!("{{\"unix_ms\":{}}}", dates.now_ms()).into(), "application/json", 0)
                 }),
             );
@@ -58,7 +58,7 @@ impl Caller {
         if path == "/.well-known/jwks.json" {
             return self.counted(
                 Kind::Api,
-                self.json(&request.method, |_| {
+                self.document(&request.method, |_| {
                     let keyring = self.edge.live.view.borrow().annex.keys.clone();
                     (self.edge.door.keys(&keyring).jwks(), "application/jwk-set+json", KEYS_FRESH_S)
                 }),
@@ -154,7 +154,7 @@ impl Caller {
     }
 
     /// A small document that is read only: its text, its type and for how many seconds it is fresh.
-    fn json(&self, method: &Method, make: impl FnOnce(&Dates) -> (Bytes, &'static str, u64)) -> Response<Body> {
+    fn document(&self, method: &Method, make: impl FnOnce(&Dates) -> (Bytes, &'static str, u64)) -> Response<Body> {
         let dates = &self.edge.dates;
         match *method {
             Method::GET | Method::HEAD => {
