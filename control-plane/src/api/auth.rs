@@ -126,6 +126,7 @@ async fn register(
     caller: Caller,
     Body(new): Body<Registration>,
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
+    shared.can_sign()?;
     // A channel that an operator made is nobody's to take.
     if let Ok(name) = accounts::username(&new.username)
         && shared.platform.view().channels.contains_key(&name)
@@ -150,6 +151,7 @@ async fn login(
     caller: Caller,
     Body(login): Body<Login>,
 ) -> Result<Json<Tokens>, Problem> {
+    shared.can_sign()?;
     let signed_in = match (login.username, login.password, login.link) {
         (Some(name), Some(password), None) => shared.accounts.login(&caller.client, &name, &password).await?,
         (None, None, Some(link)) => shared.accounts.login_by_link(&caller.client, &link).await?,
@@ -166,6 +168,7 @@ async fn refresh(
     caller: Caller,
     Body(refresh): Body<Refresh>,
 ) -> Result<Json<Tokens>, Problem> {
+    shared.can_sign()?;
     let signed_in = shared.accounts.refresh(&caller.client, &refresh.refresh_token).await?;
     Ok(Json(shared.tokens(signed_in)?))
 }

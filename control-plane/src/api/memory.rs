@@ -79,6 +79,13 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// What failed for now is done anew when it is asked again.
+    pub(super) fn forget(&self, scope: String, key: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.remove(&(scope, key));
+    }
+}
+
 impl Inner {
     fn forget(&mut self, now: Instant) {
         while let Some((since, _)) = self.order.front() {

@@ -98,7 +98,7 @@ impl Api {
         }
         let key = key.unwrap_or_else(|| self.shared.platform.draw());
         let scope = Caller::of(http.headers()).scope();
-        let mut waiting = match self.memory.turn(Instant::now(), scope, key, &request) {
+        let mut waiting = match self.memory.turn(Instant::now(), scope.clone(), key.clone(), &request) {
             Turn::Another => {
                 return closed(Problem::unprocessable("that idempotency key stands for another request")).await;
             }
@@ -107,6 +107,9 @@ impl Api {
                 let (api, waiting) = (self.clone(), done.subscribe());
                 tokio::spawn(async move {
                     let answer = api.serve(http).await;
+                    if is_for_now(answer.0.status) {
+                        api.memory.forget(scope, key);
+                    }
                     done.send_replace(Some(answer));
                 });
                 waiting
@@ -150,4 +153,9 @@ async fn whole(response: Response<Body>) -> Answer {
 
 async fn closed(problem: Problem) -> Answer {
     whole(axum::response::IntoResponse::into_response(problem)).await
+}
+
+/// Whether a status says that it may go better another time.
+fn is_for_now(status: u16) -> bool {
+    status >= 500 || status == StatusCode::TOO_MANY_REQUESTS.as_u16()
 }

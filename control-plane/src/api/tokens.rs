@@ -34,6 +34,11 @@ impl Shared {
         self.signed(&claims)
     }
 
+    /// Whether a token could be signed: asked before what can't be taken back.
+    pub(super) fn can_sign(&self) -> Result<(), Problem> {
+        self.signed(&self.claims("nobody".to_owned(), Audience::Api, 0)).map(drop)
+    }
+
     fn claims(&self, sub: String, aud: Audience, seconds: u64) -> Claims {
         let now_ms = self.platform.now_ms();
         Claims {

@@ -6,7 +6,7 @@
 //!                       └──WATCH─────────▶ that registry's feed, where it is this node's own
 //! ```
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use freshet_control_plane::{
     channel::Times,
