@@ -276,7 +276,7 @@ fn days_of(days: u64) -> Duration {
 }
 
 /// RFC 1123 §2.1: labels of letters, digits and inner hyphens.
-fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         (1..=63).contains(&label.len()) && label.bytes().all(legal) && !label.starts_with('-') && !label.ends_with('-')

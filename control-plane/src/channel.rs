@@ -264,6 +264,12 @@ impl Channel {
         true
     }
 
+    /// What waits for a time waits `by_ms` longer. Tells whether anything does.
+    pub fn put_off(&mut self, by_ms: u64) -> bool {
+        self.deadline_ms = self.deadline_ms.map(|at| at.saturating_add(by_ms));
+        self.deadline_ms.is_some()
+    }
+
     /// Ends the session, if there is one that goes on. Tells whether there was.
     pub fn end_session(&mut self, now_ms: u64, times: &Times) -> bool {
         let goes_on = self.continues();

@@ -174,6 +174,21 @@ pub enum Input {
         /// Since when, and until when it matters.
         bar: Bar,
     },
+    /// A leader begins: the first that it proposes in its term, so that its clock ends nothing that others let wait. Since
+    /// version 2.
+    Leads {
+        /// How far its time is ahead of the registry's as that went on before its eyes, in ms. Its clock is ahead by that,
+        /// or it was not there for so long.
+        unseen_ms: u64,
+    },
+    /// Nobody talks any more to whoever was certified under a name that no node has: a node that was removed before version
+    /// 2 was agreed on. Since version 2.
+    BarName {
+        /// The name.
+        name: String,
+        /// Which certificates that concerns, and until when it matters.
+        bar: Bar,
+    },
     /// A signing key is made. Since version 2, as what follows.
     PutKey(NewKey),
     /// The pending signing key signs from now on; the one before retires.
@@ -232,8 +247,9 @@ impl Input {
     pub fn since(&self) -> Level {
         match self {
             Self::Rise { level } => *level,
-            Self::CutOff { .. } => Level::CUTS_OFF,
             Self::Place { .. } | Self::Mark { .. } | Self::Revoke { .. } => Level::ANNEX,
+            Self::CutOff { .. } | Self::BarName { .. } => Level::CUTS_OFF,
+            Self::Leads { .. } => Level::KEEPS_GRACES,
             Self::PutKey(_)
             | Self::ActivateKey { .. }
             | Self::RetireKey { .. }
@@ -472,6 +488,8 @@ impl Registry {
             Input::Place { node, place } => self.place(at, node, place, out),
             Input::Mark { channel, mark } => self.mark(at, channel, mark, out),
             Input::Revoke { what, bar } => self.revoke(at, what, bar, out),
+            Input::Leads { unseen_ms } => self.put_off(at, unseen_ms, out),
+            Input::BarName { name, bar } => self.bar_name(at, name, bar, out),
             Input::PutKey(made) => self.turn_keys(at, out, |ring, now_ms| ring.put(now_ms, made)),
             Input::ActivateKey { kid } => self.turn_keys(at, out, |ring, now_ms| ring.activate(now_ms, &kid)),
             Input::RetireKey { kid } => self.turn_keys(at, out, |ring, now_ms| ring.retire(now_ms, &kid)),

@@ -6,7 +6,7 @@
 
 use std::{
     io::Write,
-    os::unix::fs::{OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,

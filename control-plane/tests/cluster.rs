@@ -70,6 +70,7 @@ async fn lost_control_nodes_are_replaced_one_after_the_other() {
 async fn a_wrong_key_is_refused_without_a_word_in_the_log() {
     let world = World::found().await;
     let origin = world.join("origin-1", Role::Origin).await;
+    world.has_begun().await;
     let commands = origin.commands();
     let _ = commands.claim("sk_wrong".into(), origin.papers.node).await;
     let before = world.nodes[0].control.group().status().last_log;
@@ -188,11 +189,49 @@ async fn operators_drain_remove_and_make_channels_through_any_control_node() {
     until("active", async || (state().await == Some(NodeState::Active)).then_some(())).await;
     ask(AdminCommand::RemoveNode { name: "edge-1".into() }).await.unwrap();
     until("gone", async || state().await.is_none().then_some(())).await;
-    let gone = ask(AdminCommand::RemoveNode { name: "edge-1".into() }).await;
+    let gone = ask(drain(true)).await;
     assert!(matches!(gone, Err(Denied::Refused(Refused::NoSuch(_)))), "{gone:?}");
     ask(AdminCommand::PutChannel { channel: world::ada(), policy: Policy::Newest }).await.unwrap();
     let channels = ask(AdminCommand::Channels).await.unwrap();
     assert_eq!(channels, AdminReply::Channels(vec![(world::ada(), ChannelState::Idle)]));
+}
+
+#[tokio::test]
+async fn without_a_majority_whoever_is_left_names_no_leader() {
+    let mut world = World::found().await;
+    world.join_control("control-2").await;
+    world.join_control("control-3").await;
+    let cluster =
+        async |world: &World| match world.nodes[0].remote.ask(&Request::Admin(AdminCommand::Cluster), PATIENCE).await {
+            Ok(AdminReply::Cluster(cluster)) => cluster,
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(world.leader().await, 0);
+    let led = cluster(&world).await;
+    assert_eq!((led.leader, led.nodes.len()), (Some(NodeId(1)), 3));
+    world.kill(2).await;
+    world.kill(1).await;
+    let left = until("no leader", async || Some(cluster(&world).await).filter(|left| left.leader.is_none())).await;
+    assert_eq!((left.answered_by, left.nodes.len()), (NodeId(1), 3), "it still tells who is there");
+    assert!(left.nodes.iter().all(|node| node.lease_ms.is_none()), "only a leader knows of leases: {left:?}");
+}
+
+#[tokio::test]
+async fn a_follower_that_is_left_alone_names_no_leader_either_and_its_watchers_turn_elsewhere() {
+    let mut world = World::found().await;
+    world.join_control("control-2").await;
+    world.join_control("control-3").await;
+    assert_eq!(world.leader().await, 0);
+    world.kill(0).await;
+    world.kill(0).await;
+    let left = async || match world.nodes[0].remote.ask(&Request::Admin(AdminCommand::Cluster), PATIENCE).await {
+        Ok(AdminReply::Cluster(cluster)) => Some(cluster).filter(|left| left.leader.is_none()),
+        other => panic!("{other:?}"),
+    };
+    let left = until("no leader", left).await;
+    let group = world.nodes[0].control.group();
+    assert_eq!(left.answered_by, group.id());
+    assert_eq!(group.leadership().borrow().leader, None, "it sends no bookmarks");
 }
 
 #[tokio::test]

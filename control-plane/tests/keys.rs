@@ -30,7 +30,7 @@ fn kek() -> Kek {
 
 /// What a node signs with, once it can.
 async fn signs_with(node: &ControlNode) -> String {
-    until("a key to sign with", async || node.control.signing_half().ok()).await.kid
+    until("a key to sign with", async || node.control.signer().ok()).await.kid().to_owned()
 }
 
 /// What a node's view shows once it is so.
@@ -98,7 +98,7 @@ async fn a_control_node_with_another_kek_says_so_signs_nothing_and_makes_no_key_
     let stranger = &world.nodes[1];
     shows(stranger, "the first key", |keys| state(keys, &first).is_some()).await;
     let other = CannotSign::Locked(Locked::Other(first.clone()));
-    assert_eq!(stranger.control.signing_half().map(|half| half.kid), Err(other));
+    assert_eq!(stranger.control.signer().map(|signer| signer.kid().to_owned()), Err(other));
     let listed = list(stranger).await;
     assert!(listed.locked.is_some_and(|why| why.contains("copy the file `kek`")), "it says what to do");
     assert!(!listed.signing[0].unwraps && list(&world.nodes[0]).await.signing[0].unwraps);
@@ -114,7 +114,7 @@ async fn a_control_node_with_another_kek_says_so_signs_nothing_and_makes_no_key_
     assert_eq!(signs_with(stranger).await, anew, "at once");
     shows(&world.nodes[0], "the key anew", |keys| state(keys, &anew) == Some(KeyState::Active)).await;
     let locked = CannotSign::Locked(Locked::Other(anew));
-    assert_eq!(world.nodes[0].control.signing_half().map(|half| half.kid), Err(locked));
+    assert_eq!(world.nodes[0].control.signer().map(|signer| signer.kid().to_owned()), Err(locked));
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn there_are_no_keys_before_the_control_nodes_have_agreed_on_version_2() {
     let node = &world.nodes[0];
     // What operators ask in version 2 words does not reach it either.
     world.make_channel().await;
-    assert_eq!(node.control.signing_half().map(|half| half.kid), Err(CannotSign::NoKey));
+    assert_eq!(node.control.signer().map(|signer| signer.kid().to_owned()), Err(CannotSign::NoKey));
     assert!(rotate(node, false).await.is_err());
     assert!(node.control.feed().view().borrow().annex.keys.signing.is_empty());
 }

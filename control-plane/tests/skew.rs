@@ -15,7 +15,7 @@ use freshet_proto::{
     message::{Denied, Joined, MAX_FRAME, Request, WatchEvent},
     quic::{Doors, Endpoint, Pool, Reader, Tuning, within},
     random::Random,
-    registry::Policy,
+    registry::{Policy, Refused},
     view::{Bar, Removed, Role, View},
 };
 use world::{ControlNode, Node, PATIENCE, World, until};
@@ -117,6 +117,34 @@ async fn a_removed_node_is_cut_off_and_one_that_joins_under_its_name_is_not() {
         matches!(next(&mut events).await, WatchEvent::Snapshot(view) if view.nodes.contains_key(&second.papers.node))
     );
     assert!(watch_again().await.is_err(), "the first one's certificate is no better for that");
+}
+
+#[tokio::test]
+async fn a_node_that_was_removed_under_version_1_is_cut_off_when_it_is_removed_once_more_after_the_upgrade() {
+    let mut world = World::found_at(ONE).await;
+    world.join_control("control-2").await;
+    world.join_control("control-3").await;
+    let edge = world.join("edge-1", Role::Edge).await;
+    assert_eq!(remove(&world, "edge-1").await, AdminReply::Done, "it is not cut off");
+    let again = ask(&world, AdminCommand::RemoveNode { name: "edge-1".to_owned() }).await;
+    assert!(matches!(again, Err(Denied::Refused(Refused::NoSuch(_)))), "{again:?}");
+    let control = world.nodes[1].view.clone();
+    let watch = async || {
+        let request = Request::Watch { after: None };
+        pool(&edge, TWO).request(control.quic, &control.server_name, &request).await?.read_frame(MAX_FRAME).await
+    };
+    assert!(matches!(watch().await, Ok(WatchEvent::Snapshot(_))), "its certificate is good");
+    world.kill(0).await;
+    remove(&world, "control-1").await;
+    until("version 2", async || (agreed(&world) == [TWO, TWO]).then_some(())).await;
+    assert!(matches!(watch().await, Ok(WatchEvent::Snapshot(_))), "nobody remembers that it was removed");
+    assert_eq!(remove(&world, "edge-1").await, AdminReply::Barred { unaware: vec![] });
+    let refused = until("it to be refused", async || watch().await.err()).await.to_string();
+    assert!(refused.contains("removed from the platform; join it anew"), "{refused}");
+    let second = world.join("edge-1", Role::Edge).await;
+    assert!(matches!(next(&mut watching(&world, &pool(&second, TWO)).await).await, WatchEvent::Snapshot(_)));
+    let no_name = ask(&world, AdminCommand::RemoveNode { name: "no name".to_owned() }).await;
+    assert!(matches!(no_name, Err(Denied::Refused(Refused::NoSuch(_)))), "{no_name:?}");
 }
 
 #[tokio::test]

@@ -45,15 +45,22 @@ export class Platform {
   static async start() {
     const platform = new Platform();
     platform.dir = await mkdtemp(join(tmpdir(), "freshet-e2e-"));
-    platform.port = await freePort(Object.values(REGIONS).map((region) => region.host));
-    platform.rtmp = await freePort();
-    await platform.#found();
-    await platform.#join("origin", "origin-1", `[listen]\nrtmp = "127.0.0.1:${platform.rtmp}"\n`);
-    for (const [region, { host, latitude, longitude }] of Object.entries(REGIONS)) {
-      const place = `[place]\nregion = "${region}"\nlatitude = ${latitude}\nlongitude = ${longitude}\npublic_url = "http://${host}:${platform.port}"\n`;
-      await platform.#join("edge", `edge-${region}`, `[listen]\nhttp = "${host}:${platform.port}"\n`, place);
-    }
+    await platform.#begun().catch(async (error) => {
+      await platform.stop();
+      throw error;
+    });
     return platform;
+  }
+
+  async #begun() {
+    this.port = await freePort(Object.values(REGIONS).map((region) => region.host));
+    this.rtmp = await freePort();
+    await this.#found();
+    await this.#join("origin", "origin-1", `[listen]\nrtmp = "127.0.0.1:${this.rtmp}"\n`);
+    for (const [region, { host, latitude, longitude }] of Object.entries(REGIONS)) {
+      const place = `[place]\nregion = "${region}"\nlatitude = ${latitude}\nlongitude = ${longitude}\npublic_url = "http://${host}:${this.port}"\n`;
+      await this.#join("edge", `edge-${region}`, `[listen]\nhttp = "${host}:${this.port}"\n`, place);
+    }
   }
 
   /** Where a region's edge serves the channel. */
@@ -87,7 +94,7 @@ export class Platform {
   }
 
   async stop() {
-    await Promise.all(Object.values(this.nodes).map((node) => node.program.stop()));
+    await Promise.all(Object.values(this.nodes).map((node) => node.program?.stop()));
     await rm(this.dir, { recursive: true, force: true });
   }
 

@@ -14,7 +14,9 @@ let encoder;
 let files;
 
 before(async () => {
-  [browser, platform, files] = await Promise.all([launch(), Platform.start(), serveFiles()]);
+  browser = await launch();
+  files = await serveFiles();
+  platform = await Platform.start();
   encoder = ffmpeg(platform.publishUrl);
   await platform.tells("fra", ["fra", "iad"]);
   await platform.tells("iad", ["iad", "fra"]);

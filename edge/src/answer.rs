@@ -4,9 +4,10 @@
 //! FETCH index, thumbnail, object ──▶ the cache
 //! FETCH playlist ─────────────────▶ the newest version of a followed track
 //! ```
-//! That is how an origin finds the window of a session whose origin is dead. What it then is told is the last that this
-//! edge shows of the prior publish: the answer waits until the view names the asker as the channel's origin, and from
-//! there on nothing of the former origin is shown any more ([`crate::live`]).
+//! That is how another edge finds what a dead origin made ([`crate::cache`]), and a new origin the window of a session
+//! whose origin is dead. What an origin is told of a playlist is the last that this edge shows of the prior publish: the
+//! answer waits until the view names the asker as the channel's origin, and from there on nothing of the former origin is
+//! shown any more ([`crate::live`]).
 
 use std::{sync::Arc, time::Duration};
 

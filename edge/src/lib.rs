@@ -1,7 +1,7 @@
 //! Serves viewers: moves named objects and knows no codec, and parses no playlist.
 //!
 //! ```text
-//! viewers ──HTTP──▶ http ──▶ live ──▶ cache ──fetch──▶ upstream (an origin, over QUIC)
+//! viewers ──HTTP──▶ http ──▶ live ──▶ cache ──fetch──▶ upstream (an origin, over QUIC; other edges where that is gone)
 //!                             │  ▲                        ▲
 //!                      parked │  │ versions, parts        │
 //!                             ▼  └── follow ◀─────────────┘
@@ -10,7 +10,7 @@
 //! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
 //! clients ──HTTP──▶ near ──▶ which edges and origins suit them, from the view
 //! ```
-//! Who a viewer is is asked at the [`door`] and never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
+//! Who a viewer is is asked at the `door` and never enters a cache key; a viewer's going never stops a transfer; however many viewers ask for an
 //! object, it is transferred once.
 
 mod answer;
@@ -116,6 +116,14 @@ impl Edge {
         self
     }
 
+    /// Tells the edge which name its own certificate carries, so that it doesn't ask itself for what other edges may have.
+    /// Only the first call counts.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.0.live.cache.elsewhere.set_name(name);
+        self
+    }
+
     /// Tells the edge what it can't learn from the view of places: its own, clients', how busy nodes are. Only the first call
     /// counts, and only before the first request.
     #[must_use]
@@ -124,9 +132,9 @@ impl Edge {
         self
     }
 
-    /// How many connections there are: what makes an edge busy.
-    pub fn connections(&self) -> u64 {
-        self.0.connections()
+    /// How many clients are connected.
+    pub fn clients(&self) -> u64 {
+        self.0.clients()
     }
 
     /// Passes requests to the REST API on to `upstream`; without one they are 404, but for those that the edge answers
@@ -189,7 +197,8 @@ impl Edge {
 }
 
 impl Shared {
-    fn connections(&self) -> u64 {
+    /// Connections: what there is to count before anybody is taken for a viewer.
+    fn clients(&self) -> u64 {
         [Line::Http1, Line::Https1, Line::Https2].into_iter().map(|line| self.stats.lines(line)).sum()
     }
 

@@ -71,7 +71,7 @@ pub enum Kind {
     Init,
     /// A thumbnail.
     Thumb,
-    /// `/api/…` and the public keys.
+    /// `/api/…` and the public keys, where the edge itself answers.
     Api,
     /// The page and everything else.
     Site,
@@ -159,8 +159,12 @@ pub struct Stats {
     pub negative: Count,
     /// Segments put together from cached parts, without a transfer.
     pub assembled: Count,
-    /// Fetches sent upstream.
+    /// Fetches sent to origins.
     pub transfers: Count,
+    /// Fetches sent to other edges, because the origin was gone.
+    pub edges_asked: Count,
+    /// Objects that another edge had.
+    pub edges_had: Count,
     /// Fetches that failed.
     pub failed: Count,
     /// Bytes that came from upstream, followed and fetched.
@@ -205,6 +209,8 @@ impl Stats {
             negative: cache("negative"),
             assembled: cache("assembled"),
             transfers: plain("freshet_edge_upstream_transfers_total"),
+            edges_asked: plain("freshet_edge_edges_asked_total"),
+            edges_had: plain("freshet_edge_edges_had_total"),
             failed: plain("freshet_edge_upstream_failures_total"),
             upstream_bytes: plain("freshet_edge_upstream_bytes_total"),
             followed: plain("freshet_edge_follows_total"),

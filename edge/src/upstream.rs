@@ -15,6 +15,7 @@ use freshet_proto::{
     id::{ChannelName, TrackName},
     message::{FetchReply, FollowEvent, Version},
     object::ResourceName,
+    view::NodeView,
 };
 
 /// A future that a trait object returns.
@@ -27,6 +28,12 @@ pub struct Peer {
     pub addr: SocketAddr,
     /// The name its certificate carries.
     pub server_name: String,
+}
+
+impl Peer {
+    pub(crate) fn of(node: &NodeView) -> Self {
+        Self { addr: node.quic, server_name: node.server_name.clone() }
+    }
 }
 
 /// Why a node gave no answer. Never the viewer's doing; the remedy is to ask again, later or elsewhere.

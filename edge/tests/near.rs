@@ -141,7 +141,7 @@ async fn an_edge_that_is_full_sends_new_viewers_on_once_and_keeps_those_it_has()
     assert_eq!(second.get("/live/ada/index.m3u8").await.status, 200, "nobody else has room");
     drop(first);
     told.send_replace(Arc::default());
-    rig.until(|edge| edge.connections() == 1).await;
+    rig.until(|edge| edge.clients() == 1).await;
     assert_eq!(second.get("/live/ada/index.m3u8").await.status, 200, "there is room again");
     assert_eq!(rig.viewer().get("/live/eve/index.m3u8").await.status, 404, "nobody is sent after what does not exist");
 }

@@ -1,6 +1,7 @@
-//! What the page asks about the site as a whole: `/site.json`, before the embedded files.
+//! What the page asks about the site as a whole: `/site.json`, before the embedded files; and whom the page may ask.
 //!
 //! view ──▶ `{"channel": NAME}`, the channel that the first page plays; `null` where there is none
+//! view ──▶ `connect-src`: this edge and the others, for a player that goes on elsewhere when its edge goes
 //!
 //! Of several channels it is the first by name that can be watched, else the first: a site of one streamer, which is
 //! what there is until channels have owners, always shows theirs.
@@ -37,7 +38,7 @@ impl Front {
 impl Site for Front {
     fn answer(&self, request: &Parts) -> Response<Bytes> {
         if request.uri.path() != PATH {
-            return self.page.answer(request);
+            return self.narrowed(self.page.answer(request));
         }
         let body = serde_json::json!({ "channel": featured(&self.view.borrow()) }).to_string();
         let mut response = Response::new(body.into());
@@ -49,6 +50,34 @@ impl Site for Front {
     }
 }
 
+/// How many edges a page is told of. Where there are more, it may ask any server with HTTPS.
+const MOST_EDGES: usize = 64;
+
+impl Front {
+    /// The page itself, which is the same everywhere, allows any server: this narrows it down.
+    fn narrowed(&self, mut response: Response<Bytes>) -> Response<Bytes> {
+        let headers = response.headers_mut();
+        let Some(policy) = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok()) else {
+            return response;
+        };
+        if let Ok(policy) = HeaderValue::try_from(with_edges(policy, &self.view.borrow())) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    }
+}
+
+fn with_edges(policy: &str, view: &View) -> String {
+    let others = policy.split(';').map(str::trim).filter(|directive| !directive.starts_with("connect-src"));
+    let edges = view.annex.places.nodes.values().map(|place| place.https.as_str()).filter(|https| !https.is_empty());
+    let mut edges: Vec<&str> = edges.take(MOST_EDGES + 1).collect();
+    if edges.len() > MOST_EDGES {
+        edges = vec!["https:"];
+    }
+    let allowed = ["'self'"].into_iter().chain(edges).collect::<Vec<_>>().join(" ");
+    others.chain([format!("connect-src {allowed}").as_str()]).collect::<Vec<_>>().join("; ")
+}
+
 /// The channel that the first page plays.
 fn featured(view: &View) -> Option<&ChannelName> {
     let watchable = |state| matches!(state, ChannelState::Starting | ChannelState::Live | ChannelState::Grace);
@@ -58,7 +87,11 @@ fn featured(view: &View) -> Option<&ChannelName> {
 
 #[cfg(test)]
 mod tests {
-    use freshet_proto::view::ChannelView;
+    use freshet_proto::{
+        annex::{Place, Places},
+        id::NodeId,
+        view::ChannelView,
+    };
 
     use super::*;
 
@@ -79,6 +112,28 @@ mod tests {
         assert_eq!(body(&[("ada", Ended), ("bob", Grace)]), r#"{"channel":"bob"}"#);
         assert_eq!(body(&[("ada", Ended), ("bob", Idle)]), r#"{"channel":"ada"}"#);
         assert_eq!(body(&[]), r#"{"channel":null}"#);
+    }
+
+    #[test]
+    fn the_page_may_ask_the_edges_there_are_and_nobody_else() {
+        let policy = |edges: u64| {
+            let place = |n| {
+                let https = if n == 2 { String::new() } else { format!("https://edge-{n}.example.org") };
+                (NodeId(n), Place { https, ..Place::default() })
+            };
+            let places = Places { revision: 1, nodes: (1..=edges).map(place).collect() };
+            let mut view = View::default();
+            view.annex.places = Arc::new(places);
+            with_edges("default-src 'self'; connect-src 'self' https: http:; frame-ancestors 'self'", &view)
+        };
+        assert_eq!(policy(0), "default-src 'self'; frame-ancestors 'self'; connect-src 'self'");
+        let two = "connect-src 'self' https://edge-1.example.org https://edge-3.example.org";
+        assert!(policy(3).ends_with(two), "{}", policy(3));
+        assert!(policy(66).ends_with("connect-src 'self' https:"), "{}", policy(66));
+        let front = Front::new(watch::channel(Arc::default()).1);
+        let (parts, ()) = http::Request::get("/").body(()).unwrap().into_parts();
+        let sent = front.answer(&parts).headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        assert!(sent.ends_with("; connect-src 'self'"), "{sent}");
     }
 
     #[test]

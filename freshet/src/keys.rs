@@ -18,7 +18,9 @@ use crate::{
 pub async fn key(command: KeyCommand) -> anyhow::Result<()> {
     match command {
         KeyCommand::Ls { output, at } => {
-            let AdminReply::Keys(keys) = Desk::open(&at)?.ask_here(AdminCommand::Keys).await? else { bail!(UNEXPECTED) };
+            let AdminReply::Keys(keys) = Desk::open(&at)?.ask_here(AdminCommand::Keys).await? else {
+                bail!(UNEXPECTED)
+            };
             print!("{}", listing(&keys, output)?);
         }
         KeyCommand::Rotate { lost_kek, output, at } => {
@@ -28,7 +30,8 @@ pub async fn key(command: KeyCommand) -> anyhow::Result<()> {
                 Output::Json => println!("{}", serde_json::json!({ "kid": kid })),
                 Output::Table => println!("{kid}"),
             }
-            let when = if lost_kek { "It signs from now on" } else { "It signs once it has been known for long enough" };
+            let when =
+                if lost_kek { "It signs from now on" } else { "It signs once it has been known for long enough" };
             eprintln!("This is the next key. {when} (`freshet key ls`).");
         }
         KeyCommand::Revoke(args) => {
@@ -71,8 +74,7 @@ fn listing(keys: &Keys, output: Output) -> anyhow::Result<String> {
             (_, false) => "this node cannot unwrap it",
         };
         let (algorithm, stage) = (key.algorithm.to_string(), key.stage.to_string());
-        let line =
-            format!("{:43}  {algorithm:5}  {stage:8}  {:20}  {until:20}  {here}", key.kid, time(key.since_ms));
+        let line = format!("{:43}  {algorithm:5}  {stage:8}  {:20}  {until:20}  {here}", key.kid, time(key.since_ms));
         text += &format!("{}\n", line.trim_end());
     }
     for secret in &keys.path {
@@ -114,7 +116,12 @@ mod tests {
         };
         let signing = vec![
             key("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", KeyStage::Revoked, None, false),
-            key("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", KeyStage::Active, Some(1_700_003_600_000), locked.is_none()),
+            key(
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+                KeyStage::Active,
+                Some(1_700_003_600_000),
+                locked.is_none(),
+            ),
         ];
         let path = vec![PathStatus { id: 3, since_ms: 1_700_000_000_000, until_ms: None }];
         Keys { answered_by: NodeId(5), locked, signing, path }

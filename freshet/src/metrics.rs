@@ -39,6 +39,7 @@ fn describe() {
     describe_offer();
     describe_edge();
     describe_quic();
+    describe_control();
 }
 
 fn describe_ingest() {
@@ -73,7 +74,9 @@ fn describe_edge() {
     );
     describe_counter!("freshet_edge_drops_total", "Connections that the edge ended, by reason");
     describe_gauge!("freshet_edge_connections", "Connections of viewers, by kind");
-    describe_counter!("freshet_edge_upstream_transfers_total", "Fetches sent upstream");
+    describe_counter!("freshet_edge_upstream_transfers_total", "Fetches sent to origins");
+    describe_counter!("freshet_edge_edges_asked_total", "Fetches sent to other edges, because an origin was gone");
+    describe_counter!("freshet_edge_edges_had_total", "Objects of an origin that was gone which another edge had");
     describe_counter!("freshet_edge_upstream_failures_total", "Fetches that failed");
     describe_counter!("freshet_edge_upstream_bytes_total", Unit::Bytes, "Bytes that came from upstream");
     describe_gauge!("freshet_edge_fills", "Fetches under way");
@@ -94,6 +97,10 @@ fn describe_quic() {
     describe_counter!("freshet_quic_packets_lost_total", "Packets to a node that were lost");
     describe_counter!("freshet_quic_requests_total", "Requests between nodes, by side, verb and outcome");
     describe_counter!("freshet_quic_refused_total", "Connections between nodes that did not come about, by side");
+}
+
+fn describe_control() {
+    describe_gauge!("freshet_keys_can_sign", "1 where this control node can sign tokens, else 0");
 }
 
 #[cfg(test)]

@@ -69,7 +69,14 @@ pub async fn node(command: NodeCommand) -> anyhow::Result<()> {
         }
         NodeCommand::Remove { name, at } => {
             match Desk::open(&at)?.ask(AdminCommand::RemoveNode { name: name.clone() }).await? {
-                AdminReply::CutOff { unaware } => print_cut_off(&name, &unaware),
+                AdminReply::CutOff { unaware } => {
+                    println!("{name} is removed and cut off: other nodes talk to it no more");
+                    print_unaware(&unaware);
+                }
+                AdminReply::Barred { unaware } => {
+                    println!("no node {name} is there; whoever was certified under that name before is cut off");
+                    print_unaware(&unaware);
+                }
                 _ => println!("{name} is removed; {STILL_CERTIFIED}"),
             }
         }
@@ -126,10 +133,9 @@ pub async fn control(command: ControlCommand) -> anyhow::Result<()> {
 
 /// What a node that was removed the old way can still do.
 const STILL_CERTIFIED: &str = "but its certificate stays valid until it expires, within 30 days, and other nodes talk to it. \
-     Nodes that are removed once all control nodes are upgraded are cut off at once";
+     Remove it once more when all control nodes are upgraded, and it is cut off";
 
-fn print_cut_off(name: &str, unaware: &[String]) {
-    println!("{name} is removed and cut off: other nodes talk to it no more");
+fn print_unaware(unaware: &[String]) {
     if !unaware.is_empty() {
         eprintln!("Except these, which speak version 1 of the node protocol; upgrade them: {}", unaware.join(", "));
     }
@@ -213,20 +219,25 @@ impl Desk {
         let AdminReply::Cluster(seen) = self.ask(AdminCommand::Cluster).await? else { bail!(UNEXPECTED) };
         let asked = seen.leader.unwrap_or(seen.answered_by);
         let Some(node) = seen.nodes.iter().find(|node| node.id == asked) else { return Ok((seen, None)) };
-        let levels = match self.brief(&node.view, AdminCommand::Levels).await {
+        let levels = match self.ask_at(&node.view, AdminCommand::Levels, BRIEF).await {
             Ok(Ok(AdminReply::Levels(levels))) => Some(levels),
             // It knows version 1 alone: no other can have been agreed on.
             Err(QuicError::Older { spoken: agreed, .. }) => Some(Levels { agreed, nodes: Vec::new() }),
             _ => None,
         };
-        match self.brief(&node.view, AdminCommand::Cluster).await {
+        match self.ask_at(&node.view, AdminCommand::Cluster, BRIEF).await {
             Ok(Ok(AdminReply::Cluster(cluster))) => Ok((cluster, levels)),
             _ => Ok((seen, levels)),
         }
     }
 
-    async fn brief(&self, node: &NodeView, command: AdminCommand) -> Result<Result<AdminReply, Denied>, QuicError> {
-        self.pool.call(node.quic, &node.server_name, &Request::Admin(command), BRIEF).await
+    async fn ask_at(
+        &self,
+        node: &NodeView,
+        command: AdminCommand,
+        limit: Duration,
+    ) -> Result<Result<AdminReply, Denied>, QuicError> {
+        self.pool.call(node.quic, &node.server_name, &Request::Admin(command), limit).await
     }
 
     /// Asks the control node of this host first, which alone knows what it has; another one where it does not run.
@@ -235,7 +246,7 @@ impl Desk {
     /// In words for the operator.
     pub async fn ask_here(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
         match self.seeds.first() {
-            Some(here) => match self.brief(here, command.clone()).await {
+            Some(here) => match self.ask_at(here, command.clone(), PATIENCE).await {
                 Ok(answer) => answer.map_err(explain),
                 Err(_) => self.ask(command).await,
             },

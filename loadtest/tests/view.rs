@@ -96,6 +96,23 @@ fn a_server_that_sends_differing_bodies_fails_the_run() {
 }
 
 #[test]
+fn viewers_that_are_sent_on_watch_there_and_what_they_get_is_compared_whatever_their_path() {
+    static TOKENS: AtomicU64 = AtomicU64::new(0);
+    let address = serve(|path, count| match path {
+        "/live/x/index.m3u8" => format!("> /p/{}/live/x/index.m3u8", TOKENS.fetch_add(1, Ordering::Relaxed)),
+        path if !path.starts_with("/p/") => String::new(),
+        path if path.ends_with("index.m3u8") => "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv0.m3u8\n".to_owned(),
+        path if path.contains(".m3u8") => playlist(count.min(3)),
+        _ => "the same for all".to_owned(),
+    });
+    let (_, report) = view(&format!("http://{address}/live/x/index.m3u8"), &["--hash-every", "1"]);
+    assert_eq!(report["joined"], 20, "{report:#}");
+    assert!(report["bodies_compared"].as_u64() > Some(10), "{report:#}");
+    assert!(!report["errors"].to_string().contains("http_"), "{report:#}");
+    assert_eq!(TOKENS.load(Ordering::Relaxed), 21, "once a viewer, and once to see which tracks there are");
+}
+
+#[test]
 fn a_server_that_only_says_503_fails_the_run() {
     let address = serve(|path, _| match path {
         "/live/x/index.m3u8" => "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv0.m3u8\n".to_owned(),
@@ -117,7 +134,8 @@ fn playlist(parts: u64) -> String {
     )
 }
 
-/// A server that answers every request by `reply(path, number of the connection's request)`; nothing means 503.
+/// A server that answers every request by `reply(path, number of the connection's request)`; nothing means 503, and what
+/// begins with `> ` says where else to ask.
 fn serve(reply: fn(&str, u64) -> String) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -140,7 +158,11 @@ fn converse(stream: TcpStream, reply: fn(&str, u64) -> String) -> Option<()> {
         } else if line.is_empty() {
             count += 1;
             let body = reply(&path, count);
-            let status = if body.is_empty() { "503 Service Unavailable" } else { "200 OK" };
+            let status = match body.strip_prefix("> ") {
+                Some(place) => format!("302 Found\r\nLocation: {place}"),
+                None if body.is_empty() => "503 Service Unavailable".to_owned(),
+                None => "200 OK".to_owned(),
+            };
             write!(writer, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).ok()?;
         }
     }

@@ -24,7 +24,13 @@ fn push(playlist: &mut MediaPlaylist, n: u64) {
     let (msn, part) = (43_200 + n / 4, (n % 4) as u32);
     if part == 0 {
         let program_date_time = 1_795_250_000_000_000 + n as i64 * 500_000;
-        playlist.begin_segment(SegmentStart { epoch: 17, msn, program_date_time, discontinuity: n == 0, init: 0 });
+        playlist.begin_segment(SegmentStart {
+            epoch: 17,
+            msn,
+            program_date_time,
+            discontinuity: n == 0,
+            init: Some(0),
+        });
     }
     let duration = Duration::from_nanos(500_000_000 + (n % 3) * 16_666_667);
     playlist.push_part(PartEntry { part, duration, independent: part == 0, gap: false });

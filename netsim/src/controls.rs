@@ -8,6 +8,7 @@ use freshet_control_plane::{
 };
 use freshet_proto::{
     id::{Epoch, NodeId},
+    level::Level,
     registry::Claimed,
     view::{ChannelView, View},
 };
@@ -53,6 +54,12 @@ impl Controls {
             leadership.mine.then_some((leadership.term, *host))
         };
         self.seats.iter().filter_map(leads).max().map(|(_, host)| host)
+    }
+
+    /// Whether somebody leads who keeps graces whatever its clock says.
+    pub fn keeps_graces(&self) -> bool {
+        let leader = self.leader().and_then(|host| self.seats.get(host));
+        leader.is_some_and(|seat| seat.group.agreed() >= Level::KEEPS_GRACES)
     }
 
     /// Looks at how far each has come.

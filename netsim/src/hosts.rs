@@ -303,6 +303,12 @@ pub async fn edge(cast: Cast, host: Host, life: u64) -> Outcome {
     (config.cache.fills, config.reload.held, config.follow.tracks) = (EDGE_BOUND, EDGE_BOUND, EDGE_BOUND);
     let upstream = Buggy::new(Observed::new(pool, (host, life), cast.stage.clone()), cast.bug);
     let edge = Edge::new(config, views.clone(), upstream, run.clock(host), run.random(&format!("{host}-node"), life));
+    let edge = edge.named(host);
+    if cast.layout == Layout::Platform {
+        // Origins ask it for windows, and edges for what dead origins made.
+        let handler = Arc::new(edge.clone());
+        tokio::spawn(async move { serve(&endpoint, handler, std::future::pending()).await });
+    }
     cast.stage.with(|seen| seen.edges.insert(host, (edge.clone(), views)));
     let _leave = Leave(&cast.stage, host);
     let listener = TcpListener::bind(("0.0.0.0", HTTP)).await?;

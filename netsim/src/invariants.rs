@@ -5,7 +5,7 @@
 //! viewers ──▶ ledger (I2), shown (I1, I3, I9, I10) ─┼─▶ Violation
 //! registry, origins' claims, edges' views ──▶ records (I5) ─┤
 //! edges' counters ──▶ bounds (I8) ──────┤
-//! control nodes' state ──▶ controls (I5), consensus (Raft, I8) ┘
+//! control nodes' state ──▶ controls (I5), consensus (Raft, I8), graces (Grace) ┘
 //! ```
 //! What the origin made is what the first whole transfer brought, beneath any of our wrappers: QUIC lets nothing else
 //! through. Every later transfer and every answer to a viewer must agree with it.
@@ -33,6 +33,8 @@ pub enum Rule {
     I10,
     /// Of the consensus: one leader a term; terms, commits and what is applied never go back in one life.
     Raft,
+    /// A session waits for its encoder as long as it should, whatever the control nodes' clocks say.
+    Grace,
     /// Nothing panics, and no node's software ends by itself.
     Alive,
 }

@@ -53,6 +53,7 @@ pub mod campaign;
 pub mod consensus;
 pub mod controls;
 pub mod crowd;
+pub mod graces;
 pub mod hosts;
 pub mod invariants;
 pub mod ledger;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! netsim run [--seeds N] [--from SEED] [--jobs N]     many seeds; fails if one does, or if something never came up
-//! netsim replay SEED [--trace FILE]                   one seed's story
+//! netsim replay SEED [--trace FILE] [--log FILTER]    one seed's story
 //! netsim bug NAME|all [--seeds N]                     puts a bug in and looks for it, in both layouts
 //! netsim link LISTEN NODE [--both PROFILE]            a bad link for a real process: see `freshet_netsim::link`
 //! ```
@@ -23,6 +23,10 @@ use freshet_netsim::{
     link::{Link, Order, Profile, Side},
 };
 use tokio::{sync::mpsc, time::Instant};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{format::Writer, time::FormatTime},
+};
 
 /// Plays the real nodes over a simulated network, disk and clock, with faults that follow from a seed.
 #[derive(Debug, Parser)]
@@ -59,6 +63,9 @@ enum Command {
         /// Writes everything that crossed the network to this file, one line each.
         #[arg(long)]
         trace: Option<PathBuf>,
+        /// Writes what the nodes log to standard error, as in `info` or `freshet_origin=debug`.
+        #[arg(long)]
+        log: Option<EnvFilter>,
         /// As for `run`.
         #[arg(long, default_value = "single", value_parser = parse_suite)]
         layout: Suite,
@@ -111,7 +118,10 @@ fn parse_suite(name: &str) -> Result<Suite, String> {
 fn main() -> ExitCode {
     match Args::parse().command {
         Command::Run { seeds, from, jobs, layout } => run(layout, seeds, from, jobs),
-        Command::Replay { seed, bug, trace, layout } => replay(layout, seed, bug, trace),
+        Command::Replay { seed, bug, trace, log, layout } => {
+            log.map(write_log);
+            replay(layout, seed, bug, trace)
+        }
         Command::Bug { name, seeds, layout } if name == "all" => look_for(&Bug::ALL, layout, seeds),
         Command::Bug { name, seeds, layout } => match parse_bug(&name) {
             Ok(bug) => look_for(&[bug], layout, seeds),
@@ -132,6 +142,19 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The time in a log is the simulation's.
+struct Simulated;
+
+impl FormatTime for Simulated {
+    fn format_time(&self, to: &mut Writer<'_>) -> std::fmt::Result {
+        write!(to, "{:8.3}", turmoil::sim_elapsed().unwrap_or_default().as_secs_f64())
+    }
+}
+
+fn write_log(filter: EnvFilter) {
+    tracing_subscriber::fmt().with_env_filter(filter).with_timer(Simulated).with_writer(io::stderr).init();
 }
 
 /// How many lines may wait to be obeyed; the reader of standard input waits then.

@@ -22,6 +22,7 @@ use tokio::sync::watch::Receiver;
 
 use crate::{
     controls::Controls,
+    graces::Graces,
     invariants::{Rule, Violation},
     ledger::{Broken, Carrier, Ledger, Life},
     schedule::Host,
@@ -55,6 +56,8 @@ pub struct Seen {
     pub feed: Option<Feed>,
     /// The control nodes, where there are any.
     pub controls: Controls,
+    /// Whether graces last, on a platform.
+    graces: Graces,
     /// What a platform's origins and edges know, or knew last: it outlives them, as on a disk.
     pub views: BTreeMap<Host, Receiver<Arc<View>>>,
     /// How often an origin has heard no encoder for so long that what comes after is a discontinuity.
@@ -207,6 +210,7 @@ impl Seen {
         }
         let looked = self.controls.look();
         self.check(now_ms, looked);
+        self.graces.led(now_ms, self.controls.keeps_graces());
         for view in self.controls.views().into_iter().filter(|view| view.cluster != 0) {
             self.publish(now_ms, view);
         }
@@ -245,6 +249,10 @@ impl Seen {
         if self.published.keys().next_back() != Some(&revision) {
             return;
         }
+        if now_ms < self.heal_ms {
+            let lasted = self.graces.look(now_ms, &channel);
+            self.check(now_ms, lasted);
+        }
         let epochs: Vec<_> = channel.epochs.iter().map(|e| format!("{} at {}", e.epoch, e.origin)).collect();
         self.tell(now_ms, format!("revision {revision}: {:?}, epochs {epochs:?}", channel.state));
         let current = channel.current().map(|current| current.epoch);
@@ -279,9 +287,8 @@ impl Seen {
 
     /// A view says of a revision what the registry said.
     fn follow(&mut self, now_ms: u64, host: Host, view: &Arc<View>) {
-        if let Some(known) = self.published.get(&view.revision)
-            && view != known
-        {
+        let known = self.published.get(&view.revision).filter(|known| *known != view);
+        if known.is_some_and(|known| !is_same_but_for_annex(view, known)) || !self.published_annex(view) {
             let what = format!("{host} has a view of revision {} that the registry never published", view.revision);
             self.check(now_ms, Err((Rule::I5, what)));
         }
@@ -293,6 +300,14 @@ impl Seen {
         {
             self.sometimes.note(Situation::EpochWhileParted);
         }
+    }
+
+    /// Whether the registry said each part of a view's annex of the revision that it is of.
+    fn published_annex(&self, view: &View) -> bool {
+        view.annex.parts().into_iter().enumerate().all(|(n, part)| {
+            let after = self.published.range(part.revision()..).next().map(|(_, known)| known.annex.parts()[n].clone());
+            after.is_none_or(|known| known.revision() != part.revision() || known == part)
+        })
     }
 
     fn bounds(&mut self, now_ms: u64) {
@@ -319,4 +334,9 @@ impl Seen {
             self.check(now_ms, Err((Rule::I8, what)));
         }
     }
+}
+
+/// Who was removed and the annex travel beside the view, a moment later.
+fn is_same_but_for_annex(one: &View, other: &View) -> bool {
+    (one.cluster, &one.channels, &one.nodes) == (other.cluster, &other.channels, &other.nodes)
 }

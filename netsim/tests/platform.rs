@@ -74,6 +74,21 @@ fn a_grace_is_as_long_as_ever_under_a_leader_whose_clock_is_minutes_behind_the_l
     assert!(outcome.sometimes.of(Situation::EndedEarly) > 0, "the grace has not ended: {:#?}", outcome.story);
 }
 
+/// The other way round: by the clock of whoever leads next the grace was over long ago, yet the encoder finds its session.
+#[test]
+fn an_encoder_comes_back_to_its_session_under_a_leader_whose_clock_is_ten_minutes_ahead_of_the_last_ones() {
+    let skew = |host| Planned { at_ms: 0, for_ms: 18_000, fault: Fault::Skew(host, 600_000) };
+    let mut faults: Vec<_> = CONTROLS[1..].iter().copied().map(skew).collect();
+    faults.push(Planned { at_ms: 7_000, for_ms: 5_500, fault: Fault::Encoder(Handover::Dies, ORIGINS[1]) });
+    faults.push(Planned { at_ms: 7_500, for_ms: 10_500, fault: Fault::Crash(CONTROLS[0]) });
+    let outcome = play(1, faults, None);
+    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
+    assert!(outcome.sometimes.of(Situation::GraceAcrossClocks) > 0, "{:#?}", outcome.story);
+    assert!(outcome.sometimes.of(Situation::LeaderAhead) > 0, "{:#?}", outcome.story);
+    assert_eq!(outcome.sometimes.of(Situation::EndedEarly), 0, "{:#?}", outcome.story);
+    assert_eq!(outcome.sometimes.of(Situation::TookOverElsewhere), 1, "{:#?}", outcome.story);
+}
+
 #[test]
 fn viewers_go_on_while_all_disks_of_the_control_nodes_are_slow() {
     let slow = CONTROLS.map(|host| Planned { at_ms: 6_000, for_ms: 9_000, fault: Fault::SlowDisk(host, 500) });

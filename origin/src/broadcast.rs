@@ -40,6 +40,8 @@ pub(crate) struct Rules {
 pub(crate) enum Beginning {
     /// With nothing, and this number.
     At(Msn),
+    /// As [`Beginning::At`], in a session that another origin began and of which nothing is left.
+    Bereft(Msn),
     /// With the window that another origin left.
     With(Inherited),
 }
@@ -121,6 +123,7 @@ impl Broadcast {
         let mut left = Vec::new();
         let pipeline = match beginning {
             Beginning::At(first) => Pipeline::new(rules.packaging, start(first.0)),
+            Beginning::Bereft(first) => Pipeline::bereft(rules.packaging, start(first.0)),
             Beginning::With(inherited) => {
                 Pipeline::inherit(rules.packaging, start(inherited.next_msn()), inherited, &mut left)
             }

@@ -78,6 +78,7 @@ impl House {
         let held = sessions.iter().map(|older| older.read(|window, _, _| window.next_msn())).max().unwrap_or_default();
         let beginning = match inherited.filter(|inherited| inherited.next_msn() >= held.0) {
             Some(inherited) => Beginning::With(inherited),
+            None if claimed.prior.is_some() => Beginning::Bereft(claimed.msn_base.max(held)),
             None => Beginning::At(claimed.msn_base.max(held)),
         };
         let begun = Broadcast::begin(claimed, &self.rules, beginning, publisher, now_ms);

@@ -6,16 +6,21 @@
 //! ```
 //! The prior origin's word is the last one: it answers another origin once the view has told it to stop. Where it is
 //! dead, the newest playlist of each track that any edge shows is gone on with, if it is of the prior publish: an older
-//! one might set numbers back. Failing both, the session goes on at the registry's msn base with an empty window.
+//! one might set numbers back. An edge has the tracks that somebody watches there; one that nobody has is gone on with as
+//! gaps ([`Inherited`]). Where there is no track at all, the session goes on at the registry's msn base with an empty
+//! window, after a discontinuity.
 //!
 //! The encoder waits for its answer meanwhile, for [`PATIENCE`] at most.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use freshet_media::playlist::{
-    inherit::{Inherited, InheritedTrack},
-    read::MAX_BYTES,
+use freshet_media::{
+    frame::TrackId,
+    playlist::{
+        inherit::{Inherited, InheritedTrack},
+        read::MAX_BYTES,
+    },
 };
 use freshet_proto::{
     id::{ChannelName, Epoch, Msn, NodeId, TrackName},
@@ -65,6 +70,34 @@ struct Left {
     tracks: Vec<InheritedTrack>,
 }
 
+impl Left {
+    /// Which tracks the session has; `None` where nobody knows.
+    fn named(&self) -> Option<Vec<TrackId>> {
+        Inherited::tracks(self.index.as_ref()?).ok()
+    }
+
+    /// Of the session's tracks, those that are not here.
+    fn lacks(&self) -> Vec<TrackId> {
+        let has = |id: &TrackId| self.tracks.iter().any(|track| track.track() == *id);
+        self.named().unwrap_or_default().into_iter().filter(|id| !has(id)).collect()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.named().is_some() && self.lacks().is_empty()
+    }
+
+    /// This, and from `other` what it lacks.
+    fn or(mut self, other: Self) -> Self {
+        self.index = self.index.or(other.index);
+        for track in other.tracks {
+            if self.tracks.iter().all(|known| known.track() != track.track()) {
+                self.tracks.push(track);
+            }
+        }
+        self
+    }
+}
+
 /// Asks other nodes about one channel.
 #[derive(Debug, Clone)]
 struct Asker {
@@ -80,17 +113,18 @@ impl Inner {
         let pool = self.pool.get().filter(|_| !self.house.holds(claimed))?;
         let asker = Asker { pool: pool.clone(), channel: claimed.channel.clone() };
         let (prior, edges) = self.holders(origin);
-        let from_prior = async { timeout(PRIOR_PATIENCE, asker.last_word(prior?, epoch)).await.ok().flatten() };
-        let from_edges = async { timeout(PATIENCE, asker.newest(edges, epoch)).await.ok().flatten() };
-        tokio::pin!(from_prior, from_edges);
-        let found = tokio::select! {
-            biased;
-            found = &mut from_prior => match found {
-                Some(found) => Some(found),
-                None => from_edges.await,
-            },
-            found = &mut from_edges => from_prior.await.or(found),
+        let from_prior = async {
+            let Some(prior) = prior else { return Left::default() };
+            timeout(PRIOR_PATIENCE, asker.last_word(prior, epoch)).await.unwrap_or_default()
         };
+        let from_edges = async { timeout(PATIENCE, asker.newest(edges, epoch)).await.unwrap_or_default() };
+        tokio::pin!(from_prior, from_edges);
+        let left = tokio::select! {
+            biased;
+            left = &mut from_prior => if left.is_whole() { left } else { left.or(from_edges.await) },
+            left = &mut from_edges => from_prior.await.or(left),
+        };
+        let found = asker.put_together(left);
         let Claimed { channel, session, .. } = claimed;
         match &found {
             Some(found) => {
@@ -118,14 +152,14 @@ impl Peer {
 
 impl Asker {
     /// What the prior origin left. It may itself not have got further than to take over from another.
-    async fn last_word(&self, peer: Peer, prior: Epoch) -> Option<Inherited> {
+    async fn last_word(&self, peer: Peer, prior: Epoch) -> Left {
         let left = self.clone().ask(peer).await;
         let belongs = left.tracks.iter().all(|track| track.newest().0 <= prior.0);
-        self.put_together(left.index.filter(|_| belongs)?, left.tracks)
+        if belongs { left } else { Left::default() }
     }
 
     /// The newest of what `edges` show of the publish `prior`.
-    async fn newest(&self, edges: Vec<Peer>, prior: Epoch) -> Option<Inherited> {
+    async fn newest(&self, edges: Vec<Peer>, prior: Epoch) -> Left {
         let mut index = None;
         let mut newest: BTreeMap<TrackName, (InheritedTrack, Peer)> = BTreeMap::new();
         for (peer, left) in self.ask_all(edges).await {
@@ -137,13 +171,18 @@ impl Asker {
                 }
             }
         }
-        let tracks = self.look_after(newest.into_values().collect()).await;
-        self.put_together(index?, tracks)
+        Left { index, tracks: self.look_after(newest.into_values().collect()).await }
     }
 
-    fn put_together(&self, index: Bytes, tracks: Vec<InheritedTrack>) -> Option<Inherited> {
-        let refused = |why: &_| warn!(channel = %self.channel, %why, "what another node has of a session is no use");
-        Inherited::new(index, tracks).inspect_err(refused).ok()
+    fn put_together(&self, left: Left) -> Option<Inherited> {
+        if left.tracks.is_empty() {
+            return None;
+        }
+        for track in left.lacks() {
+            warn!(channel = %self.channel, %track, "nobody has this track of a session that is taken over");
+        }
+        let refused = |why: &_| warn!(channel = %self.channel, %why, "what other nodes have of a session is no use");
+        Inherited::new(left.index?, left.tracks).inspect_err(refused).ok()
     }
 
     /// What each of `peers` has, in their order, as far as they answer in time.

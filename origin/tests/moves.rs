@@ -10,7 +10,7 @@ use common::{
     encoder::{Encoder, clip, shifted},
 };
 use freshet_control_plane::channel::Times;
-use moving::{A, B, EDGE, Platform, Viewer, shape};
+use moving::{A, B, EDGE, OTHER_EDGE, Platform, Viewer, shape};
 
 /// Media up to the middle of its fourth segment, whose origin doesn't know yet how that ends.
 const HALF_MS: u32 = 6000;
@@ -119,6 +119,80 @@ async fn of_a_dead_origin_an_edge_has_the_window_and_the_parts_that_viewers_saw(
     assert_eq!(platform.session_count(), 1);
 }
 
+/// Every segment's epoch and number, and whether there is a discontinuity before it and a gap in its place.
+fn breaks_and_gaps(playlist: &str) -> Vec<((u64, u64), bool, bool)> {
+    let (mut found, mut discontinuity, mut gap) = (Vec::new(), false, false);
+    for line in playlist.lines() {
+        match line {
+            "#EXT-X-DISCONTINUITY" => discontinuity = true,
+            "#EXT-X-GAP" => gap = true,
+            uri if !uri.starts_with('#') => {
+                found.push((shape(uri)[0], std::mem::take(&mut discontinuity), std::mem::take(&mut gap)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The origin dies while viewers follow `heard` alone: that goes on, and the other track has gaps in its place.
+async fn assert_one_track_goes_on(heard: &str, lost: &str) {
+    let mut platform = Platform::start(Times::default()).await;
+    let viewer = platform.viewer();
+    let mut first = Encoder::publish(platform.rtmp(A), KEY).await.unwrap();
+    first.send_all(&clip_and_a_half().await).await;
+    platform.until_live().await;
+    viewer.text("index.m3u8").await;
+    let before = viewer.playlist_at(heard, 3, 2).await;
+    platform.kill(A).await;
+
+    let mut second = Encoder::publish(platform.rtmp(B), KEY).await.unwrap();
+    let epoch = platform.epoch();
+    second.send_all(clip().await).await;
+    let after = viewer.playlist_of(heard, epoch).await;
+    assert_goes_on(&before, &after);
+    let beside = viewer.playlist_of(lost, epoch).await;
+    let is_new = |((of, _), ..): &((u64, u64), bool, bool)| *of == epoch;
+    let (after, beside) = (breaks_and_gaps(&after), breaks_and_gaps(&beside));
+    let old = after.iter().take_while(|segment| !is_new(segment)).map(|&(name, ..)| (name, false));
+    let new = after.iter().filter(|segment| is_new(segment)).take(1).map(|&(name, ..)| (name, true));
+    let expected: Vec<_> = old.chain(new).map(|(name, is_new)| (name, is_new, !is_new)).collect();
+    assert_eq!(beside[..expected.len()], expected, "{lost} beside {heard}: {after:?}");
+    assert!(after.iter().all(|(_, _, gap)| !gap), "what is there is no gap: {after:?}");
+    assert_eq!(platform.session_count(), 1);
+}
+
+#[tokio::test]
+async fn of_a_dead_origin_whose_sound_nobody_heard_the_picture_goes_on_and_the_sound_has_gaps() {
+    assert_one_track_goes_on("v0", "a0").await;
+}
+
+#[tokio::test]
+async fn of_a_dead_origin_whose_picture_nobody_saw_the_sound_goes_on_and_the_picture_has_gaps() {
+    assert_one_track_goes_on("a0", "v0").await;
+}
+
+#[tokio::test]
+async fn what_a_dead_origin_made_comes_from_the_edge_that_has_it() {
+    let mut platform = Platform::start(Times::default()).await;
+    let (early, late) = (platform.viewer(), platform.viewer_at(OTHER_EDGE));
+    let mut first = Encoder::publish(platform.rtmp(A), KEY).await.unwrap();
+    first.send_all(&clip_and_a_half().await).await;
+    platform.until_live().await;
+    let listed = early.playlist_at("v0", 3, 2).await;
+    early.fetch_all_of(&listed).await;
+    assert_eq!(late.playlist_at("v0", 3, 2).await, listed);
+    platform.kill(A).await;
+
+    let stats = platform.edge(OTHER_EDGE).stats();
+    late.fetch_all_of(&listed).await;
+    let brought = stats.edges_had.get();
+    assert!(brought > 0 && brought == stats.edges_asked.get(), "{brought} of {}", stats.edges_asked.get());
+    late.fetch_all_of(&listed).await;
+    assert_eq!(stats.edges_had.get(), brought, "it is kept like any other");
+    assert_eq!(platform.edge(EDGE).stats().edges_asked.get(), 0, "who is asked asks nobody");
+}
+
 #[tokio::test]
 async fn with_neither_origin_nor_edge_numbers_go_on_at_the_registrys_base() {
     let mut platform = Platform::start(Times::default()).await;
@@ -129,11 +203,13 @@ async fn with_neither_origin_nor_edge_numbers_go_on_at_the_registrys_base() {
     let before = shape(&viewer.playlist("v0").await);
     platform.kill(A).await;
     platform.forget(EDGE);
+    platform.forget(OTHER_EDGE);
 
     let mut second = Encoder::publish(platform.rtmp(B), KEY).await.unwrap();
     let epoch = platform.epoch();
     second.send_all(clip().await).await;
     let after = viewer.playlist_of("v0", epoch).await;
+    assert!(after.contains("\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP"), "players have what came before: {after}");
     let after = shape(&after);
     assert!(after[0].1 > before[before.len() - 1].1, "{before:?} then {after:?}");
     assert!(after.iter().all(|(of, _)| *of == epoch), "the window is empty: {after:?}");

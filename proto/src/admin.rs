@@ -34,7 +34,7 @@ pub enum AdminCommand {
         draining: bool,
     },
     /// Forget a node; a control node leaves the consensus. Answered by [`AdminReply::CutOff`] where the control nodes and the
-    /// asker know version 2.
+    /// asker know version 2, or by [`AdminReply::Barred`] where there is no such node.
     RemoveNode {
         /// Its name.
         name: String,
@@ -147,6 +147,12 @@ pub enum AdminReply {
     },
     /// Since version 2.
     Levels(Levels),
+    /// Since version 2. No node has the name; who was certified under it before is talked to no more, by nodes that speak
+    /// version 2.
+    Barred {
+        /// Those that speak an older version, and still do.
+        unaware: Vec<String>,
+    },
     /// Since version 2.
     Keys(Keys),
     /// Since version 2. The next key's identifier.

@@ -8,6 +8,7 @@
 //! | 2 | keys, revocations, places and marks: [`crate::annex`], [`crate::message::WatchEvent::Annex`] |
 //! | 2 | reports, and the REST API through edges: [`crate::message::Request::Report`], [`crate::message::Request::Api`] |
 //! | 2 | there is a limit to a platform's channels |
+//! | 2 | a new leader's clock ends no grace; names are barred: [`crate::admin::AdminReply::Barred`] |
 //!
 //! A node speaks its newest version and the one before it, so that a platform can be upgraded node by node. On a connection
 //! the newest that both know counts; in the registry, the newest that *all* control nodes know: what they write, each of
@@ -38,6 +39,9 @@ impl Level {
 
     /// Since when there is a limit to a platform's channels.
     pub const LIMITS_CHANNELS: Self = Self(2);
+
+    /// Since when what waits does not run out because a new leader's clock is ahead.
+    pub const KEEPS_GRACES: Self = Self(2);
 
     /// The oldest that a node speaks whose newest is this one.
     pub fn oldest(self) -> Self {

@@ -46,12 +46,6 @@ pub enum AdminError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for AdminError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 impl From<RegisterError> for AdminError {
     fn from(error: RegisterError) -> Self {
         match error {
@@ -108,7 +102,7 @@ impl Accounts {
         };
         let mut tx = self.db().begin().await?;
         let id = self.add(&mut tx, actor, checked).await?;
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         self.user(&id).await?.ok_or(AdminError::NoSuchUser)
     }
 
@@ -173,8 +167,7 @@ impl Accounts {
         end_sessions(&mut tx, id, None).await?;
         let action = if disabled { "user.disable" } else { "user.enable" };
         self.audit_in(&mut tx, actor, action, id.as_str(), &json!({})).await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(self.commit_and_tell(tx).await?)
     }
 
     /// Takes the row of a user who is to be an administrator no more, and sees that another one remains. Whoever else does
@@ -284,7 +277,7 @@ impl Accounts {
             None => self.add_first_admin(&mut tx).await?,
         };
         let link = self.make_link(&mut tx, &Actor::System, &id).await?;
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         let admin = self.user(&id).await?.ok_or(AdminError::NoSuchUser)?;
         Ok(Some((admin, link)))
     }

@@ -50,12 +50,6 @@ pub enum AvatarError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for AvatarError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 impl Accounts {
     /// Takes a picture for a user. Returns the hash by which [`Accounts::avatar`] finds what was made of it.
     ///

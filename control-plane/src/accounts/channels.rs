@@ -123,12 +123,6 @@ pub enum ChannelError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for ChannelError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 impl Accounts {
     /// A channel.
     ///
@@ -184,7 +178,7 @@ impl Accounts {
         if set.execute(&mut *tx).await?.rows_affected() == 0 {
             return Err(ChannelError::NoSuchChannel);
         }
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         self.channel(name).await?.ok_or(ChannelError::NoSuchChannel)
     }
 }

@@ -129,6 +129,18 @@ pub enum OpenError {
 #[error("the accounts database failed ({0}); see that it runs, is reachable and has room, then try again")]
 pub struct StoreError(#[from] sqlx::Error);
 
+/// Lets `?` make a failed query one of several reasons, each of which has `Store` for it.
+macro_rules! store_failures {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<sqlx::Error> for $error {
+            fn from(error: sqlx::Error) -> Self {
+                Self::Store(error.into())
+            }
+        })+
+    };
+}
+pub(super) use store_failures;
+
 impl StoreError {
     pub(super) fn into_inner(self) -> sqlx::Error {
         self.0
@@ -253,6 +265,11 @@ pub(super) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
+/// Whether a row was not inserted because what it belongs to was deleted at the same time.
+pub(super) fn was_orphaned(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_foreign_key_violation())
+}
+
 /// The pattern for `LIKE … ESCAPE '\'` that finds `text` anywhere.
 pub(super) fn containing(text: &str) -> String {
     let mut pattern = "%".to_owned();
@@ -284,6 +301,30 @@ mod tests {
         }
         let postgres: Database = "postgres://ada:secret@db:5432/freshet?sslmode=require".parse().expect("a server");
         assert_eq!(format!("{postgres} {postgres:?}"), "PostgreSQL at db:5432/freshet PostgreSQL at db:5432/freshet");
+    }
+
+    #[tokio::test]
+    async fn what_sqlite_commits_survives_a_crash_and_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("accounts.db");
+        let db = Db::open(&Database::Sqlite(file.clone())).await.expect("opened");
+        for pool in [&db.write, &db.read] {
+            let mut connection = pool.acquire().await.expect("a connection");
+            let mode: String =
+                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.expect("a mode");
+            assert_eq!(mode, "wal");
+            for (pragma, value) in
+                [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1), ("PRAGMA busy_timeout", 10_000)]
+            {
+                let set: i64 = sqlx::query_scalar(pragma).fetch_one(&mut *connection).await.expect("a value");
+                assert_eq!(set, value, "{pragma}");
+            }
+        }
+        for entry in dir.path().read_dir().expect("a directory").map(|entry| entry.expect("a file")) {
+            let mode = entry.metadata().expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+        }
     }
 
     #[test]

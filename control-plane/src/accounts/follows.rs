@@ -4,7 +4,7 @@ use freshet_proto::id::ChannelName;
 
 use super::{
     Accounts, Page, StoreError, UserId,
-    db::{Tx, at, corrupt, unsigned},
+    db::{Tx, at, corrupt, unsigned, was_orphaned},
     page,
 };
 
@@ -45,12 +45,6 @@ pub enum FollowError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for FollowError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 impl Accounts {
     /// Makes somebody follow a channel. Tells whether they did not before.
     ///
@@ -71,7 +65,11 @@ impl Accounts {
             return Err(FollowError::Own);
         }
         let insert = sqlx::query(INSERT).bind(user.as_str()).bind(channel.as_str()).bind(at(self.now_ms()));
-        let new = insert.execute(&mut *tx).await?.rows_affected() > 0;
+        let inserted = insert.execute(&mut *tx).await;
+        let new = match inserted {
+            Err(error) if was_orphaned(&error) => return Err(FollowError::NoSuchChannel),
+            inserted => inserted?.rows_affected() > 0,
+        };
         let count: i64 = sqlx::query_scalar(COUNT).bind(user.as_str()).fetch_one(&mut *tx).await?;
         if new && unsigned(count) > MAX_FOLLOWS {
             return Err(FollowError::TooMany);

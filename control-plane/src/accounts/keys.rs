@@ -52,12 +52,6 @@ pub enum KeyError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for KeyError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 /// A new key, and what is kept of it.
 struct Fresh {
     key: String,
@@ -92,7 +86,7 @@ impl Accounts {
         let label = text::label(label)?;
         let mut tx = self.begin_keys(channel).await?;
         let made = self.insert_key(&mut tx, channel, label).await?;
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         Ok(made)
     }
 
@@ -103,7 +97,7 @@ impl Accounts {
     pub async fn reset_stream_key(&self, channel: &ChannelName, id: &KeyId) -> Result<(StreamKey, String), KeyError> {
         let mut tx = self.begin_keys(channel).await?;
         let reset = self.replace_key(&mut tx, channel, id).await?;
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         Ok(reset)
     }
 
@@ -121,7 +115,7 @@ impl Accounts {
             Some(id) => self.replace_key(&mut tx, channel, &id.into()).await?,
             None => self.insert_key(&mut tx, channel, label).await?,
         };
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         Ok(put)
     }
 
@@ -136,7 +130,7 @@ impl Accounts {
         if delete.execute(&mut *tx).await?.rows_affected() == 0 {
             return Err(KeyError::NoSuchKey);
         }
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         Ok(())
     }
 

@@ -25,8 +25,10 @@ mod db;
 mod follows;
 mod ids;
 mod keys;
+mod logins;
 pub mod outbox;
 pub mod password;
+mod passwords;
 mod roles;
 mod secret;
 mod sessions;
@@ -42,7 +44,7 @@ use std::{
 
 use freshet_proto::{clock::WallClock, random::Random};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use admin::{AdminError, InviteTerms, UserFilter};
 pub use audit::{Actor, AuditEntry};
@@ -52,10 +54,12 @@ pub use db::{Database, OpenError, StoreError, UnknownDatabase};
 pub use follows::{FollowError, Follower, MAX_FOLLOWS};
 pub use ids::{KeyId, LoginId, UserId};
 pub use keys::{KeyError, MAX_KEYS, StreamKey};
+pub use logins::LoginError;
 pub use password::{Busy, Cost};
+pub use passwords::PasswordError;
 pub use roles::{ChannelRole, MAX_ROLES, Member};
 pub use secret::Secret;
-pub use sessions::{Client, Identity, LoginError, PasswordError, RefreshError, Session, SignedIn};
+pub use sessions::{Client, Identity, MAX_SESSIONS, RefreshError, Session, SignedIn};
 pub use text::{Email, Invalid, Password, username};
 pub use users::{NewAccount, ProfileChange, ProfileError, RegisterError, Role, User};
 
@@ -63,6 +67,19 @@ use crate::key::Pepper;
 use db::Db;
 use password::Hasher;
 use throttle::{PER_ACCOUNT, PER_ADDRESS, Throttle, Wait};
+
+db::store_failures!(
+    AdminError,
+    AvatarError,
+    ChannelError,
+    FollowError,
+    KeyError,
+    LoginError,
+    PasswordError,
+    ProfileError,
+    RefreshError,
+    RegisterError,
+);
 
 /// How many entries a list answers with at most.
 pub const PAGE: usize = 100;
@@ -166,6 +183,7 @@ struct Inner {
     logins: Mutex<Throttle>,
     registrations: Mutex<Throttle>,
     avatars: Arc<Semaphore>,
+    outbox: Notify,
 }
 
 impl fmt::Debug for Accounts {
@@ -200,6 +218,7 @@ impl Accounts {
             logins: Mutex::new(Throttle::new(PER_ACCOUNT, PER_ADDRESS)),
             registrations: Mutex::new(Throttle::new(PER_ACCOUNT, PER_ADDRESS)),
             avatars: Arc::new(Semaphore::new(avatar::AT_ONCE)),
+            outbox: Notify::new(),
         })))
     }
 

@@ -8,8 +8,11 @@
 //! and never goes back. Whoever applies entries remembers each channel's latest `seq` and ignores what isn't newer; then
 //! two carriers, or a carrier that was slow, set nothing back. A crash anywhere leaves the row, and it is carried again.
 
+use std::time::Duration;
+
 use freshet_proto::{id::ChannelName, registry::Policy};
 use sqlx::FromRow;
+use tokio::time::timeout;
 
 use super::{
     Accounts, GoLive, KeyId, StoreError, UserId, Visibility,
@@ -61,6 +64,19 @@ pub struct ChannelSpec {
 }
 
 impl Accounts {
+    /// Returns when something may have been queued here, or after `at_most`: another node may have queued something too.
+    pub async fn outbox_changed(&self, at_most: Duration) {
+        // Whether it was told or has waited for long enough, the next thing is to look.
+        let _ = timeout(at_most, self.0.outbox.notified()).await;
+    }
+
+    /// Commits what has queued something, and wakes whoever carries it.
+    pub(super) async fn commit_and_tell(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.0.outbox.notify_one();
+        Ok(())
+    }
+
     /// What the registry is to be told, the longest waiting first, at most `limit` channels.
     ///
     /// # Errors
@@ -104,7 +120,7 @@ impl Accounts {
         sqlx::query(RISE).execute(&mut *tx).await?;
         let queued = sqlx::query(INSERT).bind(at(self.now_ms())).execute(&mut *tx).await?.rows_affected();
         sqlx::query(FOLLOW).execute(&mut *tx).await?;
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         Ok(queued)
     }
 

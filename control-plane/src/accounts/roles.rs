@@ -4,7 +4,7 @@ use freshet_proto::id::ChannelName;
 
 use super::{
     Accounts, ChannelError, Page, StoreError, UserId,
-    db::{Tx, at, corrupt, unsigned},
+    db::{Tx, at, corrupt, unsigned, was_orphaned},
     follows::cursor,
     ids::words,
     page,
@@ -91,8 +91,11 @@ impl Accounts {
                               ON CONFLICT (channel, user_id) DO UPDATE SET role = excluded.role";
         const COUNT: &str = "SELECT count(*) FROM channel_roles WHERE channel = $1";
         let upsert = sqlx::query(UPSERT).bind(channel.as_str()).bind(user.as_str()).bind(role.as_str());
-        if upsert.bind(at(self.now_ms())).execute(&mut **tx).await?.rows_affected() == 0 {
-            return Err(ChannelError::NoSuchUser);
+        match upsert.bind(at(self.now_ms())).execute(&mut **tx).await {
+            Err(error) if was_orphaned(&error) => return Err(ChannelError::NoSuchUser),
+            Err(error) => return Err(error.into()),
+            Ok(upserted) if upserted.rows_affected() == 0 => return Err(ChannelError::NoSuchUser),
+            Ok(_) => {}
         }
         let count: i64 = sqlx::query_scalar(COUNT).bind(channel.as_str()).fetch_one(&mut **tx).await?;
         if unsigned(count) > MAX_ROLES { Err(ChannelError::TooManyRoles) } else { Ok(()) }

@@ -124,12 +124,6 @@ pub enum RegisterError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for RegisterError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 /// What to change of a profile; `None` leaves it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileChange {
@@ -157,12 +151,6 @@ pub enum ProfileError {
     /// Ours.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl From<sqlx::Error> for ProfileError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
 }
 
 /// An account about to be made, checked and with its password hashed.
@@ -194,7 +182,7 @@ impl Accounts {
             self.use_invite(&mut tx, new.invite.as_deref().unwrap_or_default()).await?;
         }
         let id = self.insert(&mut tx, Checked { username, display_name, email, password, role: Role::User }).await?;
-        tx.commit().await?;
+        self.commit_and_tell(tx).await?;
         self.user(&id).await?.ok_or(RegisterError::NameTaken)
     }
 
@@ -281,8 +269,7 @@ impl Accounts {
         let name: Option<String> = sqlx::query_scalar(DELETE).bind(id.as_str()).fetch_optional(&mut *tx).await?;
         name.ok_or(super::AdminError::NoSuchUser)?;
         self.audit_in(&mut tx, actor, "user.delete", id.as_str(), &json!({})).await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(self.commit_and_tell(tx).await?)
     }
 }
 

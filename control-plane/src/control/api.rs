@@ -1,6 +1,6 @@
 //! The REST API's place in a control node: who may ask it, and what it may ask of the registry.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use freshet_proto::{
     admin::{AdminCommand, AdminReply},
@@ -9,7 +9,7 @@ use freshet_proto::{
     message::{ApiReply, ApiRequest, Denied, Request},
     quic::{QuicError, Responder, decode},
     registry::Refused,
-    token::{Claims, Signer},
+    token::Claims,
     view::{Role, View},
 };
 use tokio::time::Duration;
@@ -29,7 +29,6 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub struct Seat {
     control: Control,
     remote: Remote,
-    signer: Mutex<Option<Arc<Signer>>>,
 }
 
 impl Control {
@@ -38,7 +37,7 @@ impl Control {
         let inner = &self.0;
         let view = inner.group.feed().view();
         let remote = Remote::new(inner.pool.clone(), inner.seeds.clone(), Some(view), inner.random.clone());
-        Seat { control: self.clone(), remote, signer: Mutex::default() }
+        Seat { control: self.clone(), remote }
     }
 
     /// Answers API requests with `api` from now on; without one, edges are sent to another control node. Only the first call
@@ -124,18 +123,6 @@ impl Inner {
     }
 }
 
-impl Seat {
-    fn signer(&self) -> Result<Arc<Signer>, String> {
-        let half = self.control.signing_half().map_err(|error| error.to_string())?;
-        let mut kept = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(signer) = kept.as_ref().filter(|signer| signer.kid() == half.kid) {
-            return Ok(signer.clone());
-        }
-        let signer = Signer::new(half.algorithm, half.kid.clone(), &half.pkcs8).map_err(|error| error.to_string())?;
-        Ok(kept.insert(Arc::new(signer)).clone())
-    }
-}
-
 impl Platform for Seat {
     fn view(&self) -> Arc<View> {
         self.control.0.group.feed().view().borrow().clone()
@@ -167,6 +154,7 @@ impl Platform for Seat {
     }
 
     fn sign(&self, claims: &Claims) -> Result<String, String> {
-        self.signer()?.sign(claims).map_err(|error| error.to_string())
+        let signer = self.control.signer().map_err(|error| error.to_string())?;
+        signer.sign(claims).map_err(|error| error.to_string())
     }
 }

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use freshet_proto::{
     admin::{AdminReply, KeyStage, KeyStatus, Keys, PathStatus},
-    annex::{Algorithm, Revoked},
+    annex::{KeyState, Revoked},
     level::Level,
     message::Denied,
     registry::Refused,
+    token::{Signer, signing_key},
     view::Bar,
 };
 use tokio::time::{Duration, Instant, sleep};
@@ -35,23 +36,6 @@ const RETRY: Duration = Duration::from_millis(500);
 /// After how long a key-encryption key that is missing is looked for again.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// What a node signs tokens with.
-#[derive(Clone)]
-pub struct SigningHalf {
-    /// The key's identifier.
-    pub kid: String,
-    /// The one algorithm that it is used with.
-    pub algorithm: Algorithm,
-    /// The private half: PKCS #8, DER.
-    pub pkcs8: Arc<[u8]>,
-}
-
-impl std::fmt::Debug for SigningHalf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SigningHalf({} {})", self.algorithm, self.kid)
-    }
-}
-
 /// Why this node has nothing to sign with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -68,8 +52,8 @@ pub enum CannotSign {
 pub(super) struct Keeper {
     settings: Settings,
     safe: Safe,
-    /// The half that was unwrapped last.
-    half: Mutex<Option<SigningHalf>>,
+    /// Signs with the key that was unwrapped last.
+    signer: Mutex<Option<Arc<Signer>>>,
     /// Until when the leader does not try again what failed.
     rest_until: Mutex<Option<Instant>>,
 }
@@ -77,7 +61,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn open(plan: keys::Plan) -> Result<Self, KekError> {
         let safe = Safe::open(plan.source)?;
-        Ok(Self { settings: plan.settings, safe, half: Mutex::default(), rest_until: Mutex::default() })
+        Ok(Self { settings: plan.settings, safe, signer: Mutex::default(), rest_until: Mutex::default() })
     }
 
     fn rest(&self, until: Option<Instant>) {
@@ -89,25 +73,27 @@ impl Keeper {
     }
 
     /// Unwraps the key that signs, unless it was unwrapped before.
-    fn half_of(&self, active: &ring::Key) -> Result<SigningHalf, Locked> {
+    fn signer_of(&self, active: &ring::Key) -> Result<Arc<Signer>, Locked> {
         let NewKey { kid, algorithm, .. } = &active.made;
-        let mut known = self.half.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(half) = known.as_ref().filter(|half| half.kid == *kid) {
-            return Ok(half.clone());
+        let mut known = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signer) = known.as_ref().filter(|signer| signer.kid() == kid) {
+            return Ok(signer.clone());
         }
-        let pkcs8 = self.safe.unwrap(&active.made)?.into();
-        Ok(known.insert(SigningHalf { kid: kid.clone(), algorithm: *algorithm, pkcs8 }).clone())
+        let pkcs8 = self.safe.unwrap(&active.made)?;
+        let signer = Signer::new(*algorithm, kid.clone(), &pkcs8);
+        let signer = signer.map_err(|error| Locked::Damaged(format!("key {kid}: {error}; revoke it")))?;
+        Ok(known.insert(Arc::new(signer)).clone())
     }
 }
 
 impl Control {
-    /// What this node signs tokens with: the key that is active as far as it has read. Costs a look at the registry; a new key
-    /// some 50 µs once.
+    /// Signs tokens, with the key that is active as far as this node has read. Ask anew for each token: that is a look at the
+    /// registry, and for a new key some 100 µs once.
     ///
     /// # Errors
     /// See [`CannotSign`].
-    pub fn signing_half(&self) -> Result<SigningHalf, CannotSign> {
-        self.0.signing_half()
+    pub fn signer(&self) -> Result<Arc<Signer>, CannotSign> {
+        self.0.signer()
     }
 }
 
@@ -117,7 +103,7 @@ pub(super) async fn attend(control: Weak<Inner>, closing: CancellationToken) {
     let mut told = None;
     loop {
         let Some(inner) = control.upgrade() else { return };
-        let found = inner.look_for_half();
+        let found = inner.look_for_signer();
         drop(inner);
         if told.as_ref() != Some(&found) {
             match &found {
@@ -139,23 +125,23 @@ pub(super) async fn attend(control: Weak<Inner>, closing: CancellationToken) {
 }
 
 impl Inner {
-    fn signing_half(&self) -> Result<SigningHalf, CannotSign> {
+    fn signer(&self) -> Result<Arc<Signer>, CannotSign> {
         let active = self.group.read(|registry| registry.ring().active().cloned()).ok_or(CannotSign::NoKey)?;
-        Ok(self.keeper.half_of(&active)?)
+        Ok(self.keeper.signer_of(&active)?)
     }
 
-    fn look_for_half(&self) -> Result<Option<String>, Locked> {
-        let found = match self.signing_half() {
+    fn look_for_signer(&self) -> Result<Option<String>, Locked> {
+        let found = match self.signer() {
             Err(CannotSign::Locked(_)) => {
                 self.keeper.safe.reread();
-                self.signing_half()
+                self.signer()
             }
             found => found,
         };
         let can = u8::from(found.is_ok());
         metrics::gauge!("freshet_keys_can_sign").set(can);
         match found {
-            Ok(half) => Ok(Some(half.kid)),
+            Ok(signer) => Ok(Some(signer.kid().to_owned())),
             Err(CannotSign::Locked(why)) => Err(why),
             Err(CannotSign::NoKey) => Ok(None),
         }
@@ -202,9 +188,8 @@ impl Inner {
             Step::Retire(kid) => Input::RetireKey { kid: kid.clone() },
             Step::MakePath => {
                 let (now_ms, secret) = (self.now_ms(), self.draw_secret());
-                let next = |registry: &Registry| {
-                    rotation::next_path(registry.ring(), now_ms, &self.keeper.settings, secret)
-                };
+                let next =
+                    |registry: &Registry| rotation::next_path(registry.ring(), now_ms, &self.keeper.settings, secret);
                 let (secret, older_until_ms) = self.group.read(next);
                 Input::PutPathSecret { secret, older_until_ms }
             }
@@ -231,11 +216,12 @@ impl Inner {
             kek => kek,
         }
         .map_err(locked)?;
-        let generated = generate::generate(self.keeper.settings.algorithm, &self.random).await;
-        let pair = generated.map_err(|error| Denied::Forbidden(error.to_string()))?;
-        let private = kek.wrap(&pair.kid, &pair.pkcs8, &self.random);
-        let private = Some(private.ok_or(Denied::Refused(Refused::Unavailable))?);
-        Ok(NewKey { kid: pair.kid, algorithm: pair.algorithm, jwk: pair.jwk, private })
+        let algorithm = self.keeper.settings.algorithm;
+        let unmade = Denied::Refused(Refused::Unavailable);
+        let pkcs8 = generate::generate(algorithm, &self.random).await.map_err(|_| unmade.clone())?;
+        let public = signing_key(algorithm, &pkcs8, KeyState::Pending).map_err(|_| unmade.clone())?;
+        let private = Some(kek.wrap(&public.kid, &pkcs8, &self.random).ok_or(unmade)?);
+        Ok(NewKey { kid: public.kid, algorithm, jwk: public.jwk, private })
     }
 
     /// What an operator sees of them, here.
@@ -263,7 +249,7 @@ impl Inner {
         });
         Keys {
             answered_by: self.id,
-            locked: self.look_for_half().err().map(|why| why.to_string()),
+            locked: self.look_for_signer().err().map(|why| why.to_string()),
             signing: ring.keys().iter().map(status).collect(),
             path: path.collect(),
         }
@@ -281,7 +267,7 @@ impl Inner {
             }
             None => self.put_key(anew).await?,
         };
-        if anew {
+        if anew && self.group.read(|registry| registry.ring().pending().is_some()) {
             // Nobody can sign meanwhile, so there is nothing to wait for.
             self.propose(Input::ActivateKey { kid: kid.clone() }).await?.reply?;
         }

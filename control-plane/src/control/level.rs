@@ -61,7 +61,7 @@ impl Inner {
         if known.is_none_or(|known| known < next) {
             return;
         }
-        match self.group.propose(self.proposal(Input::Rise { level: next })).await {
+        match self.propose(Input::Rise { level: next }).await {
             Ok(_) => info!(version = %next, "all control nodes know this version of the node protocol"),
             Err(error) => warn!(version = %next, %error, "the next version could not be agreed on yet"),
         }

@@ -20,10 +20,7 @@ mod level;
 mod operate;
 mod report;
 
-pub use self::{
-    api::Seat,
-    keys::{CannotSign, SigningHalf},
-};
+pub use self::{api::Seat, keys::CannotSign};
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -34,6 +31,7 @@ use freshet_proto::{
     clock::WallClock,
     id::{ChannelName, NodeId},
     message::{Certified, Denied, Request},
+    ordered,
     quic::Pool,
     random::Random,
     registry::Refused,
@@ -97,6 +95,8 @@ struct Inner {
     clock: WallClock,
     /// By how much the registry's time was ahead of this node's clock at most.
     ahead_ms: AtomicU64,
+    /// The last term in which this node led and had told the registry its time.
+    office: ordered::Sender<u64>,
     random: Random,
     closing: CancellationToken,
 }
@@ -135,6 +135,9 @@ pub enum BeginError {
     NotTakenIn(String),
 }
 
+/// How long what is asked of a new leader waits until it has told its time.
+const OFFICE_WAIT: Duration = Duration::from_secs(2);
+
 /// How long a founder may take to lead, and one attempt to be taken in.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -168,6 +171,7 @@ impl Control {
             pool,
             clock,
             ahead_ms: AtomicU64::new(0),
+            office: ordered::Sender::new(0),
             random,
             closing: CancellationToken::new(),
         });
@@ -219,6 +223,7 @@ impl Control {
         if inner.group.read(|registry| registry.nodes().contains_key(&inner.id)) {
             return Ok(());
         }
+        inner.in_office().await.map_err(|_| Refused::Unavailable)?;
         let members = inner.group.status().members;
         let lost: Vec<NodeId> = inner.group.read(|registry| {
             let control = registry.nodes().iter().filter(|(_, node)| node.view.role == Role::Control);
@@ -332,12 +337,12 @@ impl Inner {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The time for what happens to the registry, in ms: this node's clock, but never behind the registry's own time, which
-    /// a leader with a clock that is ahead may have set. From there it goes on at the clock's pace: else the registry's
-    /// time would stand still, and a grace would last, until this clock has caught up.
+    /// The time for what happens to the registry, in ms: this node's clock, but never behind the registry's own time as it
+    /// goes on here, which a leader with a clock that is ahead may have set. Else the registry's time would stand still, and
+    /// a grace would last, until this clock has caught up. How far it is ahead of it is for [`Inner::take_office`].
     fn now_ms(&self) -> u64 {
-        let (wall, known) = (self.clock.now_ms(), self.group.read(Registry::now_ms));
-        let behind = known.saturating_sub(wall);
+        let wall = self.clock.now_ms();
+        let behind = self.group.running_ms().saturating_sub(wall);
         wall + self.ahead_ms.fetch_max(behind, Ordering::Relaxed).max(behind)
     }
 
@@ -345,8 +350,9 @@ impl Inner {
         Proposal { now_ms: self.now_ms(), input }
     }
 
-    /// Proposes what another node asks for.
+    /// Proposes what another node asks for, or what follows from its silence.
     async fn propose(&self, input: Input) -> Result<Applied, Denied> {
+        self.in_office().await?;
         let applied = self.group.propose(self.proposal(input)).await.map_err(denied)?;
         applied.alerts.iter().for_each(alarm);
         Ok(applied)

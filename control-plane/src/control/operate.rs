@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::{Inner, denied};
 use crate::{
-    ca::{BACKDATED, LONGEST, fingerprint},
+    ca::{BACKDATED, LONGEST, fingerprint, is_host_name},
     join::JoinToken,
     key,
     machine::{Input, Token},
@@ -47,7 +47,9 @@ impl Inner {
         }
         // Who speaks an older version can't read a newer answer.
         let answer = match self.do_operate(command).await {
-            Ok(AdminReply::CutOff { .. }) if asker.level < Level::CUTS_OFF => Ok(AdminReply::Done),
+            Ok(AdminReply::CutOff { .. } | AdminReply::Barred { .. }) if asker.level < Level::CUTS_OFF => {
+                Ok(AdminReply::Done)
+            }
             answer => answer,
         };
         reply.answer(&answer).await
@@ -154,7 +156,10 @@ impl Inner {
     /// A control node first loses its vote, so that it is never counted on again.
     async fn remove_node(&self, name: &str) -> Result<AdminReply, Denied> {
         self.group.confirm().await.map_err(denied)?;
-        let (node, view) = self.named(name)?;
+        let (node, view) = match self.named(name) {
+            Err(Denied::Refused(Refused::NoSuch(_))) if self.bars(name) => return self.bar(name).await,
+            found => found?,
+        };
         if view.role == Role::Control {
             if node == self.id {
                 self.group.transfer(None).await.map_err(changed)?;
@@ -176,11 +181,29 @@ impl Inner {
         if self.group.agreed() < Level::CUTS_OFF {
             return Input::RemoveNode { node };
         }
+        Input::CutOff { node, bar: self.from_now() }
+    }
+
+    /// Whether there can be a certificate of this name, and it can be barred.
+    fn bars(&self, name: &str) -> bool {
+        self.group.agreed() >= Level::CUTS_OFF && is_host_name(name)
+    }
+
+    /// Cuts off whoever was certified under a name that no node has: a node that was removed before control nodes knew how
+    /// to cut it off. Where there never was one, that harms nobody who comes later.
+    async fn bar(&self, name: &str) -> Result<AdminReply, Denied> {
+        self.propose(Input::BarName { name: name.to_owned(), bar: self.from_now() }).await?.reply?;
+        info!(name, "whoever was certified under this name is cut off");
+        Ok(AdminReply::Barred { unaware: self.unaware() })
+    }
+
+    /// Which certificates are no good any more: all that were issued until now.
+    fn from_now(&self) -> Bar {
         let (now_ms, backdated) = (self.clock.now_ms(), BACKDATED.as_millis() as u64);
         // Issued until now, they are valid since an hour ago; the hour at the end is for clocks that differ. For how long
         // they were issued may have been configured otherwise then.
         let until_ms = now_ms + LONGEST.as_millis() as u64 + backdated;
-        Input::CutOff { node, bar: Bar { since_ms: now_ms.saturating_sub(backdated), until_ms } }
+        Bar { since_ms: now_ms.saturating_sub(backdated), until_ms }
     }
 
     /// Who does not hear of it that a node is removed.

@@ -1,5 +1,5 @@
 //! What later versions of the node protocol brought to the registry: the version that is agreed on, and, since version 2,
-//! who was removed and is not to be talked to, and the [`annex`](super::annex).
+//! who was removed and is not to be talked to, what a new leader's clock does not end, and the [`annex`](super::annex).
 //!
 //! Control nodes of version 1 can read neither a log nor a snapshot that has this, so none of it is written before all
 //! control nodes know version 2. As long as version 1 is agreed on, the registry is written as version 1 writes it.
@@ -10,7 +10,7 @@ use freshet_proto::{
     annex::Annex,
     id::{ChannelName, NodeId},
     level::Level,
-    registry::{Refused, Reply},
+    registry::{NoSuch, Refused, Reply},
     view::{Bar, Removed},
 };
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,38 @@ impl Registry {
         }
         Ok(None)
     }
+
+    /// Whoever has the name now must be removed instead.
+    pub(super) fn bar_name(&mut self, at: At, name: String, bar: Bar, out: &mut Vec<Output>) -> Reply {
+        if self.later.level < Level::CUTS_OFF {
+            return Err(Refused::NoSuch(NoSuch::Node));
+        }
+        if self.node_named(&name).is_some() {
+            return Err(Refused::NameTaken);
+        }
+        self.later.removed.add(name, bar);
+        self.later.removed.revision = at.index;
+        self.advance(at, vec![], vec![], out);
+        Ok(None)
+    }
+
+    /// Puts off what waits (the ends of graces, the ends of what is known as ended) by what the new leader did not see pass:
+    /// it runs out after as long a time as somebody was there to end the wait. What its clock says beyond that counts for
+    /// the rest, which is told in wall time: numbers must not be given twice, whoever was there; tokens and bars expire.
+    ///
+    /// What the leader did see pass counts, so that leaders who follow each other prolong nothing.
+    pub(super) fn put_off(&mut self, at: At, unseen_ms: u64, out: &mut Vec<Output>) -> Reply {
+        if self.later.level < Level::KEEPS_GRACES {
+            return Err(Refused::Unavailable);
+        }
+        let by_ms = unseen_ms.min(at.now_ms - self.now_ms);
+        let waits = self.change_all(|channel, _| by_ms > 0 && channel.put_off(by_ms));
+        if !waits.is_empty() {
+            // Nobody is told of deadlines, so no view changes.
+            self.advance(at, vec![], vec![], out);
+        }
+        Ok(None)
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +110,11 @@ mod tests {
     use freshet_proto::view::{NodeView, Role, View};
 
     use super::*;
-    use crate::{channel::Times, machine::Input};
+    use crate::{
+        channel::Times,
+        key::Pepper,
+        machine::{Input, Token},
+    };
 
     /// An edge of the name is node 7.
     fn registry() -> Registry {
@@ -150,5 +186,46 @@ mod tests {
         take(&mut registry, 100, Input::Timeout).unwrap();
         assert!(names(&registry.view()).is_empty());
         assert_eq!((registry.view().removed.revision, registry.deadline_ms()), (registry.revision(), None));
+    }
+
+    fn bar_edge(name: &str) -> Input {
+        Input::BarName { name: name.to_owned(), bar: Bar { since_ms: 5, until_ms: 100 } }
+    }
+
+    #[test]
+    fn a_name_that_no_node_has_any_more_is_barred_once_version_2_is_agreed_on() {
+        let mut registry = registry();
+        take(&mut registry, 0, Input::RemoveNode { node: NodeId(7) }).unwrap();
+        assert_eq!(take(&mut registry, 0, bar_edge("edge-1")), Err(Refused::NoSuch(NoSuch::Node)));
+        take(&mut registry, 0, Input::Rise { level: Level(2) }).unwrap();
+        assert_eq!(registry.barred_until("edge-1"), None, "nobody knows any more that it was there");
+        take(&mut registry, 10, bar_edge("edge-1")).unwrap();
+        assert_eq!((names(&registry.view()), registry.barred_until("edge-1")), (vec!["edge-1"], Some(5)));
+        assert_eq!((registry.view().removed.revision, registry.deadline_ms()), (registry.revision(), Some(100)));
+        assert_eq!((bar_edge("edge-1").needs(), bar_edge("edge-1").since()), (Level(2), Level(2)));
+    }
+
+    #[test]
+    fn a_name_that_a_node_has_is_not_barred_before_its_back() {
+        let mut registry = registry();
+        take(&mut registry, 0, Input::Rise { level: Level(2) }).unwrap();
+        let before = registry.clone();
+        assert_eq!(take(&mut registry, 10, bar_edge("edge-1")), Err(Refused::NameTaken));
+        assert_eq!(registry, before);
+    }
+
+    #[test]
+    fn a_new_leader_puts_off_no_bar_and_no_tokens_end() {
+        let mut registry = registry();
+        take(&mut registry, 0, Input::Rise { level: Level(2) }).unwrap();
+        take(&mut registry, 10, cut_off()).unwrap();
+        let (hash, role) = (Pepper([7; 32]).hash("token"), Role::Edge);
+        take(&mut registry, 10, Input::PutToken(Token { hash, role, expires_ms: 100, uses: 1 })).unwrap();
+        let before = registry.clone();
+        let leads = Input::Leads { unseen_ms: 40 };
+        assert_eq!((leads.needs(), leads.since()), (Level(2), Level(2)));
+        take(&mut registry, 50, leads).unwrap();
+        assert_eq!(registry, before, "nothing is logged that changes nothing");
+        assert_eq!((registry.deadline_ms(), registry.token(&hash, 100)), (Some(100), None));
     }
 }

@@ -51,6 +51,8 @@ fn input(words: &str) -> Input {
         "removed" => Input::RemoveChannel { channel },
         "restored" => Input::PutChannel { channel, key: pepper().hash(SECRET), policy: Policy::Newest },
         "wait" => Input::Timeout,
+        "version" => Input::Rise { level: Level(number as u8) },
+        "leads-unseen-s" => Input::Leads { unseen_ms: number * 1000 },
         other => panic!("no such event: {other}"),
     }
 }
@@ -275,6 +277,67 @@ fn a_clock_that_goes_back_sets_no_number_back() {
         "100    claim-at 1     │ epoch 2 session 2 msn 0 prior -; Starting
          50     claim-at 1     │ epoch 3 session 2 msn 16 prior 2@1; Starting
          101    claim-at 1     │ epoch 4 session 2 msn 33 prior 3@1; Starting",
+    );
+}
+
+#[test]
+fn a_grace_lasts_under_a_leader_whose_clock_is_ahead() {
+    story(
+        "0       version 2           │ Idle
+         0       claim-at 1          │ epoch 3 session 3 msn 0 prior -; Starting
+         1       live 3              │ Live
+         60      lost 3              │ Grace
+         665     leads-unseen-s 600  │ Grace
+         685     claim-at 2          │ epoch 7 session 3 msn 701 prior 3@1; Starting",
+    );
+    story(
+        "0       version 2           │ Idle
+         0       claim-at 1          │ epoch 3 session 3 msn 0 prior -; Starting
+         1       lost 3              │ Grace
+         606     leads-unseen-s 600  │ Grace
+         630.999 wait                │ Grace
+         631     wait                │ Ended
+         1000    leads-unseen-s 100  │ Ended
+         1030.9  wait                │ Ended
+         1031    wait                │ Idle",
+    );
+}
+
+#[test]
+fn leaders_that_follow_each_other_prolong_a_grace_by_nothing_that_they_saw_pass() {
+    story(
+        "0       version 2           │ Idle
+         0       claim-at 1          │ epoch 3 session 3 msn 0 prior -; Starting
+         1       lost 3              │ Grace
+         6       leads-unseen-s 0    │ Grace
+         11      leads-unseen-s 0    │ Grace
+         16      leads-unseen-s 1    │ Grace
+         21      leads-unseen-s 0    │ Grace
+         31.999  wait                │ Grace
+         32      wait                │ Ended",
+    );
+}
+
+#[test]
+fn a_new_leader_puts_nothing_off_by_more_than_the_time_since_the_last_change() {
+    story(
+        "0       version 2           │ Idle
+         0       claim-at 1          │ epoch 3 session 3 msn 0 prior -; Starting
+         1       lost 3              │ Grace
+         3       leads-unseen-s 600  │ Grace
+         1       leads-unseen-s 600  │ Grace
+         32.999  wait                │ Grace
+         33      wait                │ Ended",
+    );
+}
+
+#[test]
+fn under_version_1_a_new_leader_tells_no_time() {
+    story(
+        "0       claim-at 1          │ epoch 2 session 2 msn 0 prior -; Starting
+         1       lost 2              │ Grace
+         601     leads-unseen-s 600  │ Unavailable; Grace
+         601     wait                │ Ended",
     );
 }
 

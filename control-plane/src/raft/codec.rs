@@ -97,6 +97,17 @@ pub(super) enum Answer {
     Refused(Refusal),
 }
 
+impl Answer {
+    /// Whether whoever called leads, as far as this member knows.
+    pub(super) fn obeys(&self) -> bool {
+        match self {
+            Self::Append(answer) => !matches!(answer, AppendEntriesResponse::HigherVote(_)),
+            Self::Snapshot(_) => true,
+            Self::Vote(_) | Self::Transfer(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// Why a member does not answer a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub(super) enum Refusal {

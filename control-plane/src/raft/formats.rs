@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use freshet_proto::{
+    annex::PathSecret,
     id::NodeId,
     level::Level,
     view::{Bar, NodeView, Role},
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     channel::{Policy, Times},
     key::Pepper,
+    keys::ring::tests::key,
     machine::{Input, Registry},
 };
 
@@ -112,6 +114,25 @@ fn what_version_2_brought_says_so_to_those_who_cannot_read_it() {
     assert_eq!(decoded.registry.view().removed.nodes.len(), 1);
     // Version 1 looks at these bytes first and says: run the version that wrote it.
     assert_eq!((record[0], encoded[6]), (2, 2));
+}
+
+#[test]
+fn keys_are_of_version_2_and_their_wrapped_halves_come_back_from_a_snapshot_and_are_in_no_view() {
+    let secret = PathSecret { id: 1, secret: [7; 32], since_ms: NOW_MS, until_ms: u64::MAX };
+    let path = Input::PutPathSecret { secret, older_until_ms: NOW_MS };
+    let mut snapshot = snapshot();
+    take(&mut snapshot.registry, Input::Rise { level: Level(2) });
+    for input in [Input::PutKey(key("kid-1")), Input::PutKey(key("kid-2")), path] {
+        let record = record(&entry(input.clone()));
+        assert_eq!((record[0], read(&record).unwrap()), (2, entry(input.clone())));
+        take(&mut snapshot.registry, input);
+    }
+    let decoded = Snapshot::decode(&snapshot.encode().unwrap()).unwrap().registry;
+    assert_eq!((decoded.ring(), decoded.annex()), (snapshot.registry.ring(), snapshot.registry.annex()));
+    let private = decoded.ring().keys().iter().map(|key| key.made.private.as_ref().map(|half| half.sealed.len()));
+    assert_eq!(private.collect::<Vec<_>>(), [Some(9), Some(9)]);
+    let told = postcard::to_stdvec(&decoded.view().annex).unwrap();
+    assert!(!told.windows(9).any(|nine| nine == [2; 9]), "not even wrapped");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! A member of the group: what the rest of the program holds.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use freshet_proto::{id::NodeId, level::Level, random::Random, registry::Refused};
@@ -47,6 +50,8 @@ pub(super) struct Inner {
     new: bool,
     /// Until when this member neither votes nor stands.
     quiet_until: Instant,
+    /// When a leader was heard last. openraft goes on naming a leader that has died until another one is elected.
+    heard: Mutex<Instant>,
 }
 
 impl std::fmt::Debug for Group {
@@ -80,6 +85,11 @@ impl Inner {
     /// A copy, because openraft's core waits for whoever holds the original.
     pub(super) fn metrics(&self) -> RaftMetrics<Types> {
         self.raft.metrics().borrow().clone()
+    }
+
+    /// When a leader was heard last.
+    pub(super) fn heard(&self) -> Instant {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it has stopped for good.
@@ -140,7 +150,18 @@ impl Group {
         let raft = started.map_err(|error| OpenError::Damaged(error.to_string()))?;
         let quiet_until = if new { Instant::now() } else { Instant::now() + config.lease() };
         let (sender, leadership) = watch::channel(Leadership::default());
-        let inner = Inner { id, raft, state, store, leadership, config, random, new, quiet_until };
+        let inner = Inner {
+            id,
+            raft,
+            state,
+            store,
+            leadership,
+            config,
+            random,
+            new,
+            quiet_until,
+            heard: Instant::now().into(),
+        };
         let group = Self(Arc::new(inner));
         group.attend(sender).await;
         Ok(group)
@@ -270,6 +291,12 @@ impl Group {
         look(&self.0.state.now().registry)
     }
 
+    /// The registry's time as it goes on here, in ms: that of its last change, and what has passed since this member applied
+    /// it. Nothing passed while this member was not there.
+    pub fn running_ms(&self) -> u64 {
+        self.0.state.now().running_ms()
+    }
+
     /// Who leads.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.0.leadership.clone()
@@ -279,7 +306,11 @@ impl Group {
     pub async fn answer(&self, body: Bytes) -> Option<Bytes> {
         let quiet = Instant::now() < self.0.quiet_until;
         let desk = Desk { raft: &self.0.raft, state: &self.0.state, id: self.0.id, quiet, newest: self.newest() };
-        codec::message(&desk.answer(&body).await).ok()
+        let answer = desk.answer(&body).await;
+        if answer.obeys() {
+            *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+        codec::message(&answer).ok()
     }
 
     /// Its state.
@@ -291,7 +322,7 @@ impl Group {
         Status {
             id: self.0.id,
             term: now.current_term,
-            leader: now.current_leader.map(NodeId),
+            leader: self.0.leadership.borrow().leader.as_ref().map(|(id, _)| *id),
             members: membership.nodes().map(|(id, member)| (NodeId(*id), member.clone())).collect(),
             voters: membership.voter_ids().map(NodeId).collect(),
             matched: matched.collect(),

@@ -15,6 +15,7 @@ use openraft::{
     alias::SnapshotOf,
     storage::{EntryResponder, RaftStateMachine},
 };
+use tokio::time::Instant;
 use tracing::error;
 
 use super::{
@@ -44,6 +45,8 @@ pub(super) struct Now {
     last: Option<LogId>,
     membership: StoredMembership,
     publisher: Publisher,
+    /// When the registry's time became what it is, here.
+    since: Instant,
 }
 
 impl State {
@@ -56,7 +59,8 @@ impl State {
         let view = registry.view();
         let cluster = view.cluster;
         let (publisher, feed) = Feed::new(view);
-        let now = Now { registry, cluster, last: meta.last_log_id, membership: meta.last_membership, publisher };
+        let (last, membership, since) = (meta.last_log_id, meta.last_membership, Instant::now());
+        let now = Now { registry, cluster, last, membership, publisher, since };
         Self { now: RwLock::new(now), feed }
     }
 
@@ -90,6 +94,11 @@ pub(super) fn replay(kept: Option<Snapshot>, entries: impl IntoIterator<Item = E
 }
 
 impl Now {
+    /// The registry's time as it goes on here, in ms: that of its last change, and what has passed since that was applied.
+    pub(super) fn running_ms(&self) -> u64 {
+        self.registry.now_ms().saturating_add(self.since.elapsed().as_millis() as u64)
+    }
+
     fn apply(&mut self, entry: Entry, deltas: &mut Vec<Delta>) -> Outcome {
         let index = entry.log_id.index;
         self.last = Some(entry.log_id);
@@ -105,8 +114,11 @@ impl Now {
             }
             EntryPayload::Normal(Command::Propose(proposal)) => proposal,
         };
-        let mut out = Vec::new();
+        let (mut out, before_ms) = (Vec::new(), self.registry.now_ms());
         self.registry.handle(index, proposal.now_ms, proposal.input, &mut out);
+        if self.registry.now_ms() > before_ms {
+            self.since = Instant::now();
+        }
         let mut applied = Applied { index, reply: Err(Refused::Unavailable), alerts: Vec::new() };
         for output in out {
             match output {
@@ -194,7 +206,7 @@ impl RaftStateMachine<Types> for Machine {
         keep(&self.kept, meta.clone(), bytes);
         let mut now = self.state.change();
         let view = registry.view();
-        (now.cluster, now.registry) = (view.cluster, registry);
+        (now.cluster, now.registry, now.since) = (view.cluster, registry, Instant::now());
         (now.last, now.membership) = (meta.last_log_id, meta.last_membership);
         now.publisher.replace(view);
         Ok(())

@@ -7,7 +7,11 @@ use std::{
 
 use freshet_proto::id::NodeId;
 use openraft::{Instant as _, RaftMetrics, ServerState, alias::WatchReceiverOf};
-use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use tracing::{info, warn};
 
 use super::{
@@ -30,7 +34,7 @@ pub(super) async fn run(
         // A copy: openraft's core waits for whoever holds the original.
         let now = metrics.borrow_and_update().clone();
         let Some(group) = group.upgrade() else { return };
-        tell(&now, &leadership, lease);
+        tell(&now, &leadership, group.heard(), lease);
         count(&now);
         metrics::gauge!("freshet_protocol_version").set(f64::from(group.state().now().registry.level().0));
         if let Err(error) = &now.running_state {
@@ -52,9 +56,11 @@ pub(super) async fn run(
     }
 }
 
-fn tell(now: &RaftMetrics<Types>, leadership: &watch::Sender<Leadership>, lease: Duration) {
+/// Who leads, as far as this member can tell: whoever was not heard for two leases may be dead, and openraft names it still.
+fn tell(now: &RaftMetrics<Types>, leadership: &watch::Sender<Leadership>, heard_at: Instant, lease: Duration) {
     let membership = now.membership_config.membership();
-    let leader = now.current_leader.and_then(|id| Some((NodeId(id), membership.get_node(&id)?.clone())));
+    let leader = now.current_leader.filter(|id| *id == now.id || heard_at.elapsed() < 2 * lease);
+    let leader = leader.and_then(|id| Some((NodeId(id), membership.get_node(&id)?.clone())));
     let alone = membership.voter_ids().eq([now.id]);
     let heard = now.last_quorum_acked.is_some_and(|at| at.elapsed() < lease);
     let mine = now.state == ServerState::Leader && now.current_leader == Some(now.id) && (alone || heard);

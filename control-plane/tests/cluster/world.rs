@@ -151,6 +151,13 @@ impl World {
         }
     }
 
+    /// Waits until the leader has written all that it writes by itself at the beginning: the version, and the first keys.
+    pub async fn has_begun(&self) {
+        let mut view = self.nodes[0].control.feed().view();
+        let begun = view.wait_for(|view| !view.annex.keys.signing.is_empty() && !view.annex.keys.path.is_empty());
+        timeout(PATIENCE, begun).await.expect("there are keys").expect("the feed is open");
+    }
+
     /// Which of the nodes leads.
     pub async fn leader(&self) -> usize {
         until("a leader", async || self.nodes.iter().position(|n| n.control.group().leadership().borrow().mine)).await

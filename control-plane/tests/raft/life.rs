@@ -5,7 +5,7 @@ use std::time::Duration;
 use freshet_control_plane::{
     feed::Since,
     machine::Input,
-    raft::{ChangeError, Config, MAX_PROPOSAL, Proposal, ProposeError, restore},
+    raft::{ChangeError, Config, Group, MAX_PROPOSAL, Proposal, ProposeError, restore},
 };
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
@@ -37,6 +37,21 @@ async fn a_single_voter_begins_writes_and_goes_on_after_a_crash() {
     assert!(after > first + 20);
     assert_eq!(cluster.groups[&1].feed().view().borrow().cluster, number, "it is the same registry");
     cluster.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_registrys_time_goes_on_at_a_member_that_is_there_and_stands_still_while_it_is_not() {
+    let mut cluster = Cluster::of(1, config()).await;
+    let proposal = Proposal { now_ms: 1_000_000, ..put(1).1 };
+    cluster.groups[&1].propose(proposal).await.unwrap().reply.unwrap();
+    let passed_ms = |group: &Group| group.running_ms() - 1_000_000;
+    sleep(Duration::from_secs(20)).await;
+    assert!((20_000..21_000).contains(&passed_ms(&cluster.groups[&1])));
+    cluster.kill(1, Crash::Clean);
+    sleep(Duration::from_secs(300)).await;
+    cluster.start(1).await;
+    cluster.settle().await;
+    assert!(passed_ms(&cluster.groups[&1]) < 5_000, "it did not see that pass: {}", passed_ms(&cluster.groups[&1]));
 }
 
 #[tokio::test(start_paused = true)]

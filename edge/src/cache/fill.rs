@@ -1,4 +1,9 @@
 //! A transfer under way: one task brings the bytes, any number of readers look on.
+//!
+//! ```text
+//! the origin ── answers, whatever it says ──────▶ that is the answer
+//!      └─ can't be reached, or the view says that it is lost ──▶ other edges, one after another ──▶ the first that has it
+//! ```
 
 use std::{
     future::Future,
@@ -13,12 +18,19 @@ use freshet_proto::{
     object::{Object, ObjectName, ResourceName},
     ordered,
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout},
+};
 
-use super::{Cache, Entry, Key};
+use super::{
+    Cache, Entry, Key,
+    elsewhere::{EDGE_PATIENCE, PATIENCE},
+};
 use crate::{
     config::ms,
     http::body::{Broken, Pieces},
+    stats::Count,
     upstream::{Chunks, Fetched, Peer},
 };
 
@@ -29,6 +41,8 @@ pub(crate) enum Failure {
     NotFound,
     #[error("the origin can't answer now")]
     Unavailable,
+    #[error("the origin can't be reached, and no edge that was asked has it")]
+    Unreachable,
     #[error("too many transfers are under way")]
     Busy,
     #[error("the transfer took too long")]
@@ -40,7 +54,10 @@ pub(crate) enum Failure {
 /// How an object is to be brought.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub peer: Peer,
+    /// The node that made it; `None` where the view doesn't know that any more.
+    pub origin: Option<Peer>,
+    /// Whether the view says that this node is lost. It may still be there.
+    pub lost: bool,
     /// Whether to ask for a segment's parts and bring only what is lacking.
     pub by_parts: bool,
 }
@@ -156,6 +173,14 @@ impl Pieces for Reader {
     }
 }
 
+/// An object whose first bytes are known to come, and the place at its node that it takes.
+struct Coming {
+    reply: FetchReply,
+    body: Box<dyn Chunks>,
+    made: Option<Instant>,
+    place: OwnedSemaphorePermit,
+}
+
 /// The task behind a fill. However it ends, it tells those who wait.
 pub(super) struct Finisher {
     cache: Arc<Cache>,
@@ -180,26 +205,66 @@ impl Finisher {
     }
 
     async fn transfer(&self, plan: Plan) -> Result<Arc<Entry>, Failure> {
-        let cache = &self.cache;
-        let gate = cache.gate(&plan.peer);
-        let place = gate.acquire().await.map_err(|_| Failure::Broken)?;
-        cache.stats.transfers.add(1);
-        let asked = Instant::now();
-        let fetched = cache.upstream.fetch(&plan.peer, &self.key.name, plan.by_parts).await;
-        let Fetched { reply, body } = fetched.map_err(|_| Failure::Unavailable)?;
-        match reply.status {
-            FetchStatus::Found => {}
-            FetchStatus::NotFound => return Err(Failure::NotFound),
-            _ => return Err(Failure::Unavailable),
-        }
-        let made = made(asked, reply.age_ms);
+        let Coming { reply, body, made, place } = self.find(&plan).await?;
         let pieces = if reply.parts.is_empty() {
             self.receive(&reply, made, body).await?
         } else {
             drop((place, body));
-            self.gather(&reply, made, &plan.peer).await?
+            self.gather(&reply, made, Plan { by_parts: false, ..plan }).await?
         };
         Ok(Arc::new(self.entry(&reply, made, pieces)))
+    }
+
+    /// Asks the origin, and other edges where that is gone. One whose lease has run out is asked after them.
+    async fn find(&self, plan: &Plan) -> Result<Coming, Failure> {
+        let stats = &self.cache.stats;
+        let origin = plan.origin.as_ref();
+        if let Some(origin) = origin.filter(|_| !plan.lost) {
+            match self.ask(origin, plan.by_parts, &stats.transfers).await {
+                Err(Failure::Unreachable) => {}
+                answer => return answer,
+            }
+        }
+        if let Some(found) = self.find_elsewhere().await {
+            return Ok(found);
+        }
+        match origin {
+            Some(origin) if plan.lost => self.ask(origin, plan.by_parts, &stats.transfers).await,
+            Some(_) => Err(Failure::Unreachable),
+            None => Err(Failure::NotFound),
+        }
+    }
+
+    /// Asks other edges for an object.
+    async fn find_elsewhere(&self) -> Option<Coming> {
+        let ResourceName::Object(_) = self.key.name else { return None };
+        let (cache, stats) = (&self.cache, &self.cache.stats);
+        let search = async {
+            for edge in cache.elsewhere.edges() {
+                let asked = timeout(EDGE_PATIENCE, self.ask(&edge, false, &stats.edges_asked)).await;
+                if let Ok(Ok(found)) = asked {
+                    return Some(found);
+                }
+            }
+            None
+        };
+        let found = timeout(PATIENCE, search).await.ok().flatten();
+        stats.edges_had.add(found.is_some().into());
+        found
+    }
+
+    async fn ask(&self, peer: &Peer, by_parts: bool, count: &Count) -> Result<Coming, Failure> {
+        let cache = &self.cache;
+        let place = cache.gate(peer).acquire_owned().await.map_err(|_| Failure::Broken)?;
+        count.add(1);
+        let asked = Instant::now();
+        let fetched = cache.upstream.fetch(peer, &self.key.name, by_parts).await;
+        let Fetched { reply, body } = fetched.map_err(|_| Failure::Unreachable)?;
+        match reply.status {
+            FetchStatus::Found => Ok(Coming { made: made(asked, reply.age_ms), reply, body, place }),
+            FetchStatus::NotFound => Err(Failure::NotFound),
+            _ => Err(Failure::Unavailable),
+        }
     }
 
     /// Takes the bytes, and makes sure that they are all there and no more.
@@ -228,7 +293,7 @@ impl Finisher {
     }
 
     /// Puts a segment together from its parts, bringing those that are not here.
-    async fn gather(&self, reply: &FetchReply, made: Option<Instant>, peer: &Peer) -> Result<Vec<Bytes>, Failure> {
+    async fn gather(&self, reply: &FetchReply, made: Option<Instant>, plan: Plan) -> Result<Vec<Bytes>, Failure> {
         let ResourceName::Object(ObjectName { channel, epoch, track, object: Object::Segment(msn) }) = &self.key.name
         else {
             return Err(Failure::Broken);
@@ -242,9 +307,8 @@ impl Finisher {
         for (part, expected) in (0..).zip(&reply.parts).filter(|(_, length)| **length > 0) {
             let object = Object::Part(*msn, part);
             let name = ObjectName { channel: channel.clone(), epoch: *epoch, track: *track, object };
-            let plan = Plan { peer: peer.clone(), by_parts: false };
             // Boxed, for a fill may wait for another, though never for one that waits in turn.
-            let entry = Box::pin(self.cache.whole(&name.into(), plan)).await?;
+            let entry = Box::pin(self.cache.whole(&name.into(), plan.clone())).await?;
             if entry.rope.len() != u64::from(*expected) {
                 return Err(Failure::Broken);
             }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! look(key) ─▶ Hit(entry)
-//!           ├▶ Fill ◀─ one task per object under way, owned by the cache ──fetch──▶ upstream
-//!           └▶ Failed: what went wrong a moment ago
+//!           ├▶ Fill ◀─ one task per object under way, owned by the cache ──fetch──▶ upstream: its origin, or else
+//!           └▶ Failed: what went wrong a moment ago                                 edges that have it
 //! ```
 //! However many ask for an object, it is transferred once; a caller that leaves hurts nobody, for no caller owns the
 //! transfer. What ends short is an error for all who wait and is never kept.
 
+mod elsewhere;
 mod entry;
 mod fill;
 mod negative;
@@ -22,6 +23,7 @@ use moka::{policy::EvictionPolicy, sync::Cache as Store};
 use tokio::{sync::Semaphore, time::Instant};
 
 pub(crate) use self::{
+    elsewhere::Elsewhere,
     entry::{Entry, Key, gzip},
     fill::{Failure, Fill, Plan},
 };
@@ -38,6 +40,7 @@ pub(crate) struct Cache {
     desk: Mutex<Desk>,
     gates: Mutex<BTreeMap<Peer, Arc<Semaphore>>>,
     upstream: Arc<dyn Upstream>,
+    pub(crate) elsewhere: Elsewhere,
     random: Random,
     stats: Arc<Stats>,
 }
@@ -64,6 +67,7 @@ impl Cache {
     pub(crate) fn new(
         config: CacheConfig,
         upstream: Arc<dyn Upstream>,
+        elsewhere: Elsewhere,
         random: Random,
         stats: Arc<Stats>,
     ) -> Arc<Self> {
@@ -74,7 +78,7 @@ impl Cache {
             .weigher(|_: &Key, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
             .build();
         let (desk, gates) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { config, store, desk, gates, upstream, random, stats })
+        Arc::new(Self { config, store, desk, gates, upstream, elsewhere, random, stats })
     }
 
     /// What is here and fresh.
@@ -159,7 +163,7 @@ impl Cache {
         fill.finish(result);
     }
 
-    /// The places for fetches from one origin.
+    /// The places for fetches from one node.
     fn gate(&self, peer: &Peer) -> Arc<Semaphore> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         // Gates that nobody stands at are forgotten before a new one is made.

@@ -233,7 +233,7 @@ pub(super) fn came(edge: &Shared, lookup: &Lookup) -> Timing {
 pub(super) fn failed(edge: &Shared, failure: Failure) -> Response<Body> {
     match failure {
         Failure::NotFound => reply::bare(StatusCode::NOT_FOUND, 1, &edge.dates),
-        Failure::Unavailable | Failure::Busy => reply::retry(&edge.dates),
+        Failure::Unavailable | Failure::Unreachable | Failure::Busy => reply::retry(&edge.dates),
         Failure::Late => reply::bare(StatusCode::GATEWAY_TIMEOUT, 0, &edge.dates),
         Failure::Broken => reply::bare(StatusCode::BAD_GATEWAY, 0, &edge.dates),
     }

@@ -43,7 +43,10 @@ impl Caller {
         }
         if let Some(rest) = path.strip_prefix("/p/") {
             return match door::split(rest) {
-                Some((token, name)) => self.live(request, name, Shown::Path(token)),
+                Some((token, name)) => match self.steered(request, name) {
+                    Some(reply) => reply,
+                    None => self.live(request, name, Shown::Path(token)),
+                },
                 None => self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates)),
             };
         }
@@ -78,15 +81,17 @@ impl Caller {
         let Ok(name) = name.parse::<ResourceName>() else {
             return self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates));
         };
-        let known = match self.enter(request, &name, shown) {
-            Ok(known) => known,
-            Err(answer) => return self.counted(kind(&name), *answer),
-        };
-        if let ResourceName::Index(channel) = &name
+        // Before the door, which would make it one of this edge's viewers.
+        if let (ResourceName::Index(channel), Shown::Query(_)) = (&name, shown)
+            && self.edge.live.known(channel).is_some()
             && let Some(reply) = self.elsewhere(request, channel)
         {
             return reply;
         }
+        let known = match self.enter(request, &name, shown) {
+            Ok(known) => known,
+            Err(answer) => return self.counted(kind(&name), *answer),
+        };
         let kind = kind(&name);
         let asked = Asked::of(request);
         match name {

@@ -69,7 +69,7 @@ impl Wait {
                 _ => match self.bring(known).await {
                     Ok((entry, timing)) => break respond(&self.edge, &entry, &self.asked, timing),
                     // Live, but its first playlist is still on its way.
-                    Err(Failure::Unavailable) if Instant::now() + AGAIN < until => {
+                    Err(Failure::Unavailable | Failure::Unreachable) if Instant::now() + AGAIN < until => {
                         sleep_until(Instant::now() + AGAIN).await;
                         continue;
                     }
@@ -85,7 +85,8 @@ impl Wait {
     }
 
     async fn bring(&self, known: Known) -> Result<(Arc<Entry>, Timing), Failure> {
-        let plan = self.edge.live.plan(self.name.channel(), None).ok_or(Failure::Unavailable)?;
+        let plan = self.edge.live.plan(self.name.channel(), None).filter(|plan| plan.origin.is_some());
+        let plan = plan.ok_or(Failure::Unavailable)?;
         let key = Key { name: self.name.clone(), session: known.session };
         let lookup = self.edge.live.cache.look(&key, plan);
         let timing = came(&self.edge, &lookup);

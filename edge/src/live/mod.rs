@@ -16,13 +16,13 @@ use freshet_proto::{
     id::{ChannelName, Epoch, NodeId, SessionId, TrackName},
     ordered,
     random::Random,
-    view::{ChannelState, View},
+    view::{ChannelState, NodeState, View},
 };
 use tokio::sync::watch;
 
 use self::track::{Track, Visit};
 use crate::{
-    cache::{Cache, Plan},
+    cache::{Cache, Elsewhere, Plan},
     config::Config,
     stats::Stats,
     upstream::{Peer, Upstream},
@@ -54,8 +54,10 @@ impl Live {
         random: Random,
         stats: Arc<Stats>,
     ) -> Arc<Self> {
-        let cache = Cache::new(config.cache.clone(), Arc::clone(&upstream), random.clone(), Arc::clone(&stats));
         let view = ordered::Receiver::of(view);
+        let elsewhere = Elsewhere::new(view.clone());
+        let cache =
+            Cache::new(config.cache.clone(), Arc::clone(&upstream), elsewhere, random.clone(), Arc::clone(&stats));
         let live = Arc::new(Self { config, view, cache, stats, upstream, random, tracks: RwLock::default() });
         tokio::spawn(purge::run(live.view.clone(), Arc::downgrade(&live)));
         live
@@ -74,7 +76,9 @@ impl Live {
             Some(epoch) => channel.origin_of(epoch)?,
             None => channel.current()?.origin,
         };
-        Some(Plan { peer: peer(&view, origin)?, by_parts: false })
+        let node = view.nodes.get(&origin);
+        let lost = node.is_some_and(|node| node.state == NodeState::Lost);
+        Some(Plan { origin: node.map(Peer::of), lost, by_parts: false })
     }
 
     /// A track that is followed already.
@@ -139,5 +143,5 @@ pub(crate) fn is_purged(view: &View, channel: &ChannelName, epoch: Epoch) -> boo
 
 /// Where a node is.
 fn peer(view: &View, node: NodeId) -> Option<Peer> {
-    view.nodes.get(&node).map(|node| Peer { addr: node.quic, server_name: node.server_name.clone() })
+    view.nodes.get(&node).map(Peer::of)
 }

@@ -50,7 +50,7 @@ pub(crate) struct Window {
     most_playlist_bytes: u64,
     pub constants: Option<Constants>,
     pub newest: Option<Arc<Playlist>>,
-    /// The newest part.
+    /// The newest part that came or is listed.
     pub at: Option<Position>,
     segments: BTreeMap<(Msn, Epoch), Parts>,
 }
@@ -153,13 +153,8 @@ impl Window {
         let (epoch, msn, part) = position;
         let parts = self.segments.entry((msn, epoch)).or_default();
         parts.count = parts.count.max(part.saturating_add(1));
-        while self.segments.len() > self.most_segments {
-            self.segments.pop_first();
-        }
-        if self.at.is_none_or(|at| at < position) {
-            self.at = Some(position);
-            out.push(Out::Moved);
-        }
+        self.forget_oldest();
+        self.reach(position, out);
     }
 
     fn playlist(&mut self, header: PlaylistHeader, made: Option<Instant>, payload: &Bytes, out: &mut Vec<Out>) {
@@ -172,17 +167,37 @@ impl Window {
             return;
         }
         let Some(playlist) = Playlist::new(header, constants, made, payload) else { return };
-        if let Some(msn) = header.complete {
-            self.finish(msn, header.complete_parts, header.version.epoch);
-        }
+        self.finish(&header);
+        // An origin that goes on where another died lists what it never had itself: it is there, but not to come.
+        let Version { epoch, msn, part, .. } = header.version;
+        self.reach((epoch, msn, part), out);
         self.release(playlist, out);
     }
 
-    /// Segment `msn` is whole. It may be of an epoch before that of the version that says so.
-    fn finish(&mut self, msn: Msn, count: u32, epoch: Epoch) {
-        let known = self.segments.range_mut((msn, Epoch(0))..=(msn, epoch)).next_back();
-        if let Some((_, parts)) = known {
-            *parts = Parts { count, finished: true };
+    /// The newest whole segment may be of an epoch before that of the version that tells of it, unless it is the newest
+    /// of all. Of what its parts did not come, other nodes may have them.
+    fn finish(&mut self, header: &PlaylistHeader) {
+        let Some(complete) = header.complete else { return };
+        let finished = Parts { count: header.complete_parts, finished: true };
+        let Version { epoch, msn, .. } = header.version;
+        if complete == msn {
+            self.segments.insert((msn, epoch), finished);
+            self.forget_oldest();
+        } else if let Some((_, parts)) = self.segments.range_mut((complete, Epoch(0))..=(complete, epoch)).next_back() {
+            *parts = finished;
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.segments.len() > self.most_segments {
+            self.segments.pop_first();
+        }
+    }
+
+    fn reach(&mut self, position: Position, out: &mut Vec<Out>) {
+        if self.at.is_none_or(|at| at < position) {
+            self.at = Some(position);
+            out.push(Out::Moved);
         }
     }
 
@@ -291,6 +306,19 @@ mod tests {
         assert_eq!(window.parts_of(Epoch(1), Msn(6)), Some(2), "told by a version of the next epoch");
         seen(&mut window, &[part(2, 8, 0)]);
         assert_eq!(window.parts_of(Epoch(1), Msn(5)), None, "the oldest is forgotten");
+    }
+
+    #[test]
+    fn what_a_successor_lists_beyond_what_came_is_there_and_not_to_come() {
+        let mut window = window();
+        seen(&mut window, &[constants(1), part(1, 5, 0), version(1, 5, 0)]);
+        assert!(window.may_come_next((Epoch(1), Msn(5), 1)));
+        let FollowEvent::Playlist(header) = version(1, 5, 2) else { panic!("a version") };
+        let closed = PlaylistHeader { complete: Some(Msn(5)), complete_parts: 3, ..header };
+        seen(&mut window, &[FollowEvent::Playlist(closed)]);
+        assert_eq!(window.at, Some((Epoch(1), Msn(5), 2)));
+        assert_eq!(window.parts_of(Epoch(1), Msn(5)), Some(3));
+        assert!(!window.may_come_next((Epoch(1), Msn(5), 1)) && window.may_come_next((Epoch(2), Msn(6), 0)));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Answers<'_> {
         Some(ingest)
     }
 
-    /// Where `channel` may be watched, the best first; here, by a path, where no edge has told its address.
+    /// Where `channel` may be watched, the best first; here, if need be by a path, where no edge has told its address.
     pub(crate) fn watch(&self, channel: &ChannelName) -> Value {
         let ranked = self.made.edges.rank(self.client, Some(channel), EDGES);
         let edge = |ranked: &Ranked| {
@@ -77,8 +77,9 @@ impl Answers<'_> {
         };
         let mut edges: Vec<Value> = ranked.iter().filter_map(edge).collect();
         if edges.is_empty() {
-            let id = self.near.me.map(|node| node.0);
-            edges.push(json!({ "id": id, "region": self.near.place.region, "url": index(channel), "est_ms": 0 }));
+            let (id, own) = (self.near.me.map(|node| node.0), &self.near.place);
+            let url = format!("{}{}", own.https, index(channel));
+            edges.push(json!({ "id": id, "region": own.region, "url": url, "est_ms": 0 }));
         }
         json!({ "channel": channel, "edges": edges })
     }

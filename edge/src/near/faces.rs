@@ -47,10 +47,18 @@ impl<'a> Face<'a> {
 impl Caller {
     /// Answers where the path is one of nearness.
     pub(crate) fn near(&self, request: &Parts) -> Option<Reply> {
-        let face = Face::of(request.uri.path())?;
+        self.shown(&Face::of(request.uri.path())?, request)
+    }
+
+    /// Answers where `name`, what follows the token in a viewer's path, is that of a steering manifest.
+    pub(crate) fn steered(&self, request: &Parts, name: &str) -> Option<Reply> {
+        self.shown(&name.strip_suffix("/steer.json").map(Face::Steer)?, request)
+    }
+
+    fn shown(&self, face: &Face<'_>, request: &Parts) -> Option<Reply> {
         let dates = &self.edge.dates;
         let answer = match request.method {
-            Method::GET | Method::HEAD => self.face(&face, request),
+            Method::GET | Method::HEAD => self.face(face, request),
             Method::OPTIONS => reply::options(dates),
             _ => reply::not_allowed(dates),
         };
@@ -60,9 +68,9 @@ impl Caller {
     /// Sends a new viewer on where this edge has as many as it is meant for. Who was sent on before stays: two full edges
     /// would send it to and fro.
     pub(crate) fn elsewhere(&self, request: &Parts, channel: &ChannelName) -> Option<Reply> {
-        let (viewers, most) = (self.edge.connections(), self.edge.config.near.max_viewers);
+        let (clients, most) = (self.edge.clients(), self.edge.config.near.max_viewers);
         let asked = Asked::of(request.uri.query());
-        if most == 0 || viewers <= most || asked.moved {
+        if most == 0 || clients <= most || asked.moved {
             return None;
         }
         let target = self.with_answers(&asked, |answers| answers.elsewhere(channel))?;

@@ -19,7 +19,7 @@ use freshet_proto::{
     message::{Constants, ContentType, FetchReply, FetchStatus, FollowEvent, PlaylistHeader, Version},
     object::ResourceName,
     random::Random,
-    view::{ChannelState, ChannelView, EpochView, NodeView, Role, View},
+    view::{ChannelState, ChannelView, EpochView, NodeState, NodeView, Role, View},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
@@ -64,8 +64,23 @@ pub struct Origin(Arc<OriginState>);
 
 struct OriginState {
     objects: Mutex<BTreeMap<String, Object>>,
+    /// What nodes other than origins have, by their names.
+    elsewhere: Mutex<BTreeMap<(String, String), Object>>,
+    /// What nodes do who do not answer as they should.
+    odd: Mutex<BTreeMap<String, Odd>>,
     fetched: Mutex<Vec<String>>,
     following: mpsc::UnboundedSender<Following>,
+}
+
+/// What a node does that does not answer as it should.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Odd {
+    /// It can't be reached.
+    Dead,
+    /// It takes what is asked and says nothing.
+    Silent,
+    /// It says that it can't answer now.
+    Unavailable,
 }
 
 /// A follow as the origin sees it.
@@ -79,12 +94,24 @@ pub struct Following {
 impl Origin {
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Following>) {
         let (following, follows) = mpsc::unbounded_channel();
-        let state = OriginState { objects: Mutex::default(), fetched: Mutex::default(), following };
+        let (objects, fetched) = (Mutex::default(), Mutex::default());
+        let (elsewhere, odd) = (Mutex::default(), Mutex::default());
+        let state = OriginState { objects, elsewhere, odd, fetched, following };
         (Self(Arc::new(state)), follows)
     }
 
     pub fn has(&self, path: &str, object: Object) {
         self.0.objects.lock().unwrap().insert(path.to_owned(), object);
+    }
+
+    /// The edge of that name has an object, and none that origins have.
+    pub fn edge_has(&self, edge: &str, path: &str, object: Object) {
+        self.0.elsewhere.lock().unwrap().insert((edge.to_owned(), path.to_owned()), object);
+    }
+
+    /// From now on the node of that name does this.
+    pub fn lets(&self, node: &str, odd: Odd) {
+        self.0.odd.lock().unwrap().insert(node.to_owned(), odd);
     }
 
     /// What has been fetched, in order.
@@ -113,15 +140,29 @@ impl Chunks for Body {
 impl Upstream for Origin {
     fn fetch<'a>(
         &'a self,
-        _peer: &'a Peer,
+        peer: &'a Peer,
         name: &'a ResourceName,
         list_parts: bool,
     ) -> BoxFuture<'a, Result<Fetched, UpstreamError>> {
         Box::pin(async move {
-            let name = name.to_string();
-            let object = self.0.objects.lock().unwrap().get(&name).cloned();
+            let (name, node) = (name.to_string(), &peer.server_name);
+            let is_edge = node.starts_with("edge");
+            let object = match is_edge {
+                true => self.0.elsewhere.lock().unwrap().get(&(node.clone(), name.clone())).cloned(),
+                false => self.0.objects.lock().unwrap().get(&name).cloned(),
+            };
             let lists = list_parts && object.as_ref().is_some_and(|object| !object.parts.is_empty());
-            self.0.fetched.lock().unwrap().push(if lists { format!("parts of {name}") } else { name.clone() });
+            let asked = if lists { format!("parts of {name}") } else { name.clone() };
+            self.0.fetched.lock().unwrap().push(if is_edge { format!("{asked} at {node}") } else { asked });
+            let odd = self.0.odd.lock().unwrap().get(node).copied();
+            match odd {
+                None => {}
+                Some(Odd::Dead) => return Err(UpstreamError("connection refused".to_owned())),
+                Some(Odd::Silent) => std::future::pending().await,
+                Some(Odd::Unavailable) => {
+                    return Ok(Fetched { reply: reply(FetchStatus::Unavailable, 0), body: nothing() });
+                }
+            }
             let Some(object) = object else {
                 return Ok(Fetched { reply: reply(FetchStatus::NotFound, 0), body: nothing() });
             };
@@ -266,6 +307,19 @@ pub fn view(revision: u64, state: ChannelState, session: u64, epochs: &[(u64, u6
     let channel = ChannelView { state, session: Some(SessionId(session)), epochs: epochs.collect() };
     let channels = [("ada".parse().expect("a name"), channel)].into();
     Arc::new(View { revision, channels, nodes: [node(1), node(2)].into(), ..View::default() })
+}
+
+/// The same with edges of these numbers beside the origins; `lost` are the nodes whose leases have run out.
+pub fn with_edges(view: &View, edges: impl IntoIterator<Item = u64>, lost: &[u64]) -> Arc<View> {
+    let mut view = view.clone();
+    for n in edges {
+        let quic = SocketAddr::from(([127, 0, 0, 2], 4430 + n as u16));
+        view.nodes.insert(NodeId(n), NodeView::new(Role::Edge, quic, &format!("edge-{n}")));
+    }
+    for n in lost {
+        view.nodes.get_mut(&NodeId(*n)).expect("a node").state = NodeState::Lost;
+    }
+    Arc::new(view)
 }
 
 /// An edge, its origin, and what the test holds of both.

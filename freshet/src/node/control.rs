@@ -139,8 +139,8 @@ impl ControlNode {
 
     /// Whether it can sign. One that can't does everything else.
     fn keys(&self) -> Check {
-        let detail = match self.control.signing_half() {
-            Ok(half) => format!("signs with {} ({})", half.kid, half.algorithm),
+        let detail = match self.control.signer() {
+            Ok(signer) => format!("signs with {}", signer.kid()),
             Err(CannotSign::Locked(why)) => format!("CANNOT SIGN: {why}"),
             Err(why) => why.to_string(),
         };

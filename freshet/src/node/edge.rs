@@ -104,6 +104,7 @@ impl EdgeNode {
         let view = registry::follow(pool.clone(), plan.registry.clone(), plan.kept.as_deref(), random.clone());
         shut_out_the_removed(endpoint.clone(), view.clone());
         let edge = Edge::new(plan.config, view.clone(), pool.clone(), world.clock.clone(), random.clone())
+            .named(identity.name())
             .with_site(Arc::new(Front::new(view.clone())));
         let locator = plan.placed.locator;
         let mut near = Near { place: place.clone(), locator: locator.clone(), ..Near::default() };
@@ -111,10 +112,9 @@ impl EdgeNode {
             Some(member) => {
                 let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
                 let edge = edge.with_api(Arc::new(Passed(ApiRemote::new(remote()))));
-                let (busy, watched) = (edge.clone(), edge.clone());
+                let busy = edge.clone();
                 near.me = Some(member.id);
-                let load = move || load(busy.connections(), capacity);
-                near.loads = report(remote(), place, load, move || watched.viewers(), world);
+                near.loads = report(remote(), place, move || (load(busy.clients(), capacity), busy.viewers()), world);
                 let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
                 (edge, Some(member.take_part(remote(), &identity, &endpoint, world)?))

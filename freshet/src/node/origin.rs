@@ -6,7 +6,7 @@
 //!                       └──WATCH─────────▶ that registry's feed, where it is this node's own
 //! ```
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use freshet_control_plane::{
     channel::Times,
@@ -142,8 +142,8 @@ impl OriginNode {
     fn report(&mut self, placed: &Placed, capacity: u64, world: &World) {
         let (place, busy) = (placed.origin(self.rtmp, self.rtmps), self.origin.clone());
         if let Keeps::Platform { remote, reports, .. } = &mut self.keeps {
-            let load = move || load(busy.publishers() as u64, capacity);
-            *reports = Some(report(remote.clone(), place, load, BTreeMap::new, world));
+            let load = move || (load(busy.publishers() as u64, capacity), Default::default());
+            *reports = Some(report(remote.clone(), place, load, world));
         }
     }
 

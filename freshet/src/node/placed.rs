@@ -62,19 +62,23 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
-/// Tells the control plane of `place`, `load` and `viewers` from now on; gives what it tells of all nodes. A node that is held at a version
+/// Tells the control plane of `place` from now on, and how `busy` the node is and how many watch what; gives what it tells of
+/// all nodes. A node that is held at a version
 /// without reports tells nothing and is told nothing.
 pub fn report(
     remote: Remote,
     place: Place,
-    load: impl Fn() -> Load + Send + 'static,
-    viewers: impl Fn() -> BTreeMap<ChannelName, u32> + Send + 'static,
+    busy: impl Fn() -> (Load, BTreeMap<ChannelName, u32>) + Send + 'static,
     world: &World,
 ) -> watch::Receiver<Arc<Loads>> {
     if world.level < Level::ANNEX {
         return watch::channel(Arc::default()).1;
     }
-    remote::report(remote, move || Report { place: place.clone(), load: load(), viewers: viewers() })
+    let tell = move || {
+        let (load, viewers) = busy();
+        Report { place: place.clone(), load, viewers }
+    };
+    remote::report(remote, tell)
 }
 
 #[cfg(test)]

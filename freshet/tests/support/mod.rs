@@ -129,6 +129,8 @@ pub struct Answer {
     pub status: u16,
     /// Its head, in lower case.
     pub head: String,
+    /// The path that it sends us on to.
+    pub place: Option<String>,
     /// Its body.
     pub body: Vec<u8>,
 }
@@ -140,12 +142,16 @@ impl Answer {
     }
 }
 
-/// Gets a URL of the form `http://IP:PORT/PATH` over a connection of its own.
+/// Gets a URL of the form `http://IP:PORT/PATH` over a connection of its own, through one redirect: the multivariant
+/// playlist sends each new viewer on.
 pub async fn get(url: &str) -> std::io::Result<Answer> {
     let rest = url.strip_prefix("http://").expect("plain HTTP");
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut socket = TcpStream::connect(host).await?;
-    ask(&mut socket, host, &format!("/{path}")).await
+    let answer = ask(&mut TcpStream::connect(host).await?, host, &format!("/{path}")).await?;
+    match &answer.place {
+        Some(place) => ask(&mut TcpStream::connect(host).await?, host, place).await,
+        None => Ok(answer),
+    }
 }
 
 /// Asks for a path over a connection that is there, and reads to its end.
@@ -158,13 +164,16 @@ where
     let mut bytes = Vec::new();
     timeout(PATIENCE, socket.read_to_end(&mut bytes)).await??;
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let place = head.lines().find_map(|line| line.strip_prefix("location: ")).filter(|place| place.starts_with('/'));
+    let place = place.map(str::to_owned);
+    let head = head.to_lowercase();
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
     let mut body = bytes.split_off(end + 4);
     if head.contains("transfer-encoding: chunked") {
         body = unchunked(&body);
     }
-    Ok(Answer { status, head, body })
+    Ok(Answer { status, head, place, body })
 }
 
 /// RFC 9112 §7.1.

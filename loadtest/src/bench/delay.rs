@@ -218,13 +218,14 @@ fn watch(url: &str, sent: &Mutex<Sent>) -> anyhow::Result<Delays> {
     let start = Instant::now();
     while start.elapsed() < PUBLISH {
         let Some(ask) = viewer.ask() else { break };
-        let (status, body) = line.get(&ask.path)?;
+        let (status, redirect, body) = line.get(&ask.path)?;
         if ask.body == Body::Discard && ask.path.ends_with(".m4s") {
             time(&body, sent, &mut last, waited.pop_front().is_some(), &mut delays);
         } else if ask.path.contains("_HLS_msn") {
             waited = VecDeque::from([()]);
         }
-        let answer = Answer { status, body: &body, length: body.len() as u64, now_us: 0 };
+        let redirect = redirect.as_deref();
+        let answer = Answer { status, body: &body, length: body.len() as u64, now_us: 0, redirect };
         if let Next::Wait(us) = viewer.answered(&answer, &mut memo, &mut stats) {
             thread::sleep(Duration::from_micros(us));
         }
@@ -259,7 +260,8 @@ impl Line {
         Ok(Self { socket, bytes: Vec::new() })
     }
 
-    fn get(&mut self, path: &str) -> anyhow::Result<(u16, Vec<u8>)> {
+    /// Status, where it sends us on to, and body.
+    fn get(&mut self, path: &str) -> anyhow::Result<(u16, Option<String>, Vec<u8>)> {
         write!(self.socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         let mut chunk = vec![0; 64 * 1024];
         loop {
@@ -268,7 +270,8 @@ impl Line {
                 if self.bytes.len() >= end {
                     let rest = self.bytes.split_off(end);
                     let whole = std::mem::replace(&mut self.bytes, rest);
-                    return Ok((head.status, whole[head.size..].to_vec()));
+                    let body = whole[head.size..].to_vec();
+                    return Ok((head.status, head::redirect(&head, &whole), body));
                 }
             }
             let count = self.socket.read(&mut chunk)?;

@@ -40,6 +40,17 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
     Ok(Some(Head { size: end + 4, status, length, close }))
 }
 
+/// Where a head sends a viewer on to: the path of a redirect within the same server.
+pub fn redirect(head: &Head, bytes: &[u8]) -> Option<String> {
+    if !matches!(head.status, 302 | 307) {
+        return None;
+    }
+    let text = std::str::from_utf8(bytes.get(..head.size)?).ok()?;
+    let mut fields = text.split("\r\n").filter_map(|line| line.split_once(':'));
+    let (_, place) = fields.find(|(name, _)| name.eq_ignore_ascii_case("location"))?;
+    Some(place.trim().to_owned()).filter(|place| place.starts_with('/') && !place.starts_with("//"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +64,15 @@ mod tests {
         assert_eq!(parse(closing).map(|head| head.map(|head| (head.status, head.close))), Ok(Some((503, true))));
         assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
         assert!(parse(b"SSH-2.0\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_redirect_leads_to_a_path_of_the_same_server_and_nowhere_else() {
+        let to = |status: u16, place: &str| {
+            let bytes = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\nLocation: {place}\r\n\r\nnext");
+            redirect(&parse(bytes.as_bytes()).unwrap().unwrap(), bytes.as_bytes())
+        };
+        assert_eq!(to(302, "/p/x/live/ada/index.m3u8"), Some("/p/x/live/ada/index.m3u8".to_owned()));
+        assert_eq!([to(200, "/a"), to(302, "http://elsewhere/"), to(302, "//elsewhere/")], [None, None, None]);
     }
 }

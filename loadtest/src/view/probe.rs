@@ -40,7 +40,24 @@ pub fn tracks(target: &Target) -> anyhow::Result<Vec<String>> {
     Ok(index.tracks.iter().map(|uri| uri.trim_end_matches(".m3u8").to_owned()).collect())
 }
 
+/// Reads the body of a target, through one redirect.
 fn get(target: &Target) -> anyhow::Result<Vec<u8>> {
+    match ask(target)? {
+        Reply::Body(body) => Ok(body),
+        Reply::Redirect(path) => match ask(&Target { path, ..target.clone() })? {
+            Reply::Body(body) => Ok(body),
+            Reply::Redirect(_) => bail!("answered with one redirect after another"),
+        },
+    }
+}
+
+enum Reply {
+    Body(Vec<u8>),
+    /// Path.
+    Redirect(String),
+}
+
+fn ask(target: &Target) -> anyhow::Result<Reply> {
     let socket = TcpStream::connect_timeout(&target.address, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     if !target.tls {
@@ -50,16 +67,19 @@ fn get(target: &Target) -> anyhow::Result<Vec<u8>> {
     exchange(StreamOwned::new(ClientConnection::new(tls::trusting_config()?, name)?, socket), target)
 }
 
-fn exchange(mut stream: impl Read + Write, target: &Target) -> anyhow::Result<Vec<u8>> {
+fn exchange(mut stream: impl Read + Write, target: &Target) -> anyhow::Result<Reply> {
     write!(stream, "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.path, target.host)?;
     stream.flush()?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
         if let Some(head) = head::parse(&bytes).map_err(anyhow::Error::msg)? {
+            if let Some(path) = head::redirect(&head, &bytes) {
+                return Ok(Reply::Redirect(path));
+            }
             ensure!(head.status == 200, "answered {}: is the stream live?", head.status);
             if bytes.len() as u64 >= head.size as u64 + head.length {
-                return Ok(bytes[head.size..].to_vec());
+                return Ok(Reply::Body(bytes[head.size..].to_vec()));
             }
         }
         let count = stream.read(&mut chunk)?;

@@ -1,7 +1,7 @@
 //! One socket of a viewer: what it asks next, and what it makes of the answer. A machine: no socket, no clock.
 //!
 //! ```text
-//! index.m3u8 ▶ {track}.m3u8 ▶ init ▶ parts up to the live edge ▶ ⟲ blocking reload ▶ its new parts
+//! index.m3u8 [▶ where it sends us] ▶ {track}.m3u8 ▶ init ▶ parts up to the live edge ▶ ⟲ blocking reload ▶ its new parts
 //! ```
 //! It does what a player does (draft-pantos-hls-rfc8216bis §6.3): begins at an independent part that is PART-HOLD-BACK
 //! away from the end, asks every reload with `_HLS_msn`, `_HLS_part` and `_HLS_skip`, and plays what it has received.
@@ -55,6 +55,8 @@ pub struct Answer<'a> {
     pub length: u64,
     /// When its last byte came, microseconds since 1970.
     pub now_us: u64,
+    /// The path that it sends the viewer on to.
+    pub redirect: Option<&'a str>,
 }
 
 /// What happens after an answer.
@@ -74,6 +76,8 @@ pub struct Viewer {
     /// The path of the multivariant playlist up to and including its last slash.
     dir: Rc<str>,
     index: Rc<str>,
+    /// Whether the multivariant playlist has sent it on, which it may do once.
+    redirected: bool,
     /// Which of the index's tracks.
     track: usize,
     /// One part body in this many is hashed; 0: none.
@@ -111,10 +115,10 @@ impl Viewer {
     /// A viewer that joins at `now_us` by the multivariant playlist `index` (a path) and follows its track number
     /// `track`. `offset` spreads the sampled bodies over viewers.
     pub fn new(index: Rc<str>, track: usize, behaviour: Behaviour, hash_every: u32, offset: u32, now_us: u64) -> Self {
-        let dir = index.rsplit_once('/').map_or("/", |(dir, _)| &index[..dir.len() + 1]).into();
         Self {
             behaviour,
-            dir,
+            dir: dir(&index),
+            redirected: false,
             playlist: "".into(),
             index,
             track,
@@ -152,6 +156,12 @@ impl Viewer {
 
     /// Takes the answer to the last request.
     pub fn answered(&mut self, answer: &Answer, memo: &mut Memo, stats: &mut Stats) -> Next {
+        if let (Step::Index, false, Some(place)) = (&self.step, self.redirected, answer.redirect) {
+            self.redirected = true;
+            self.index = place.into();
+            self.dir = dir(place);
+            return Next::Ask;
+        }
         if answer.status != 200 {
             stats.error(format!("http_{}_{}", answer.status, self.step_name()));
             return self.recover();
@@ -168,6 +178,11 @@ impl Viewer {
             stats.error(format!("malformed_{}: {problem}", self.step_name()));
             self.recover()
         })
+    }
+
+    /// Where it was sent on to.
+    pub fn place(&self) -> Option<&Rc<str>> {
+        self.redirected.then_some(&self.index)
     }
 
     /// The connection was lost: what was asked is asked again.
@@ -298,6 +313,12 @@ impl Viewer {
     }
 }
 
+/// A path, or a path and a query, up to and including the path's last slash.
+fn dir(index: &str) -> Rc<str> {
+    let path = index.split_once('?').map_or(index, |(path, _)| path);
+    path.rsplit_once('/').map_or("/", |(dir, _)| &path[..dir.len() + 1]).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,7 +346,7 @@ mod tests {
             asked.push(ask.path.clone());
             let Some(body) = reply(&ask.path) else { break };
             let length = body.len() as u64;
-            let answer = Answer { status: 200, body: body.as_bytes(), length, now_us: 12_000_000 };
+            let answer = Answer { status: 200, body: body.as_bytes(), length, now_us: 12_000_000, redirect: None };
             if viewer.answered(&answer, &mut memo, &mut stats) != Next::Ask {
                 break;
             }
@@ -376,10 +397,35 @@ mod tests {
     }
 
     #[test]
+    fn a_viewer_that_is_sent_on_goes_there_once_and_stays_there() {
+        let (mut memo, mut stats) = (Memo::default(), Stats::default());
+        let mut viewer = Viewer::new("/live/ada/index.m3u8?token=a/b".into(), 0, Behaviour::Follow, 0, 0, 0);
+        let mut asked = Vec::new();
+        for (status, body, redirect) in
+            [(302, "", Some("/p/x/live/ada/index.m3u8")), (200, INDEX, None), (200, &playlist(0, 1), None)]
+        {
+            asked.extend(viewer.ask().map(|ask| ask.path));
+            let answer = Answer { status, body: body.as_bytes(), length: 0, now_us: 0, redirect };
+            assert_eq!(viewer.answered(&answer, &mut memo, &mut stats), Next::Ask);
+        }
+        asked.extend(viewer.ask().map(|ask| ask.path));
+        let path = |rest| format!("/p/x/live/ada/{rest}");
+        let expected = [path("index.m3u8"), path("v0.m3u8"), path("1/v0/init-0.mp4")];
+        assert_eq!((asked[0].as_str(), &asked[1..]), ("/live/ada/index.m3u8?token=a/b", &expected[..]));
+        let (mut again, answer) = (
+            Viewer::new("/live/ada/index.m3u8".into(), 0, Behaviour::Follow, 0, 0, 0),
+            Answer { status: 302, body: b"", length: 0, now_us: 0, redirect: Some("/p/x/index.m3u8") },
+        );
+        assert_eq!(again.answered(&answer, &mut memo, &mut stats), Next::Ask);
+        assert_eq!(again.answered(&answer, &mut memo, &mut stats), Next::Wait(RETRY_US), "not in circles");
+        assert_eq!(stats.errors.get("http_302_index"), Some(&1));
+    }
+
+    #[test]
     fn errors_are_counted_by_what_was_asked() {
         let (mut memo, mut stats) = (Memo::default(), Stats::default());
         let mut viewer = Viewer::new("/live/ada/index.m3u8".into(), 0, Behaviour::Follow, 0, 0, 0);
-        let answer = Answer { status: 503, body: b"", length: 0, now_us: 0 };
+        let answer = Answer { status: 503, body: b"", length: 0, now_us: 0, redirect: None };
         assert_eq!(viewer.answered(&answer, &mut memo, &mut stats), Next::Wait(RETRY_US));
         assert_eq!(stats.errors.get("http_503_index"), Some(&1));
     }

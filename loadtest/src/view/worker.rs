@@ -136,6 +136,7 @@ struct Pending {
     body: Body,
     path: Option<String>,
     head: Option<Head>,
+    redirect: Option<String>,
     left: u64,
     deadline_us: u64,
 }
@@ -202,8 +203,10 @@ impl Loop {
         let due = (u64::from(self.job.sockets) * elapsed_us / ramp_us).min(self.job.sockets.into()) as usize;
         while self.seats.len() < due {
             let index = self.seats.len();
-            let target = index % self.job.targets.len();
-            let track = self.job.tracks[index % self.job.tracks.len()];
+            // All sockets of one viewer go to one edge.
+            let tracks = self.job.tracks.len();
+            let target = index / tracks % self.job.targets.len();
+            let track = self.job.tracks[index % tracks];
             let path = Rc::from(self.job.targets[target].path.as_str());
             let job = &self.job;
             let viewer = Viewer::new(path, track, job.behaviour, job.hash_every, index as u32, self.now_us());
@@ -238,7 +241,7 @@ impl Loop {
         let host = &self.job.targets[seat.target].host;
         let request = format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: freshet-loadtest\r\n\r\n", ask.path);
         let path = (ask.body == Body::Hash).then_some(ask.path);
-        seat.pending.push_back(Pending { body: ask.body, path, head: None, left: 0, deadline_us });
+        seat.pending.push_back(Pending { body: ask.body, path, head: None, redirect: None, left: 0, deadline_us });
         let sent = seat.socket.as_mut().map(|socket| socket.send(request.as_bytes()));
         if let Some(Err(error)) = sent {
             self.lost(index, &format!("send_{:?}", error.kind()));
@@ -277,6 +280,7 @@ impl Loop {
             Ok(Some(head)) => {
                 pending.head = Some(head);
                 pending.left = head.length;
+                pending.redirect = head::redirect(&head, &seat.inbox);
                 let body = seat.inbox.split_off(head.size);
                 seat.inbox.clear();
                 self.buffer[..body.len()].copy_from_slice(&body);
@@ -304,15 +308,17 @@ impl Loop {
 
     fn complete(&mut self, index: usize) {
         let now_us = self.now_us();
+        let sibling = self.place_of_sibling(index);
         let seat = &mut self.seats[index];
         let Some((pending, head)) = seat.pending.pop_front().and_then(|p| p.head.map(|head| (p, head))) else { return };
         let body = std::mem::take(&mut seat.inbox);
         self.stats.requests += 1;
         self.stats.bytes += head.length;
         if let Some(path) = pending.path.filter(|_| head.status == 200) {
-            self.hashes.push((path, hex(&Sha256::digest(&body))));
+            self.hashes.push((whoevers(&path).to_owned(), hex(&Sha256::digest(&body))));
         }
-        let answer = Answer { status: head.status, body: &body, length: head.length, now_us };
+        let redirect = pending.redirect.as_deref().map(|own| sibling.as_deref().unwrap_or(own));
+        let answer = Answer { status: head.status, body: &body, length: head.length, now_us, redirect };
         let next = seat.viewer.answered(&answer, &mut self.memo, &mut self.stats);
         if head.close {
             return self.lost(index, "closed_by_server");
@@ -322,6 +328,14 @@ impl Loop {
             Next::Wait(us) => self.timers.push(Reverse((now_us + us, index))),
             Next::Idle => {}
         }
+    }
+
+    /// Where another socket of the same viewer was sent on to: all of them are one session.
+    fn place_of_sibling(&self, index: usize) -> Option<Rc<str>> {
+        let tracks = self.job.tracks.len();
+        let first = index / tracks * tracks;
+        let siblings = self.seats[first..].iter().take(tracks);
+        siblings.filter_map(|seat| seat.viewer.place()).next().cloned()
     }
 
     /// The connection is of no use any more; another is opened a little later.
@@ -371,6 +385,11 @@ impl Loop {
         out.write_all(b"\n")?;
         Ok(out.flush()?)
     }
+}
+
+/// A path without the token of whoever asks: what stands there is the same for all.
+fn whoevers(path: &str) -> &str {
+    path.find("/live/").map_or(path, |at| &path[at..])
 }
 
 impl Pending {

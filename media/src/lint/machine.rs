@@ -343,7 +343,8 @@ impl Lint {
         log.must("L25", good, url, saw, "skip only segments that end beyond the skip boundary");
         let skipped = media.skipped;
         match apply_delta(self.tracks[track].latest.as_ref()?, &media) {
-            Ok(merged) => Some((Media { version: 6, ..merged }, skipped)),
+            // The update's own version has been looked at; it is enough for whatever was skipped.
+            Ok(merged) => Some((Media { version: merged.version.max(9), ..merged }, skipped)),
             Err(error) => {
                 log.must("L25", false, url, || error.to_string(), "skip only segments that the playlist before had");
                 None

@@ -65,6 +65,8 @@ pub struct Pipeline {
     last_media_ms: u64,
     /// The publisher is gone.
     interrupted: bool,
+    /// Players have seen other playlists of this session, of which nothing is left.
+    bereft: bool,
     breaks: Breaks,
 }
 
@@ -114,6 +116,7 @@ impl Pipeline {
             events: Vec::new(),
             last_media_ms: start.now_ms,
             interrupted: false,
+            bereft: false,
             breaks: Breaks::default(),
         }
     }
@@ -127,6 +130,12 @@ impl Pipeline {
         heir.announce(&config, out);
         let start = Start { msn_base: heir.next_msn(), ..start };
         Self { heir: Some(heir), ..Self::new(config, start) }
+    }
+
+    /// A session that another origin began, and of which nothing is left: it begins at `start`, which is beyond what players
+    /// have, and shows them a discontinuity before its first segment (§4.4.4.3), for they may have the segments before.
+    pub fn bereft(config: PackagingConfig, start: Start) -> Self {
+        Self { bereft: true, ..Self::new(config, start) }
     }
 
     /// Takes what the encoder sent, at `now_ms` of wall time (milliseconds since 1970 UTC); appends to `out` what
@@ -345,7 +354,13 @@ impl Pipeline {
         let audio = codec(TrackKind::Audio, &self.audio).map(|codec| (TrackId::A0, codec));
         let tracks: Vec<_> = [video, audio].into_iter().flatten().collect();
         let mut live = match &mut self.heir {
-            None => Box::new(Live::new(&self.config, &self.start, gather, tracks, out)),
+            None => {
+                let mut live = Live::new(&self.config, &self.start, gather, tracks, out);
+                if self.bereft {
+                    live.segmenter.begin_with_discontinuity();
+                }
+                Box::new(live)
+            }
             Some(heir) => match heir.live(&self.config, self.start.epoch, &tracks) {
                 Ok(live) => Box::new(live),
                 Err(reason) => return self.new_session(reason, out),

@@ -250,7 +250,7 @@ impl Segment {
             msn: self.msn,
             program_date_time,
             discontinuity: self.discontinuity,
-            init: self.inits[lane],
+            init: Some(self.inits[lane]),
         }
     }
 }

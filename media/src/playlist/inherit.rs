@@ -10,9 +10,11 @@
 //! The origin that wrote them may have died in the middle of a segment. What of it was listed, players have seen, and
 //! have perhaps fetched; so it stays, by its names, and the segment ends with it (§6.2.2: a segment is its parts). Where
 //! a part of it can't be had any more all of it becomes a gap ([`InheritedTrack::lose_unfinished`]). A track that the
-//! origin left behind the others gets gaps up to where they are, so that all go on with the same number (§6.2.4).
+//! origin left behind the others gets gaps up to where they are, so that all go on with the same number (§6.2.4); one
+//! that nobody has any more is gaps altogether. Gaps of an epoch of which the track has nothing name no `EXT-X-MAP`: the
+//! section may be nowhere, and players load it even where they don't load the segment.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -21,9 +23,6 @@ use super::{
     read::{self, Media, Playlist, ReadError, ServerControl, Start},
 };
 use crate::frame::{TrackId, TrackKind};
-
-/// How many segments a track may be behind the others when it is inherited. More than an origin ever lets it be.
-const MAX_BEHIND: usize = 4;
 
 /// The most tracks that a session has of one kind.
 const MAX_TRACKS: u8 = 16;
@@ -41,7 +40,7 @@ pub enum NotInherited {
     /// The playlist was not written by our rules: another version of the software, perhaps.
     #[error("{0} is not as we write it")]
     Foreign(&'static str),
-    /// Tracks are missing, or don't belong together.
+    /// The tracks don't belong together.
     #[error("the tracks' playlists don't make one session: {0}")]
     Unlike(&'static str),
 }
@@ -96,7 +95,7 @@ impl InheritedTrack {
         for (msn, segment) in media.numbered() {
             let epoch = epoch_of(&segment.uri, track, &format!("{msn}.m4s")).ok_or(NotInherited::Foreign("a URI"))?;
             segments.push(InheritedSegment {
-                start: start(&segment.start, track, epoch, msn)?,
+                start: start(&segment.start, track, epoch, msn, segment.gap)?,
                 duration: segment.duration,
                 parts: parts(&segment.parts, track, epoch, msn)?,
                 gap: segment.gap,
@@ -108,10 +107,11 @@ impl InheritedTrack {
             let first = open.parts.first().ok_or(NotInherited::Over)?;
             let epoch = epoch_of(&first.uri, track, &format!("{msn}.0.m4s")).ok_or(NotInherited::Foreign("a URI"))?;
             let parts = parts(&open.parts, track, epoch, msn)?;
+            let gap = parts.iter().all(|part| part.gap);
             segments.push(InheritedSegment {
-                start: start(&open.start, track, epoch, msn)?,
+                start: start(&open.start, track, epoch, msn, gap)?,
                 duration: parts.iter().map(|part| part.duration).sum(),
-                gap: parts.iter().all(|part| part.gap),
+                gap,
                 parts,
             });
         }
@@ -140,31 +140,55 @@ impl InheritedTrack {
     /// Not all of the segment that was in progress can be had: it is listed as a gap.
     pub fn lose_unfinished(&mut self) {
         if let Some(last) = self.segments.last_mut().filter(|_| self.unfinished) {
-            last.gap = true;
-            last.parts.iter_mut().for_each(|part| (part.gap, part.independent) = (true, false));
+            *last = last.lost(last.start.init);
         }
+    }
+
+    fn first_msn(&self) -> u64 {
+        self.segments.first().map_or(0, |first| first.start.msn)
     }
 
     fn next_msn(&self) -> u64 {
         self.segments.last().map_or(0, |last| last.start.msn + 1)
     }
 
-    /// Lists as gaps what `other` has and this track does not.
-    fn catch_up(&mut self, other: &Self) -> Result<(), NotInherited> {
-        let mut last = self.segments.last().ok_or(NotInherited::Over)?.start;
-        let missing = other.segments.iter().filter(|segment| segment.start.msn > last.msn);
-        let missing: Vec<_> = missing.cloned().collect();
-        for segment in missing {
-            let InheritedSegment { start, duration, mut parts, .. } = segment;
-            if start.msn != last.msn + 1 || start.epoch != last.epoch || start.discontinuity {
-                return Err(NotInherited::Unlike("one is far behind the others"));
-            }
-            last = SegmentStart { init: last.init, ..start };
-            parts.iter_mut().for_each(|part| (part.gap, part.independent) = (true, false));
-            self.segments.push(InheritedSegment { start: last, duration, parts, gap: true });
+    /// Lists as gaps what `other` has beyond the end of this track; everything, where this one ended before `other` begins.
+    fn catch_up(&mut self, other: &Self) {
+        if self.next_msn() < other.first_msn() {
+            *self = Self::lost(self.track, other);
+        }
+        let next = self.next_msn();
+        for segment in other.segments.iter().filter(|segment| segment.start.msn >= next) {
+            let last = self.segments.last().map(|last| last.start);
+            let goes_on = |last: &SegmentStart| last.epoch == segment.start.epoch && !segment.start.discontinuity;
+            self.segments.push(segment.lost(last.filter(goes_on).and_then(|last| last.init)));
             self.unfinished = false;
         }
-        Ok(())
+    }
+
+    /// A track of which nothing can be had: where `other` has segments it has gaps.
+    ///
+    /// But for the first, where three target durations are left without it (§6.2.2): the tracks' segments are not equally
+    /// long, so that of a full window one track may have dropped a segment that another still has; and somebody, somewhere,
+    /// may have seen that of this one (§6.2.1: its media sequence must not go back).
+    fn lost(track: TrackId, other: &Self) -> Self {
+        let mut segments: Vec<_> = other.segments.iter().map(|segment| segment.lost(None)).collect();
+        let mut discontinuity_sequence = other.discontinuity_sequence;
+        let left: Duration = segments.iter().skip(1).map(|segment| segment.duration).sum();
+        if left >= 3 * other.target_duration {
+            discontinuity_sequence += u64::from(segments.remove(0).start.discontinuity);
+        }
+        let Self { target_duration, part_target, .. } = *other;
+        Self { track, target_duration, part_target, discontinuity_sequence, segments, unfinished: false }
+    }
+}
+
+impl InheritedSegment {
+    /// The same, all of it a gap, under `init`.
+    fn lost(&self, init: Option<u32>) -> Self {
+        let lost = |part: &PartEntry| PartEntry { gap: true, independent: false, ..*part };
+        let parts = self.parts.iter().map(lost).collect();
+        Self { start: SegmentStart { init, ..self.start }, duration: self.duration, parts, gap: true }
     }
 }
 
@@ -180,28 +204,27 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Puts a session together.
+    /// Puts a session together of at least one of the tracks that `index` names. The others are gaps.
     ///
     /// # Errors
-    /// See [`NotInherited`]: all tracks that `index` names must be there and have the same constants, and none may be
-    /// far behind the others.
-    pub fn new(index: Bytes, mut tracks: Vec<InheritedTrack>) -> Result<Self, NotInherited> {
+    /// See [`NotInherited`]: the tracks must be of those that `index` names, and have the same constants.
+    pub fn new(index: Bytes, tracks: Vec<InheritedTrack>) -> Result<Self, NotInherited> {
         let named = Self::tracks(&index)?;
-        tracks.sort_by_key(|track| track.track);
-        if tracks.iter().map(|track| track.track).ne(named.iter().copied()) {
-            return Err(NotInherited::Unlike("some are missing"));
+        if !tracks.iter().all(|track| named.contains(&track.track)) {
+            return Err(NotInherited::Unlike("the multivariant playlist does not name all of them"));
         }
         let constants = |track: &InheritedTrack| (track.target_duration, track.part_target);
         if tracks.windows(2).any(|pair| constants(&pair[0]) != constants(&pair[1])) {
             return Err(NotInherited::Unlike("their target durations differ"));
         }
         let foremost = tracks.iter().max_by_key(|track| track.next_msn()).cloned().ok_or(NotInherited::Over)?;
-        for track in &mut tracks {
-            if foremost.next_msn() - track.next_msn() > MAX_BEHIND as u64 {
-                return Err(NotInherited::Unlike("one is far behind the others"));
-            }
-            track.catch_up(&foremost)?;
-        }
+        let mut had: BTreeMap<_, _> = tracks.into_iter().map(|track| (track.track, track)).collect();
+        let whole = |id| {
+            let mut track = had.remove(&id).unwrap_or_else(|| InheritedTrack::lost(id, &foremost));
+            track.catch_up(&foremost);
+            track
+        };
+        let tracks = named.into_iter().map(whole).collect();
         let codecs = multivariant(&index)?.variants.into_iter().filter_map(|variant| variant.codecs);
         let codecs = codecs.flat_map(|all| all.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>());
         Ok(Self { index: index.clone(), tracks, codecs: codecs.collect() })
@@ -262,10 +285,12 @@ fn epoch_of(uri: &str, track: TrackId, file: &str) -> Option<u64> {
     (uri == format!("{epoch}/{track}/{file}")).then_some(epoch)
 }
 
-fn start(start: &Start, track: TrackId, epoch: u64, msn: u64) -> Result<SegmentStart, NotInherited> {
+fn start(start: &Start, track: TrackId, epoch: u64, msn: u64, gap: bool) -> Result<SegmentStart, NotInherited> {
     let program_date_time = start.program_date_time.ok_or(NotInherited::Foreign("EXT-X-PROGRAM-DATE-TIME"))?;
     let init = start.map.as_ref().and_then(|map| init_of(map, track, epoch));
-    let init = init.ok_or(NotInherited::Foreign("EXT-X-MAP"))?;
+    if init.is_none() && !gap {
+        return Err(NotInherited::Foreign("EXT-X-MAP"));
+    }
     Ok(SegmentStart { epoch, msn, program_date_time, discontinuity: start.discontinuity, init })
 }
 

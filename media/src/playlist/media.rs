@@ -71,8 +71,8 @@ pub struct SegmentStart {
     pub program_date_time: i64,
     /// Whether timestamps or coding are not continued from the segment before.
     pub discontinuity: bool,
-    /// The initialization section it needs, of its epoch.
-    pub init: u32,
+    /// The initialization section it needs, of its epoch; `None` where all of it is a gap and needs none.
+    pub init: Option<u32>,
 }
 
 /// A part that can be fetched, or is announced as missing.
@@ -481,8 +481,9 @@ impl Segment {
             gaps: 0,
             state: State::Open,
             head: String::new(),
-            has_map: start.discontinuity
-                || before.is_none_or(|before| (before.epoch, before.init) != (start.epoch, start.init)),
+            has_map: start.init.is_some()
+                && (start.discontinuity
+                    || before.is_none_or(|before| (before.epoch, before.init) != (start.epoch, start.init))),
             part_lines: String::new(),
             tail: String::new(),
         };
@@ -527,7 +528,7 @@ impl Segment {
     }
 
     fn write_map(&self, out: &mut String, track: TrackId) {
-        let SegmentStart { epoch, init, .. } = self.start;
+        let SegmentStart { epoch, init: Some(init), .. } = self.start else { return };
         let _ = writeln!(out, "#EXT-X-MAP:URI=\"{epoch}/{track}/init-{init}.mp4\"");
     }
 

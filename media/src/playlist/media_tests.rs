@@ -20,7 +20,7 @@ fn v0() -> MediaPlaylist {
 
 fn start(msn: u64) -> SegmentStart {
     let program_date_time = NOON + (msn as i64 - 7) * SECOND;
-    SegmentStart { epoch: 3, msn, program_date_time, discontinuity: false, init: 0 }
+    SegmentStart { epoch: 3, msn, program_date_time, discontinuity: false, init: Some(0) }
 }
 
 fn part(part: u32) -> PartEntry {
@@ -217,7 +217,7 @@ fn at_15_a_new_init_has_a_discontinuity_a_map_and_a_hint_for_the_map() {
     let hinted =
         "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"3/v0/init-1.mp4\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3/v0/8.0.m4s\"\n";
     assert!(full(&mut playlist).ends_with(hinted));
-    push_segment(&mut playlist, SegmentStart { init: 1, discontinuity: true, ..start(8) });
+    push_segment(&mut playlist, SegmentStart { init: Some(1), discontinuity: true, ..start(8) });
     let text = full(&mut playlist);
     let tags = "3/v0/7.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"3/v0/init-1.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:";
     assert!(text.contains(tags), "{text}");

@@ -1,8 +1,8 @@
 //! What goes wrong on a platform: control nodes die, are parted, lose what they had not synced, have slow disks; origins
 //! lose touch with them; clocks are wrong everywhere; and everything that goes wrong elsewhere.
 //!
-//! Clocks are wrong by what is promised to do no harm ([`SKEW_MS`] between two nodes), or by minutes. Then a grace that
-//! passes to a leader whose clock is ahead ends early, and the session with it; all other promises are held to as ever.
+//! Clocks are wrong by what nodes find nothing in ([`SKEW_MS`] between two of them), or by minutes. All promises are held to
+//! either way, the length of a grace that passes from clock to clock among them.
 
 use freshet_proto::random::Random;
 

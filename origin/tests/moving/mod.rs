@@ -1,4 +1,4 @@
-//! Two origins and an edge on loopback, and a registry of one channel whose view the test can withhold.
+//! Two origins and two edges on loopback, and a registry of one channel whose view the test can withhold.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +34,7 @@ use super::common::{BOUND, KEY, ada, loopback};
 pub const A: NodeId = NodeId(1);
 pub const B: NodeId = NodeId(2);
 pub const EDGE: NodeId = NodeId(3);
+pub const OTHER_EDGE: NodeId = NodeId(4);
 
 /// One channel, the nodes, and what each node is shown.
 struct Registry {
@@ -113,7 +114,7 @@ struct Node {
 pub struct Platform {
     registry: Arc<Mutex<Registry>>,
     nodes: BTreeMap<NodeId, Node>,
-    edge: Edge,
+    edges: BTreeMap<NodeId, Edge>,
     _keeper: JoinSet<()>,
     _dir: tempfile::TempDir,
 }
@@ -131,12 +132,15 @@ impl Platform {
             sessions: BTreeSet::new(),
             nodes: BTreeMap::new(),
             revision: 1,
-            views: [A, B, EDGE].map(|id| (id, watch::Sender::new(Arc::default()))).into(),
+            views: [A, B, EDGE, OTHER_EDGE].map(|id| (id, watch::Sender::new(Arc::default()))).into(),
         };
         let mut endpoints = BTreeMap::new();
-        for (id, name, role) in
-            [(A, "origin-1", Role::Origin), (B, "origin-2", Role::Origin), (EDGE, "edge-3", Role::Edge)]
-        {
+        for (id, name, role) in [
+            (A, "origin-1", Role::Origin),
+            (B, "origin-2", Role::Origin),
+            (EDGE, "edge-3", Role::Edge),
+            (OTHER_EDGE, "edge-4", Role::Edge),
+        ] {
             let identity = ca.issue(name, &[], 1, &clock).unwrap().identity().unwrap();
             let doors = Doors { clock: clock.clone(), random: Random::system() };
             let endpoint = Endpoint::bind(loopback(), &identity, doors, Tuning::default()).unwrap();
@@ -155,11 +159,15 @@ impl Platform {
             let node = origin(id, endpoints.remove(&id).unwrap(), commands.clone(), views[&id].clone(), &clock).await;
             nodes.insert(id, node);
         }
-        let endpoint = endpoints.remove(&EDGE).unwrap();
-        let config = freshet_edge::Config::default();
-        let edge = Edge::new(config, views[&EDGE].clone(), Pool::new(&endpoint), clock, Random::system());
-        nodes.insert(EDGE, node(endpoint, edge.clone()));
-        Self { registry, nodes, edge, _keeper: keeper, _dir: dir }
+        let mut edges = BTreeMap::new();
+        for (id, endpoint) in endpoints {
+            let (config, view, pool) = (freshet_edge::Config::default(), views[&id].clone(), Pool::new(&endpoint));
+            let edge = Edge::new(config, view, pool, clock.clone(), Random::system());
+            let edge = edge.named(if id == EDGE { "edge-3" } else { "edge-4" });
+            nodes.insert(id, node(endpoint, edge.clone()));
+            edges.insert(id, edge);
+        }
+        Self { registry, nodes, edges, _keeper: keeper, _dir: dir }
     }
 
     pub fn rtmp(&self, id: NodeId) -> SocketAddr {
@@ -167,7 +175,15 @@ impl Platform {
     }
 
     pub fn viewer(&self) -> Viewer {
-        Viewer { edge: self.edge.clone() }
+        self.viewer_at(EDGE)
+    }
+
+    pub fn viewer_at(&self, edge: NodeId) -> Viewer {
+        Viewer { edge: self.edges[&edge].clone() }
+    }
+
+    pub fn edge(&self, id: NodeId) -> &Edge {
+        &self.edges[&id]
     }
 
     /// Ends a node as the end of its process does: nobody can reach it any more.

@@ -23,6 +23,7 @@ mod identity;
 mod passport;
 mod pool;
 mod serve;
+mod silence;
 mod stranger;
 #[cfg(test)]
 mod tests;

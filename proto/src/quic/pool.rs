@@ -8,11 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use quinn::Connection;
+use quinn::{Connection, ConnectionError};
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
-    time::{Instant, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tracing::{info, warn};
 
@@ -23,6 +23,7 @@ use super::{
     frame::{frame, within},
     gauge::{self, Gauge},
     passport::Passport,
+    silence::Silence,
 };
 use crate::{
     level::Level,
@@ -242,14 +243,16 @@ async fn handshake(endpoint: &Endpoint, (addr, name): &Key) -> Result<Spoken, St
     }
 }
 
-/// Counts the connection until it ends, and logs its end once. Ends it when the peer is removed from the platform.
+/// Counts the connection until it ends, and logs its end once. Ends it when the peer is removed from the platform, or dead.
 async fn attend(Spoken { connection, level }: Spoken, name: String, endpoint: Endpoint) {
     info!(peer = %connection.remote_address(), name, version = %level, "connected to a node");
     let (passport, mut removed) = (Passport::of(&connection), endpoint.removed());
+    let (mut silence, mut look) = (Silence::default(), interval(Silence::period(endpoint.tuning.idle)));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     drop(endpoint);
     removed.mark_changed();
     let mut gauge = Gauge::new("asking", &name);
-    let mut tick = tokio::time::interval(gauge::PERIOD);
+    let mut tick = interval(gauge::PERIOD);
     let reason = loop {
         tokio::select! {
             biased;
@@ -258,6 +261,10 @@ async fn attend(Spoken { connection, level }: Spoken, name: String, endpoint: En
                 passport.as_ref().map(|passport| passport.cuts_off(&connection, &removed.borrow_and_update()));
             }
             _ = tick.tick() => gauge.sample(&connection),
+            _ = look.tick() => if silence.is_death(connection.stats().udp_rx.datagrams) {
+                connection.close(StreamCode::Unwanted.code(), b"no answer");
+                break ConnectionError::TimedOut;
+            },
         }
     };
     info!(peer = %connection.remote_address(), name, why = error::why_not(&reason), "the connection to a node ended");

@@ -148,6 +148,10 @@ fn where_no_edge_has_told_its_address_the_one_that_is_asked_names_itself() {
         [11, 12, 21].into_iter().fold(World::new(), |world, node| world.place(node, |place| place.https.clear()));
     let told = world.ask(|answers| answers.watch(&ada()));
     assert_eq!(told["edges"], json!([{ "id": 11, "region": "", "url": "/live/ada/index.m3u8", "est_ms": 0 }]));
+    let mut alone = World { view: View::default(), ..World::new() };
+    alone.near.place.https = "https://tv.example".to_owned();
+    let told = alone.ask(|answers| answers.watch(&ada()));
+    assert_eq!(told["edges"][0]["url"], "https://tv.example/live/ada/index.m3u8", "without control nodes");
     assert_eq!(world.ask(|answers| answers.best(&ada())), "/live/ada/index.m3u8");
     assert_eq!(world.ask(|answers| answers.elsewhere(&ada())), None);
     assert_eq!(world.steer("_HLS_pathway=here"), "here");

@@ -216,7 +216,7 @@ fn index() -> Bytes {
 
 fn push(list: &mut MediaPlaylist, k: u64) {
     let (msn, part) = place(k);
-    let init = u32::from(msn >= BREAK);
+    let init = Some(u32::from(msn >= BREAK));
     if part == 0 {
         let program_date_time = 1_795_250_000_000_000 + k as i64 * 512_000;
         list.begin_segment(SegmentStart { epoch: 3, msn, program_date_time, discontinuity: msn == BREAK, init });

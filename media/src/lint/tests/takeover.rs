@@ -116,15 +116,16 @@ fn server(made: &Made, unfinished: &[(TrackId, u64, u64)]) -> Server {
     Server::of(index(made), versions, objects)
 }
 
-#[test]
-fn a_stream_that_another_origin_takes_over_passes_every_rule() {
+/// What the lint finds of a stream that another origin takes over with what is left of it, and its playlists at the end.
+fn taken_over(left: &[TrackId]) -> (Vec<Finding>, [String; 2]) {
     let mut made = Made::new();
     let mut pipeline = Pipeline::new(PackagingConfig::default(), start(7, 100, Duration::ZERO));
     publish(&mut pipeline, Duration::ZERO, DEAD, &mut made);
-    let tracks = [TrackId::V0, TrackId::A0].map(|track| InheritedTrack::read(track, &newest(&made, track)).unwrap());
-    let unfinished = tracks.each_ref().map(|track| (track.track(), track.unfinished().unwrap()));
-    let unfinished = unfinished.map(|(track, segment)| (track, segment.epoch, segment.msn));
-    let inherited = Inherited::new(index(&made), tracks.to_vec()).unwrap();
+    let tracks = left.iter().map(|track| InheritedTrack::read(*track, &newest(&made, *track)).unwrap());
+    let tracks: Vec<_> = tracks.collect();
+    let unfinished = tracks.iter().map(|track| (track.track(), track.unfinished().unwrap()));
+    let unfinished: Vec<_> = unfinished.map(|(track, segment)| (track, segment.epoch, segment.msn)).collect();
+    let inherited = Inherited::new(index(&made), tracks).unwrap();
     assert_eq!(inherited.next_msn(), unfinished[0].2 + 1, "it died in the middle of a segment");
 
     let mut out = Vec::new();
@@ -135,13 +136,33 @@ fn a_stream_that_another_origin_takes_over_passes_every_rule() {
     made.extend(out.drain(..).map(|output| (END, output)));
 
     let report = watch(&server(&made, &unfinished), |_, _| {});
+    assert!(report.playlists > 200 && report.objects > 150, "{} {}", report.playlists, report.objects);
     // Advice on frames: the clip has B-frames, and joins badly with itself. Advice on the pause: nobody publishes then, so
     // no part is to come (L12) and the next one comes late (L08).
     let advice = ["C03", "C06", "L08", "L12"];
     let is_advice = |f: &Finding| f.severity == crate::lint::Severity::Advice && advice.contains(&f.rule);
-    let findings: Vec<_> = report.findings.into_iter().filter(|finding| !is_advice(finding)).collect();
+    let findings = report.findings.into_iter().filter(|finding| !is_advice(finding)).collect();
+    let last = [TrackId::V0, TrackId::A0].map(|track| String::from_utf8(newest(&made, track).to_vec()).unwrap());
+    (findings, last)
+}
+
+#[test]
+fn a_stream_that_another_origin_takes_over_passes_every_rule() {
+    let (findings, [v0, _]) = taken_over(&[TrackId::V0, TrackId::A0]);
     assert_eq!(findings, []);
-    assert!(report.playlists > 200 && report.objects > 150, "{} {}", report.playlists, report.objects);
-    let last = String::from_utf8(newest(&made, TrackId::V0).to_vec()).unwrap();
-    assert!(last.contains("7/v0/") && last.contains("#EXT-X-DISCONTINUITY\n"), "{last}");
+    assert!(v0.contains("7/v0/") && v0.contains("#EXT-X-DISCONTINUITY\n") && !v0.contains("GAP"), "{v0}");
+}
+
+#[test]
+fn a_stream_of_which_one_track_alone_was_left_passes_every_rule() {
+    for (left, lost) in [(TrackId::V0, 1), (TrackId::A0, 0)] {
+        let (findings, last) = taken_over(&[left]);
+        assert_eq!(findings, [], "with {left} alone");
+        let breaks = last.each_ref().map(|playlist| {
+            let (before, after) = playlist.split_once("#EXT-X-DISCONTINUITY\n").unwrap();
+            (before.matches("#EXT-X-GAP\n").count(), after.matches("#EXT-X-GAP\n").count())
+        });
+        assert!(breaks[lost].0 > 3 && breaks[1 - lost].0 == 0, "{breaks:?}");
+        assert!(breaks.iter().all(|(_, after)| *after == 0), "{breaks:?}");
+    }
 }

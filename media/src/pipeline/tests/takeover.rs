@@ -86,6 +86,25 @@ fn at_12_another_origin_goes_on_with_the_window_the_constants_and_the_next_numbe
 }
 
 #[test]
+fn a_session_of_which_nothing_is_left_begins_anew_after_a_discontinuity_that_it_shows() {
+    let start = Start { epoch: 9, msn_base: 500, now_ms: NOON };
+    let mut session =
+        Session { pipeline: Pipeline::bereft(PackagingConfig::default(), start), ..Session::new(true, true) };
+    session.configure();
+    session.send(0, 4600);
+    session.check();
+    for track in TRACKS {
+        let playlist = session.playlist(track);
+        let head = "#EXT-X-MEDIA-SEQUENCE:500\n#EXT-X-DISCONTINUITY-SEQUENCE:500\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP";
+        assert!(playlist.contains(head), "{playlist}");
+        assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{playlist}");
+    }
+    session.send(4600, 50_000);
+    let playlist = session.playlist(TrackId::V0);
+    assert!(playlist.contains("#EXT-X-DISCONTINUITY-SEQUENCE:501\n"), "it is counted when it has left: {playlist}");
+}
+
+#[test]
 fn viewers_see_the_session_as_it_was_left_until_the_encoder_sends() {
     let mut before = Session::new(true, true);
     before.send(0, 5100);

@@ -237,7 +237,7 @@ fn play(steps: &[Step], mut show: impl FnMut(&crate::output::Rendered)) {
     };
     let mut written = MediaPlaylist::new(config, TrackId::V0, 5);
     let (mut msn, mut part, mut init) = (5, 0, 0);
-    written.begin_segment(SegmentStart { epoch: 1, msn, program_date_time: 0, discontinuity: false, init });
+    written.begin_segment(SegmentStart { epoch: 1, msn, program_date_time: 0, discontinuity: false, init: Some(init) });
     for step in steps {
         match *step {
             Step::Part { gap } if part < 2 => {
@@ -249,7 +249,13 @@ fn play(steps: &[Step], mut show: impl FnMut(&crate::output::Rendered)) {
                 written.end_segment();
                 (msn, part, init) = (msn + 1, 0, init + u32::from(change));
                 let program_date_time = msn as i64 * 1_000_000;
-                written.begin_segment(SegmentStart { epoch: 1, msn, program_date_time, discontinuity, init });
+                written.begin_segment(SegmentStart {
+                    epoch: 1,
+                    msn,
+                    program_date_time,
+                    discontinuity,
+                    init: Some(init),
+                });
             }
             Step::List => written.list_finished(),
             _ => {}

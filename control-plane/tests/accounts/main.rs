@@ -1,0 +1,117 @@
+//! Accounts on both databases: every case runs on SQLite by itself, and all of them on one real PostgreSQL.
+
+mod administering;
+mod avatars;
+mod bench;
+mod channels;
+mod crowding;
+mod following;
+mod migrating;
+mod registering;
+mod signing_in;
+mod telling_the_registry;
+
+use std::{future::Future, pin::Pin};
+
+use bench::{Bench, Postgres};
+use futures_util::{StreamExt, stream};
+
+type Case = fn(Bench) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How many cases run on PostgreSQL at once.
+const AT_ONCE: usize = 4;
+
+macro_rules! cases {
+    ($($module:ident: $($case:ident),+;)+) => {
+        mod on_sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::$module::$case(crate::bench::Bench::sqlite()).await;
+                })+
+            })+
+        }
+
+        const CASES: &[(&str, Case)] = &[$($((stringify!($case), |bench| Box::pin($module::$case(bench)))),+),+];
+    };
+}
+
+cases! {
+    registering:
+        a_new_account_has_a_profile_and_a_channel_that_the_registry_hears_of,
+        names_and_addresses_are_the_same_in_any_case,
+        of_those_who_want_a_name_at_once_one_gets_it,
+        of_those_who_want_an_address_at_once_one_gets_it,
+        a_registration_that_fails_leaves_nothing_behind,
+        whoever_registers_often_from_one_place_has_to_wait,
+        a_closed_platform_takes_nobody,
+        an_invitation_for_one_lets_one_in_however_many_come_at_once,
+        a_profile_changes_as_a_whole_or_not_at_all;
+    signing_in:
+        a_name_and_an_address_sign_in_alike,
+        nothing_tells_an_unknown_account_from_a_wrong_password,
+        ten_failures_make_an_account_wait_even_with_the_right_password,
+        a_refresh_token_works_once_and_its_reuse_ends_the_session,
+        of_refreshes_at_once_one_is_answered_and_the_session_ends,
+        a_session_that_was_not_refreshed_runs_out,
+        a_session_runs_out_in_the_end_however_much_it_is_used,
+        logging_out_ends_one_session_or_all,
+        an_account_has_so_many_sessions_and_the_oldest_gives_way,
+        a_new_password_needs_the_old_one_and_ends_the_other_sessions,
+        a_login_link_works_once_and_for_a_day,
+        a_disabled_account_is_out_at_once_and_its_keys_with_it,
+        no_secret_can_be_read_from_the_database;
+    channels:
+        a_channel_changes_as_a_whole_or_not_at_all,
+        many_channels_are_looked_up_at_once,
+        moderators_and_vips_come_and_go_but_the_owner_stays;
+    telling_the_registry:
+        a_key_is_told_once_and_kept_as_the_registry_compares_it,
+        of_resets_at_once_the_later_ones_key_works,
+        of_those_who_add_the_same_label_at_once_one_does,
+        a_channel_has_so_many_keys_however_many_are_added_at_once,
+        a_revoked_key_is_gone_and_another_channels_key_is_out_of_reach,
+        what_changed_while_it_was_carried_is_carried_again,
+        what_was_not_confirmed_is_carried_after_a_restart,
+        the_registry_is_told_nothing_that_does_not_concern_it,
+        a_registry_from_a_backup_is_told_everything_again;
+    following:
+        following_twice_is_following_once,
+        nobody_follows_themselves_or_nobody,
+        long_lists_come_in_pages_without_gaps_or_doubles;
+    administering:
+        the_first_start_lets_an_administrator_in_without_a_password,
+        somebody_else_called_admin_does_not_keep_the_first_administrator_out,
+        the_last_administrator_stays,
+        two_administrators_who_demote_each_other_at_once_leave_one,
+        a_deleted_account_leaves_nothing_personal_and_its_name_to_nobody,
+        users_are_found_by_any_part_of_a_name_or_address,
+        what_administrators_do_is_written_down,
+        text_that_no_database_can_hold_is_no_failure_of_ours;
+    crowding:
+        whatever_many_do_at_once_the_database_never_fails_them;
+    avatars:
+        a_picture_is_made_square_and_loses_what_was_beside_it,
+        a_picture_goes_with_its_user;
+    migrating:
+        an_old_database_is_brought_up_to_date_with_all_that_is_in_it,
+        a_database_of_a_newer_version_is_left_alone,
+        many_nodes_that_start_at_once_migrate_once;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_it_holds_on_postgresql_too() {
+    let server = Postgres::start();
+    let run = |(case, run): &(&'static str, Case)| {
+        let (case, run, server) = (*case, *run, &server);
+        async move {
+            // The longest name that a database may have is shorter than some of these.
+            let bench = Bench::postgres(server, &case[..case.len().min(63)]).await;
+            tokio::spawn(run(bench)).await.is_err().then_some(case)
+        }
+    };
+    let failed: Vec<_> =
+        stream::iter(CASES).map(run).buffer_unordered(AT_ONCE).filter_map(async |failed| failed).collect().await;
+    drop(server);
+    assert!(failed.is_empty(), "on PostgreSQL: {failed:?}");
+}
