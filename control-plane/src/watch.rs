@@ -40,16 +40,16 @@ pub const PAUSE: Duration = Duration::from_millis(500);
 /// How often the view is written to disk at most.
 pub const KEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Answers [`Request::Watch`] of a node of this role until it leaves or the registry goes. While `is_current` says no, because
-/// the node that answers has lost touch, there are no bookmarks, so that watchers turn elsewhere. Who speaks version 1 is told
-/// neither who was removed nor of the annex, and nobody a secret that its role does not need.
+/// Answers [`Request::Watch`] of a node until it leaves or the registry goes. Of keys it is told once its role is known, and
+/// then no secret that its role does not need. While `is_current` says no, because the node that answers has lost touch, there
+/// are no bookmarks, so that watchers turn elsewhere. Who speaks version 1 is told neither who was removed nor of the annex.
 ///
 /// # Errors
 /// See [`QuicError`].
 pub async fn serve(
     feed: &Feed,
     after: Option<Position>,
-    role: Option<Role>,
+    role: impl Fn() -> Option<Role>,
     mut reply: Responder,
     is_current: impl Fn() -> bool,
 ) -> Result<(), QuicError> {
@@ -64,7 +64,7 @@ pub async fn serve(
         let moved = feed.moved();
         at = Some(catch_up(feed, at, &mut reply).await?);
         if is_new {
-            told.catch_up(feed, role, &mut reply).await?;
+            told.catch_up(feed, role(), &mut reply).await?;
         }
         if feed.is_closed() {
             return reply.finish().await;
@@ -117,6 +117,10 @@ impl Told {
             reply.write_frame(&WatchEvent::Removed(Removed::clone(&removed))).await?;
         }
         for (told, part) in self.annex.iter_mut().zip(annex.parts()) {
+            // Who it is that asks may be read only after it has asked.
+            if role.is_none() && matches!(part, annex::Part::Keys(_)) {
+                continue;
+            }
             let revision = part.revision();
             if told.replace(revision) != Some(revision) {
                 reply.write_frame(&WatchEvent::Annex(part.for_role(role))).await?;

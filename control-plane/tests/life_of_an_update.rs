@@ -26,7 +26,7 @@ struct Registry(Feed);
 impl Handler for Registry {
     async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
         let Request::Watch { after } = request else { return Ok(()) };
-        watch::serve(&self.0, after, None, reply, || true).await
+        watch::serve(&self.0, after, || None, reply, || true).await
     }
 }
 

@@ -355,7 +355,7 @@ struct Watched {
 impl Watched {
     async fn serve(&self, after: Option<Position>, reply: Responder) -> Result<(), QuicError> {
         let after = resumed(&self.cast, &self.feed, after);
-        watch::serve(&self.feed, after, None, reply, || true).await
+        watch::serve(&self.feed, after, || None, reply, || true).await
     }
 }
 

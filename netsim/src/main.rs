@@ -25,6 +25,7 @@ use freshet_netsim::{
 use tokio::{sync::mpsc, time::Instant};
 use tracing_subscriber::{
     EnvFilter,
+    filter::ParseError,
     fmt::{format::Writer, time::FormatTime},
 };
 
@@ -64,8 +65,8 @@ enum Command {
         #[arg(long)]
         trace: Option<PathBuf>,
         /// Writes what the nodes log to standard error, as in `info` or `freshet_origin=debug`.
-        #[arg(long)]
-        log: Option<EnvFilter>,
+        #[arg(long, value_parser = parse_filter)]
+        log: Option<Box<EnvFilter>>,
         /// As for `run`.
         #[arg(long, default_value = "single", value_parser = parse_suite)]
         layout: Suite,
@@ -110,6 +111,10 @@ fn parse_bug(name: &str) -> Result<Bug, String> {
     Bug::named(name).ok_or_else(|| format!("there is no such bug; there are {names}"))
 }
 
+fn parse_filter(text: &str) -> Result<Box<EnvFilter>, ParseError> {
+    EnvFilter::try_new(text).map(Box::new)
+}
+
 fn parse_suite(name: &str) -> Result<Suite, String> {
     let suite = Suite::ALL.into_iter().find(|suite| suite.name() == name);
     suite.ok_or_else(|| "there are `single` and `platform`".to_owned())
@@ -119,7 +124,9 @@ fn main() -> ExitCode {
     match Args::parse().command {
         Command::Run { seeds, from, jobs, layout } => run(layout, seeds, from, jobs),
         Command::Replay { seed, bug, trace, log, layout } => {
-            log.map(write_log);
+            if let Some(filter) = log {
+                write_log(*filter);
+            }
             replay(layout, seed, bug, trace)
         }
         Command::Bug { name, seeds, layout } if name == "all" => look_for(&Bug::ALL, layout, seeds),

@@ -80,7 +80,7 @@ struct OriginNode {
 impl Handler for OriginNode {
     async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
         match request {
-            Request::Watch { after } => watch::serve(&self.feed, after, None, reply, || true).await,
+            Request::Watch { after } => watch::serve(&self.feed, after, || None, reply, || true).await,
             other => self.origin.handle(other, reply).await,
         }
     }

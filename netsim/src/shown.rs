@@ -17,6 +17,8 @@ pub struct Shown {
     sequence: u64,
     /// The newest part of the last playlist.
     newest: Option<(Epoch, u64, u32)>,
+    /// The segments that the last playlist listed as whole, and whether each is a gap.
+    whole: BTreeMap<u64, bool>,
     /// Of each whole segment, its epoch and how many discontinuities there were before its first frame.
     segments: BTreeMap<u64, (Epoch, u64)>,
     /// When the last new part came.
@@ -69,9 +71,12 @@ impl Shown {
         let listed = listed(media);
         self.order(&listed)?;
         self.identity(media, &listed)?;
-        self.advance(&listed, media.ended)?;
+        self.finish(media)?;
         if media.ended {
             self.last_part_ms = None;
+        }
+        if !media.ended || self.newest.is_none() {
+            self.advance(&listed)?;
         }
         self.ended = media.ended;
         Ok(())
@@ -119,8 +124,24 @@ impl Shown {
         Ok(())
     }
 
-    /// The newest part only gets newer. The end of a session may take back the parts of a segment that was never finished.
-    fn advance(&mut self, listed: &[Listed<'_>], ended: bool) -> Result<(), Broken> {
+    /// The end of a session may take back the parts of a segment that was never finished. What was listed as whole, it still
+    /// lists: what could be had as such, and a gap as whatever it has become.
+    fn finish(&mut self, media: &Media) -> Result<(), Broken> {
+        let whole = media.numbered().map(|(msn, segment)| (msn, segment.gap)).collect();
+        let before = std::mem::replace(&mut self.whole, whole);
+        if !media.ended {
+            return Ok(());
+        }
+        let is_kept = |msn: &u64, was_gap: bool| self.whole.get(msn).is_some_and(|is_gap| was_gap || !is_gap);
+        let lost = before.range(media.media_sequence..).find(|(msn, was_gap)| !is_kept(msn, **was_gap));
+        match lost {
+            Some((msn, _)) => Err((Rule::I3, format!("the end has not got segment {msn}, which was whole"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The newest part only gets newer.
+    fn advance(&mut self, listed: &[Listed<'_>]) -> Result<(), Broken> {
         let Some((segment, part)) =
             listed.iter().rev().find_map(|segment| Some((segment, segment.parts.len().checked_sub(1)?)))
         else {
@@ -128,11 +149,6 @@ impl Shown {
         };
         let Some(epoch) = segment.epoch()? else { return Ok(()) };
         let now = (epoch, segment.msn, part as u32);
-        if let Some(before) = self.newest.filter(|_| ended) {
-            let whole = now.1 + 1 >= before.1;
-            let what = || format!("the end went back from part {before:?} to {now:?}");
-            return if whole { Ok(()) } else { Err((Rule::I3, what())) };
-        }
         if let Some(before) = self.newest {
             if now.0 < before.0 {
                 return Err((Rule::I1, format!("epoch {} was shown after epoch {}", now.0, before.0)));
@@ -209,14 +225,26 @@ mod tests {
 
     use super::*;
 
+    /// A playlist of segments of one part each, by their epochs: `!` is a discontinuity, `~` a gap, `+` one in progress. A
+    /// last word `end` ends it.
     fn playlist(first: u64, segments: &str) -> Media {
-        let mut text = format!("#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
+        let mut text = format!(
+            "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:4\n#EXT-X-PART-INF:PART-TARGET=2\n\
+             #EXT-X-MEDIA-SEQUENCE:{first}\n"
+        );
         for (msn, segment) in (first..).zip(segments.split(' ')) {
-            let (tag, epoch) = match segment.strip_prefix('!') {
-                Some(epoch) => ("#EXT-X-DISCONTINUITY\n", epoch),
-                None => ("", segment),
-            };
-            text += &format!("{tag}#EXTINF:2,\n{epoch}/v0/{msn}.m4s\n");
+            if segment == "end" {
+                text += "#EXT-X-ENDLIST\n";
+                break;
+            }
+            let epoch = segment.trim_start_matches(['!', '~', '+']);
+            let has = |mark, tag: &'static str| if segment.contains(mark) { tag } else { "" };
+            text += has('!', "#EXT-X-DISCONTINUITY\n");
+            text += &format!("#EXT-X-PART:DURATION=2{},URI=\"{epoch}/v0/{msn}.0.m4s\"\n", has('~', ",GAP=YES"));
+            text += has('~', "#EXT-X-GAP\n");
+            if !segment.contains('+') {
+                text += &format!("#EXTINF:2,\n{epoch}/v0/{msn}.m4s\n");
+            }
         }
         parse_media(text.as_bytes()).unwrap()
     }
@@ -239,6 +267,23 @@ mod tests {
     fn a_discontinuity_stands_exactly_at_the_change_of_epoch() {
         assert_eq!(show(&[(7, "1 2")]), Some(Rule::I3));
         assert_eq!(show(&[(7, "1 !1")]), Some(Rule::I3));
+    }
+
+    #[test]
+    fn the_end_takes_back_a_segment_in_progress_and_nothing_that_was_whole() {
+        assert_eq!(show(&[(7, "1 1 +1"), (7, "1 1 end")]), None);
+        assert_eq!(show(&[(7, "1 1 +1"), (7, "1 1 1 end"), (7, "1 1 1 end")]), None);
+        assert_eq!(show(&[(7, "1 1 +1"), (7, "1 end")]), Some(Rule::I3));
+        assert_eq!(show(&[(7, "1 1"), (7, "1 end")]), Some(Rule::I3));
+        assert_eq!(show(&[(7, "1 1 +1"), (7, "1 ~1 end")]), Some(Rule::I3));
+    }
+
+    #[test]
+    fn a_gap_before_a_segment_in_progress_is_where_the_end_may_be() {
+        assert_eq!(show(&[(7, "1 ~1 +1"), (7, "1 ~1 end")]), None);
+        assert_eq!(show(&[(7, "1 ~1 !2 +2"), (7, "1 ~1 !2 end")]), None);
+        assert_eq!(show(&[(7, "1 ~1 +1"), (7, "1 end")]), Some(Rule::I3));
+        assert_eq!(show(&[(7, "1 ~1 ~1 +1"), (7, "1 ~1 end")]), Some(Rule::I3));
     }
 
     #[test]

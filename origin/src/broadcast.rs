@@ -20,7 +20,7 @@ use freshet_media::{
 use freshet_proto::{
     id::{ChannelName, Epoch, Msn, SessionId},
     ordered,
-    registry::Claimed,
+    registry::{Claimed, Departure},
 };
 use tokio::sync::watch;
 
@@ -79,6 +79,8 @@ struct State {
     pipeline: Option<Pipeline>,
     epoch: Epoch,
     publisher: Option<DismissalSender>,
+    /// How the latest publisher went, once it has.
+    departure: Option<Departure>,
     phase: Phase,
     out: Vec<Output>,
     meters: Meters,
@@ -133,6 +135,7 @@ impl Broadcast {
             pipeline: Some(pipeline),
             epoch: claimed.epoch,
             publisher: Some(publisher),
+            departure: None,
             phase: Phase::Open,
             out: Vec::new(),
             meters: rules.meters.clone(),
@@ -157,7 +160,7 @@ impl Broadcast {
         }
         state.dismiss(Dismissal::TakenOver, now_ms);
         state.epoch = epoch;
-        state.publisher = Some(publisher);
+        (state.publisher, state.departure) = (Some(publisher), None);
         state.run(now_ms, |pipeline, _| pipeline.resume(now_ms, epoch.0));
         drop(state);
         self.made.send_replace(());
@@ -187,9 +190,10 @@ impl Broadcast {
     }
 
     /// The publisher of `epoch` has gone; the session stays open.
-    pub(crate) fn leave(&self, epoch: Epoch, now_ms: u64) {
+    pub(crate) fn leave(&self, epoch: Epoch, how: Option<Departure>, now_ms: u64) {
         let mut state = self.lock();
         if state.epoch == epoch && state.publisher.take().is_some() {
+            state.departure = how;
             state.run(now_ms, |pipeline, out| pipeline.interrupt(now_ms, out));
             drop(state);
             self.announce(true);
@@ -260,6 +264,11 @@ impl Broadcast {
     /// Whether somebody publishes.
     pub(crate) fn has_publisher(&self) -> bool {
         self.lock().publisher.is_some()
+    }
+
+    /// How the newest publish ended, where it did and its publisher did not have to go.
+    pub(crate) fn departure(&self) -> Option<Departure> {
+        self.lock().departure
     }
 
     /// When the pipeline or the keeper has something to do, in milliseconds of the wall clock.

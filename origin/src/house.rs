@@ -16,7 +16,7 @@ use freshet_media::playlist::inherit::Inherited;
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
     ordered,
-    registry::Claimed,
+    registry::{Claimed, Departure},
     view::{ChannelState, ChannelView, View},
 };
 
@@ -58,18 +58,23 @@ impl House {
 
     /// Takes a publish in: goes on with its session where this origin holds it or has `inherited` its window, begins it
     /// otherwise. Numbers never go back: a window older than what this origin had of the channel is not gone on with.
+    /// `None` where somebody publishes the session already in that publish or a newer one: of two that were granted one
+    /// after the other, the older may come later, because its window took longer to be had.
     pub(crate) fn enter(
         &self,
         claimed: &Claimed,
         inherited: Option<Inherited>,
         publisher: DismissalSender,
         now_ms: u64,
-    ) -> Shared {
+    ) -> Option<Shared> {
         let mut channels = self.lock();
         let sessions = channels.entry(claimed.channel.clone()).or_default();
         let held = sessions.last().filter(|newest| is_next(claimed, newest)).cloned();
         if let Some(held) = held.filter(|held| held.resume(claimed.epoch, publisher.clone(), now_ms)) {
-            return held;
+            return Some(held);
+        }
+        if sessions.last().is_some_and(|newest| is_late(claimed, newest)) {
+            return None;
         }
         for older in sessions.iter() {
             // What is left here of the same session, others have gone on with: it did not end.
@@ -88,12 +93,12 @@ impl House {
         sessions.drain(..excess).for_each(|oldest| oldest.forget());
         drop(channels);
         self.changed.send_replace(());
-        begun
+        Some(begun)
     }
 
-    /// The publisher of `epoch` has gone from `broadcast`.
-    pub(crate) fn leave(&self, broadcast: &Broadcast, epoch: Epoch, now_ms: u64) {
-        broadcast.leave(epoch, now_ms);
+    /// The publisher of `epoch` has gone from `broadcast`; `how`, unless it had to.
+    pub(crate) fn leave(&self, broadcast: &Broadcast, epoch: Epoch, how: Option<Departure>, now_ms: u64) {
+        broadcast.leave(epoch, how, now_ms);
         self.changed.send_replace(());
     }
 
@@ -205,6 +210,11 @@ fn is_next(claimed: &Claimed, held: &Broadcast) -> bool {
     held.session == claimed.session && (follows || claimed.epoch == held.epoch())
 }
 
+/// Whether `claimed` was displaced before it came.
+fn is_late(claimed: &Claimed, newest: &Broadcast) -> bool {
+    newest.session == claimed.session && newest.epoch() >= claimed.epoch && newest.has_publisher()
+}
+
 fn is_over(known: &ChannelView, broadcast: &Broadcast) -> bool {
     known.session != Some(broadcast.session) || matches!(known.state, ChannelState::Ended | ChannelState::Idle)
 }
@@ -244,7 +254,7 @@ mod tests {
     /// Publishes; returns the session and what its publisher is told.
     fn enter(house: &House, session: u64, epoch: u64) -> (Shared, watch::Receiver<Option<Dismissal>>) {
         let (sender, told) = watch::channel(None);
-        (house.enter(&claimed(session, epoch), None, sender, 0), told)
+        (house.enter(&claimed(session, epoch), None, sender, 0).unwrap(), told)
     }
 
     fn view(revision: u64, state: ChannelState, session: u64, epoch: u64, origin: NodeId) -> View {
@@ -260,7 +270,7 @@ mod tests {
         let (sender, _told) = watch::channel(None);
         let back = Claimed { prior: Some((Epoch(8), OTHER)), ..claimed(5, 9) };
         assert!(!house.holds(&back));
-        let second = house.enter(&back, None, sender, 0);
+        let second = house.enter(&back, None, sender, 0).unwrap();
         assert!(!Arc::ptr_eq(&first, &second) && matches!(first.phase(), Phase::Moved { .. }));
         assert_eq!(*told.borrow(), Some(Dismissal::TakenOver));
         assert_eq!((second.epoch(), second.phase()), (Epoch(9), Phase::Open));
@@ -275,7 +285,7 @@ mod tests {
             first.resume(Epoch(5), sender, 0)
         };
         assert!(!again(), "the first one is still there");
-        house.leave(&first, Epoch(5), 0);
+        house.leave(&first, Epoch(5), Some(Departure::Lost), 0);
         assert!(again());
     }
 
@@ -290,13 +300,28 @@ mod tests {
     }
 
     #[test]
+    fn a_publish_that_comes_in_after_a_newer_one_displaces_nobody() {
+        let house = house(4);
+        let (_first, _told) = enter(&house, 5, 5);
+        let (newest, told) = enter(&house, 5, 7);
+        let late = |epoch| {
+            let (sender, _told) = watch::channel(None);
+            house.enter(&claimed(5, epoch), None, sender, 0)
+        };
+        assert!(late(6).is_none() && late(7).is_none());
+        assert_eq!((newest.phase(), newest.has_publisher(), *told.borrow()), (Phase::Open, true, None));
+        house.leave(&newest, Epoch(7), Some(Departure::Lost), 0);
+        assert!(late(6).is_some(), "the registry will say whether it is current");
+    }
+
+    #[test]
     fn what_a_displaced_publisher_sends_or_says_changes_nothing() {
         let house = house(4);
         let (session, _told) = enter(&house, 5, 5);
         let _second = enter(&house, 5, 6);
         let late = freshet_media::frame::Media::Metadata(Default::default());
         assert_eq!(session.push(Epoch(5), 0, late), crate::broadcast::Pushed::Displaced);
-        house.leave(&session, Epoch(5), 0);
+        house.leave(&session, Epoch(5), None, 0);
         assert!(session.has_publisher());
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! encoder ──RTMP──▶ publish ──frames──▶ broadcast: media::pipeline ──▶ live::Window ──▶ serve (FETCH, FOLLOW) ──▶ edges
 //!                      │                     ▲
-//!                      │                  keeper: takeovers, ends, retention
+//!                      │                  keeper: takeovers, ends, retention, those who are missing
 //!                      │                     ▲
 //!                      ├─ Claim, Live, Heard, Release ──▶ registry ── view
 //!                      └─ takeover ◀─ a session's window ── another origin, or edges
@@ -12,6 +12,7 @@
 //! one lock, held for the time of one frame and never across an await; whoever waits for something new holds a
 //! `watch::Receiver` that changes when something was made.
 
+mod absent;
 mod broadcast;
 mod config;
 mod count;
@@ -171,7 +172,8 @@ impl Origin {
         if timeout(inner.config.drain_timeout(), inner.no_publishers()).await.is_err() {
             inner.house.dismiss_all(Dismissal::Draining);
         }
-        let farewells = inner.config.farewell() * 2 + inner.config.claim_timeout();
+        // Each may wait for an answer to what it said before, and for the one to its farewell.
+        let farewells = (inner.config.farewell() + inner.config.claim_timeout()) * 2;
         let _ = timeout(farewells, inner.no_publishers()).await;
     }
 

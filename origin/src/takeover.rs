@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// How long a takeover may take in all. An encoder gives up after several seconds.
-const PATIENCE: Duration = Duration::from_millis(1000);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1000);
 
 /// How long the prior origin is waited for before what edges have is taken.
 const PRIOR_PATIENCE: Duration = Duration::from_millis(700);

@@ -83,7 +83,8 @@ impl Inner {
         // would be shown the past. Where nobody leads for long, the past is better than nothing.
         let led = leadership.wait_for(|leadership| leadership.leader.is_some());
         let _ = timeout(LEADER_WAIT, led).await;
-        let role = self.role_of(&reply.peer().name);
+        let asker = reply.peer().clone();
+        let role = || self.role_of(&asker.name);
         watch::serve(&self.group.feed(), after, role, reply, || leadership.borrow().leader.is_some()).await
     }
 

@@ -181,7 +181,7 @@ impl Inner {
         if self.group.agreed() < Level::CUTS_OFF {
             return Input::RemoveNode { node };
         }
-        Input::CutOff { node, bar: self.from_now() }
+        Input::CutOff { node, bar: self.bar_from_now() }
     }
 
     /// Whether there can be a certificate of this name, and it can be barred.
@@ -192,13 +192,13 @@ impl Inner {
     /// Cuts off whoever was certified under a name that no node has: a node that was removed before control nodes knew how
     /// to cut it off. Where there never was one, that harms nobody who comes later.
     async fn bar(&self, name: &str) -> Result<AdminReply, Denied> {
-        self.propose(Input::BarName { name: name.to_owned(), bar: self.from_now() }).await?.reply?;
+        self.propose(Input::BarName { name: name.to_owned(), bar: self.bar_from_now() }).await?.reply?;
         info!(name, "whoever was certified under this name is cut off");
         Ok(AdminReply::Barred { unaware: self.unaware() })
     }
 
     /// Which certificates are no good any more: all that were issued until now.
-    fn from_now(&self) -> Bar {
+    fn bar_from_now(&self) -> Bar {
         let (now_ms, backdated) = (self.clock.now_ms(), BACKDATED.as_millis() as u64);
         // Issued until now, they are valid since an hour ago; the hour at the end is for clocks that differ. For how long
         // they were issued may have been configured otherwise then.

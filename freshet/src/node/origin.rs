@@ -251,7 +251,7 @@ struct Router {
 impl Handler for Router {
     async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
         match (request, &self.feed) {
-            (Request::Watch { after }, Some(feed)) => registry::serve(feed, after, None, reply, || true).await,
+            (Request::Watch { after }, Some(feed)) => registry::serve(feed, after, || None, reply, || true).await,
             (other, _) => self.origin.handle(other, reply).await,
         }
     }

@@ -10,7 +10,7 @@ use freshet_media::{
 use freshet_proto::registry::{Claimed, Command, Departure, Refused};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tracing::{debug, info, warn};
 
@@ -59,7 +59,8 @@ impl Publication {
         let claimed = inner.claim(&key).await?;
         let inherited = inner.inherit(&claimed).await;
         let (sender, dismissal) = watch::channel(None);
-        let broadcast = inner.house.enter(&claimed, inherited, sender, inner.clock.now_ms());
+        let entered = inner.house.enter(&claimed, inherited, sender, inner.clock.now_ms());
+        let broadcast = entered.ok_or(Dismissal::TakenOver)?;
         Ok(Self {
             told: Told::new(claimed.channel.clone(), claimed.epoch),
             demuxer: Demuxer::new(),
@@ -168,7 +169,8 @@ impl Publication {
         self.claimed = self.inner.claim(&self.key).await?;
         let (sender, dismissal) = watch::channel(None);
         self.dismissal = dismissal;
-        self.broadcast = self.inner.house.enter(&self.claimed, None, sender, self.inner.clock.now_ms());
+        let entered = self.inner.house.enter(&self.claimed, None, sender, self.inner.clock.now_ms());
+        self.broadcast = entered.ok_or(Dismissal::TakenOver)?;
         self.told = Told::new(self.claimed.channel.clone(), self.claimed.epoch);
         for again in self.said.again(&media) {
             self.push_once(again)?;
@@ -203,12 +205,14 @@ impl Publication {
     }
 
     /// Leaves the session; the registry is told how unless the publish was superseded.
-    pub(crate) async fn leave(self, how: Option<Departure>) {
+    pub(crate) async fn leave(mut self, how: Option<Departure>) {
         let health = self.broadcast.health();
-        self.inner.house.leave(&self.broadcast, self.claimed.epoch, self.inner.clock.now_ms());
+        self.inner.house.leave(&self.broadcast, self.claimed.epoch, how, self.inner.clock.now_ms());
         let Claimed { channel, session, epoch, .. } = &self.claimed;
         info!(%channel, %session, %epoch, ?how, ?health, "a publish ended");
         let Some(how) = how else { return };
+        // That media flows must not come after the farewell.
+        let _ = timeout(self.inner.config.claim_timeout(), self.told.finish()).await;
         if !self.release(how).await {
             let (inner, farewell) = (Arc::downgrade(&self.inner), self.farewell(how));
             tokio::spawn(readmit::insist(inner, self.broadcast, self.claimed.epoch, farewell));

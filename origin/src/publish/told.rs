@@ -91,6 +91,14 @@ impl Told {
         answer
     }
 
+    /// Waits until nothing is under way. What is told together may arrive in any order.
+    pub(crate) async fn finish(&mut self) {
+        if self.under_way.is_some() {
+            // Whatever the answer is, the publish is over.
+            let _ = self.answered().await;
+        }
+    }
+
     /// Waits a little before the next attempt.
     pub(crate) fn back_off(&mut self, now: Instant, random: &Random) {
         self.retry_at = Some(now + RETRY + Duration::from_millis(random.below(RETRY.as_millis() as u64)));
@@ -99,5 +107,28 @@ impl Told {
     /// When to call [`Told::begin`] again though nothing has changed.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.retry_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_has_finished_once_what_is_under_way_is_answered() {
+        let (commands, mut asks) = Commands::channel();
+        let mut told = Told::new("ada".parse().unwrap(), Epoch(5));
+        told.finish().await;
+        told.live();
+        told.begin(&commands, Instant::now());
+        let finish = told.finish();
+        tokio::pin!(finish);
+        let ask = tokio::select! {
+            biased;
+            () = &mut finish => panic!("nobody has answered"),
+            ask = asks.recv() => ask.unwrap(),
+        };
+        ask.reply.send(Ok(None)).unwrap();
+        finish.await;
     }
 }
