@@ -168,7 +168,7 @@ impl Channel {
     }
 
     /// Whether a claim continues the session.
-    fn continues(&self) -> bool {
+    pub(crate) fn continues(&self) -> bool {
         matches!(self.state, ChannelState::Starting | ChannelState::Live | ChannelState::Grace)
     }
 
@@ -270,11 +270,18 @@ impl Channel {
         self.deadline_ms.is_some()
     }
 
-    /// Ends the session, if there is one, and takes the key away. The numbers stay.
-    pub fn remove(&mut self, now_ms: u64, times: &Times) {
-        if self.continues() {
+    /// Ends the session, if there is one that goes on. Tells whether there was.
+    pub fn end_session(&mut self, now_ms: u64, times: &Times) -> bool {
+        let goes_on = self.continues();
+        if goes_on {
             self.end(now_ms, times);
         }
+        goes_on
+    }
+
+    /// Ends the session, if there is one, and takes the key away. The numbers stay.
+    pub fn remove(&mut self, now_ms: u64, times: &Times) {
+        self.end_session(now_ms, times);
         (self.key, self.listed) = (None, false);
     }
 

@@ -67,6 +67,16 @@ impl KeyHash {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The hash itself.
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// From what [`KeyHash::to_bytes`] told.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// From what [`KeyHash::to_hex`] made.
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];

@@ -8,6 +8,7 @@
 //! node's disk. Media never comes here: no command is sent per message, per segment or per viewer.
 
 pub mod accounts;
+pub mod api;
 pub mod ca;
 pub mod channel;
 pub mod control;

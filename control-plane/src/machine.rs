@@ -5,6 +5,7 @@
 //! that is refused changes nothing: whoever asks the machine before writing a log need not write it.
 
 mod annex;
+mod charters;
 mod input;
 mod keys;
 mod later;
@@ -20,6 +21,7 @@ use freshet_proto::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use charters::Charter;
 pub use input::Input;
 pub(crate) use later::Later;
 pub use nodes::{MAX_NODES, MAX_TOKENS, Node, Token};
@@ -212,12 +214,12 @@ impl Registry {
 
     /// Rebuilds what is not kept on disk.
     pub fn index(&mut self) {
-        self.keys.clear();
-        for (name, channel) in &self.channels {
-            if let Some(key) = &channel.key {
-                self.keys.entry(key.bucket()).or_default().push(name.clone());
-            }
+        let own = self.channels.iter().filter_map(|(name, channel)| Some((name, channel.key.as_ref()?)));
+        let mut keys = BTreeMap::<u32, Vec<ChannelName>>::new();
+        for (name, key) in own.chain(self.chartered_keys()) {
+            keys.entry(key.bucket()).or_default().push(name.clone());
         }
+        self.keys = keys;
     }
 
     /// Takes the input of log index `index`, greater than the revision, that happens at `now_ms` (wall time; a time before
@@ -262,6 +264,10 @@ impl Registry {
             Input::PutPathSecret { secret, older_until_ms } => {
                 self.turn_keys(at, out, |ring, now_ms| ring.put_path(now_ms, secret, older_until_ms))
             }
+            Input::Charter { channel, seq, charter } => self.charter(at, channel, seq, charter, out),
+            Input::Start { channel } => self.start(at, channel, out),
+            Input::End { channel } => self.end(at, channel, out),
+            Input::Purge { channel } => self.purge(at, channel, out),
         };
         out.push(Output::Reply(reply));
     }
@@ -276,22 +282,30 @@ impl Registry {
     ) -> Result<Claimed, Refused> {
         let name = self.channel_of(key).ok_or(Refused::UnknownKey)?;
         let epoch = Epoch(at.index);
+        let may_begin = self.may_begin(&name);
         let channel = self.channels.get_mut(&name).ok_or(Refused::UnknownKey)?;
         if let Some((epoch, granted)) = channel.granted_before(origin, nonce) {
             return Ok(claimed(name, epoch, granted));
+        }
+        if !channel.continues() {
+            may_begin?;
         }
         let granted = channel.claim(at.now_ms, epoch, origin, nonce, &self.times).inspect_err(|refused| {
             if let Refused::Fighting { takeovers } = *refused {
                 out.push(Output::Alert(Alert::Fighting { channel: name.clone(), takeovers }));
             }
         })?;
+        self.used(&name, key);
         self.advance(at, vec![name.clone()], vec![], out);
         Ok(claimed(name, epoch, granted))
     }
 
     fn channel_of(&self, key: &KeyHash) -> Option<ChannelName> {
         let candidates = self.keys.get(&key.bucket())?;
-        let owns = |name: &&ChannelName| self.channels.get(*name).is_some_and(|channel| channel.key == Some(*key));
+        let owns = |name: &&ChannelName| {
+            let own = self.channels.get(*name).is_some_and(|channel| channel.key == Some(*key));
+            own || self.charter_names(name, key)
+        };
         candidates.iter().find(owns).cloned()
     }
 
@@ -357,6 +371,7 @@ impl Registry {
         let oldest = removed.min_by_key(|(_, channel)| channel.claimed_at_ms()).map(|(name, _)| name.clone());
         let oldest = oldest.ok_or(Refused::TooMany(NoSuch::Channel))?;
         self.channels.remove(&oldest);
+        self.later.charters.remove(&oldest);
         Ok(())
     }
 

@@ -69,7 +69,7 @@ impl Budget {
             }
             Arc::clone(address)
         };
-        Ok(Arc::new(Guest { budget: Arc::clone(self), key, address, held: AtomicUsize::new(0) }))
+        Ok(Arc::new(Guest { budget: Arc::clone(self), ip: peer.ip(), key, address, held: AtomicUsize::new(0) }))
     }
 
     fn leave(&self, key: IpAddr, address: &Address) {
@@ -84,6 +84,7 @@ impl Budget {
 /// A connection that was let in.
 pub(crate) struct Guest {
     budget: Arc<Budget>,
+    ip: IpAddr,
     key: IpAddr,
     address: Arc<Address>,
     held: AtomicUsize,
@@ -93,6 +94,11 @@ impl Guest {
     /// Where it comes from; of an IPv6 address, its /64.
     pub(crate) fn address(&self) -> IpAddr {
         self.key
+    }
+
+    /// Where the connection comes from.
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.ip
     }
 
     /// A place for one held request; `None` when a budget is spent.
@@ -170,7 +176,7 @@ fn take_all<const N: usize>(places: [(&AtomicUsize, usize); N]) -> bool {
 }
 
 /// One household: an IPv4 address, or an IPv6 /64.
-fn prefix(ip: IpAddr) -> IpAddr {
+pub(crate) fn prefix(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => {

@@ -20,6 +20,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// When viewers are sent to other edges.
     pub near: NearConfig,
+    /// How requests to the REST API are passed on.
+    pub api: ApiConfig,
 }
 
 /// What is kept of what origins made, and how it is fetched.
@@ -166,6 +168,23 @@ pub struct NearConfig {
     pub max_viewers: u64,
 }
 
+/// How requests to the REST API are passed on to control nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// API requests under way at once; one more is answered with 503. Default 256. Each costs a task and its body.
+    pub under_way: usize,
+    /// API requests under way at once from one client address (IPv6: /64); one more is answered with 429. Default 64.
+    pub under_way_per_address: usize,
+    /// The longest body of an API request, in bytes; a longer one is answered with 413. Default 65,536. A picture may have
+    /// 4 MiB whatever this says.
+    pub body_bytes: usize,
+    /// Milliseconds for a request's body to come; then 408. Default 10,000.
+    pub body_timeout_ms: u64,
+    /// Milliseconds for a control node to answer, elections included; then 503. Default 10,000.
+    pub reply_timeout_ms: u64,
+}
+
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
@@ -230,6 +249,18 @@ impl Default for HttpConfig {
     }
 }
 
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            under_way: 256,
+            under_way_per_address: 64,
+            body_bytes: 64 << 10,
+            body_timeout_ms: 10_000,
+            reply_timeout_ms: 10_000,
+        }
+    }
+}
+
 /// A value that can't work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("edge.{key} is {value}; it must be from {min} to {max}")]
@@ -253,7 +284,7 @@ impl Config {
     /// # Errors
     /// Names the first key that is out of its range, and the range.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let Self { cache, follow, reload, http, near } = self;
+        let Self { cache, follow, reload, http, near, api } = self;
         let rules = [
             ("cache.bytes", cache.bytes, 1 << 20, 1 << 44),
             ("cache.max_object_bytes", cache.max_object_bytes, 1 << 16, 1 << 30),
@@ -290,6 +321,11 @@ impl Config {
             ("http.buffers_ms", http.buffers_ms, 50, 5000),
             ("http.drain_timeout_ms", http.drain_timeout_ms, 0, HOUR_MS),
             ("near.max_viewers", near.max_viewers, 0, MANY),
+            ("api.under_way", api.under_way as u64, 1, MANY),
+            ("api.under_way_per_address", api.under_way_per_address as u64, 1, MANY),
+            ("api.body_bytes", api.body_bytes as u64, 1024, 4 << 20),
+            ("api.body_timeout_ms", api.body_timeout_ms, 100, HOUR_MS),
+            ("api.reply_timeout_ms", api.reply_timeout_ms, 100, HOUR_MS),
         ];
         match rules.into_iter().find(|(_, value, min, max)| !(min..=max).contains(&value)) {
             Some((key, value, min, max)) => Err(InvalidConfig { key, value, min, max }),

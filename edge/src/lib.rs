@@ -6,6 +6,7 @@
 //!                      parked │  │ versions, parts        │
 //!                             ▼  └── follow ◀─────────────┘
 //!                           reload
+//! clients ──/api/…──▶ gateway ──▶ a control node
 //! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
 //! clients ──HTTP──▶ near ──▶ which edges and origins suit them, from the view
 //! ```
@@ -17,6 +18,7 @@ mod budget;
 mod cache;
 pub mod config;
 mod door;
+pub mod gateway;
 mod http;
 mod live;
 pub mod near;
@@ -39,6 +41,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     budget::Budget,
     door::Door,
+    gateway::{ApiUpstream, Gateway},
     http::date::Dates,
     live::Live,
     near::{Near, Nearness},
@@ -63,6 +66,8 @@ pub(crate) struct Shared {
     budget: Arc<Budget>,
     site: OnceLock<Arc<dyn Site>>,
     near: OnceLock<Nearness>,
+    gateway: OnceLock<Arc<Gateway>>,
+    random: Random,
     connections: TaskTracker,
     draining: CancellationToken,
 }
@@ -89,13 +94,15 @@ impl Edge {
         Self(Arc::new(Shared {
             door: Door::new(random.clone()),
             watching: Watching::new(&random),
-            live: Live::new(config.clone(), view, Arc::new(upstream), random, Arc::clone(&stats)),
+            live: Live::new(config.clone(), view, Arc::new(upstream), random.clone(), Arc::clone(&stats)),
             config,
             dates: Dates::new(clock),
             budget: Budget::new(limits, Arc::clone(&stats)),
             stats,
             site: OnceLock::new(),
             near: OnceLock::new(),
+            gateway: OnceLock::new(),
+            random,
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
         }))
@@ -128,6 +135,16 @@ impl Edge {
     /// How many clients are connected.
     pub fn clients(&self) -> u64 {
         self.0.clients()
+    }
+
+    /// Passes requests to the REST API on to `upstream`; without one they are 404, but for those that the edge answers
+    /// itself. Only the first call counts.
+    #[must_use]
+    pub fn with_api(self, upstream: Arc<dyn ApiUpstream>) -> Self {
+        let Shared { config, live, random, .. } = &*self.0;
+        let gateway = Gateway::new(config.api.clone(), upstream, live.view.clone(), random.clone());
+        let _ = self.0.gateway.set(Arc::new(gateway));
+        self
     }
 
     /// Accepts HTTP/1.1 connections until `shutdown` is cancelled or the edge drains. Connections live on.

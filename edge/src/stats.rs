@@ -91,9 +91,9 @@ impl Kind {
 }
 
 /// The statuses that the edge itself gives; the site's others are counted under the last.
-const STATUSES: [&str; 19] = [
-    "200", "204", "206", "302", "304", "307", "400", "403", "404", "405", "410", "414", "416", "429", "500", "502",
-    "503", "504", "other",
+const STATUSES: [&str; 24] = [
+    "200", "201", "204", "206", "302", "304", "307", "400", "401", "403", "404", "405", "409", "410", "413", "414",
+    "416", "422", "429", "500", "502", "503", "504", "other",
 ];
 
 /// Why a connection was ended by the edge.

@@ -42,6 +42,18 @@ pub enum Command {
         #[command(subcommand)]
         command: Box<ChannelCommand>,
     },
+    /// Make accounts, set their passwords, say what they may do.
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        command: Box<crate::people::UserCommand>,
+    },
+    /// See who is live, and end a session.
+    Stream {
+        /// What to do.
+        #[command(subcommand)]
+        command: Box<crate::people::StreamCommand>,
+    },
     /// List, rotate and revoke the keys that tokens are signed with, and revoke tokens.
     Key {
         /// What to do.
@@ -202,6 +214,34 @@ pub enum ChannelCommand {
         /// How the answer is written.
         #[arg(long, value_enum, default_value_t)]
         output: Output,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// Say what a channel is like; what is left out stays.
+    Set {
+        /// Its name.
+        name: ChannelName,
+        /// Who may watch: public, unlisted or private.
+        #[arg(long, value_parser = ["public", "unlisted", "private"])]
+        visibility: Option<String>,
+        /// What is on.
+        #[arg(long)]
+        title: Option<String>,
+        /// What kind of thing.
+        #[arg(long)]
+        category: Option<String>,
+        /// How a session begins: auto (by publishing) or manual (by publishing after its owner has started it).
+        #[arg(long, value_parser = ["auto", "manual"])]
+        go_live: Option<String>,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
+    /// Drop what a channel has published so far, at every edge, and refuse it from now on.
+    Purge {
+        /// Its name.
+        name: ChannelName,
         /// The control node whose host this is.
         #[command(flatten)]
         at: Settings,

@@ -20,6 +20,7 @@ mod logging;
 mod metrics;
 mod node;
 mod operate;
+mod people;
 mod ports;
 mod redirect;
 mod role;
@@ -63,6 +64,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Node { command } => block_on(operate::node(*command))?,
         Command::Channel { command } => block_on(operate::channel(*command))?,
         Command::Key { command } => block_on(keys::key(*command))?,
+        Command::User { command } => block_on(people::user(*command))?,
+        Command::Stream { command } => block_on(people::stream(*command))?,
         Command::Origin(settings) => block_on(role::origin(settings.load()?.config))?,
         Command::Edge(settings) => block_on(role::edge(settings.load()?.config))?,
         Command::Ca { command } => match command {

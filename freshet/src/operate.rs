@@ -13,13 +13,15 @@ use std::{
 
 use anyhow::{Context, bail};
 use freshet_control_plane::{
+    api::OPERATOR,
     ca::Ca,
     join::JoinToken,
     raft::{Member, Salvaged, Store, backed_up, restore, salvage},
-    remote::Remote,
+    remote::{ApiRemote, Remote},
 };
 use freshet_proto::{
     admin::{AdminCommand, AdminReply, Cluster, Levels},
+    api::ApiRequest,
     clock::WallClock,
     id::{ChannelName, NodeId},
     level::Level,
@@ -35,6 +37,7 @@ use crate::{
     config::Config,
     files,
     node::{CONSENSUS, Papers, World, any_port},
+    people,
 };
 
 /// How long an answer may take.
@@ -100,6 +103,12 @@ pub async fn channel(command: ChannelCommand) -> anyhow::Result<()> {
             };
             print_channels(&channels, output)?;
         }
+        ChannelCommand::Set { name, visibility, title, category, go_live, at } => {
+            let said = [("visibility", visibility), ("title", title), ("category", category), ("go_live", go_live)];
+            let change = said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))).collect();
+            people::set(&Desk::open(&at)?, &name, serde_json::Value::Object(change)).await?;
+        }
+        ChannelCommand::Purge { name, at } => people::purge(&Desk::open(&at)?, &name).await?,
         ChannelCommand::Rm { name, at } => {
             Desk::open(&at)?.ask(AdminCommand::RemoveChannel { channel: name.clone() }).await?;
             println!("{name} is removed");
@@ -181,6 +190,31 @@ impl Desk {
         self.remote.ask(&Request::Admin(command), limit).await.map_err(explain)
     }
 
+    /// Asks the REST API as the operator; the answer's JSON, null where it has none.
+    ///
+    /// # Errors
+    /// In words for the operator: the problem's detail.
+    pub async fn api(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<serde_json::Value>,
+    ) -> anyhow::Result<serde_json::Value> {
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let request = ApiRequest {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: vec![field("x-client-roles", OPERATOR), field("content-type", "application/json")],
+            body: body.map(|body| body.to_string()).unwrap_or_default().into(),
+        };
+        let (head, body) = ApiRemote::new(self.remote.clone()).ask(&request, PATIENCE).await.map_err(explain_api)?;
+        let json = if body.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&body)? };
+        match head.status {
+            200..=299 => Ok(json),
+            status => bail!("{}", json["detail"].as_str().map_or_else(|| format!("status {status}"), str::to_owned)),
+        }
+    }
+
     /// As the leader sees it, who alone knows of leases and versions; where it can't be asked, as whoever answered does.
     async fn cluster(&self) -> anyhow::Result<(Cluster, Option<Levels>)> {
         let AdminReply::Cluster(seen) = self.ask(AdminCommand::Cluster).await? else { bail!(UNEXPECTED) };
@@ -253,6 +287,15 @@ fn explain_any(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<Denied>() {
         Ok(denied) => explain(denied),
         Err(error) => error,
+    }
+}
+
+fn explain_api(denied: Denied) -> anyhow::Error {
+    match denied {
+        Denied::Refused(freshet_proto::registry::Refused::Unavailable) => anyhow::anyhow!(
+            "no control node that keeps accounts answers: see that the first one is up, or the one that has accounts.database_url"
+        ),
+        denied => explain(denied),
     }
 }
 

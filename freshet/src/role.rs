@@ -52,10 +52,15 @@ pub async fn control(config: Config, bootstrap: bool) -> anyhow::Result<()> {
         found: bootstrap.then(|| config.node.name.clone()),
         certified_for: config.control.certified_for()?,
         keys: key_plan(&config, &config.node.data)?,
+        accounts: config.accounts.plan()?,
     };
     let admin = port("admin", config.listen.admin, "listen.admin").listen().await?;
     let node = Arc::new(ControlNode::start(plan, &world).await?);
     info!(quic = %node.quic, admin = %admin.local_addr()?, "the control node listens");
+    if let Some((user, link)) = node.api.as_ref().and_then(|api| api.first_admin.as_ref()) {
+        // To standard output, not to the log: it lets whoever has it administer the platform.
+        println!("{} has no password yet; come in with the one-time link /login#link={}", user.username, link.reveal());
+    }
     let checked = node.clone();
     let checks: Checks = Arc::new(move || checked.checks());
     tokio::spawn(admin::serve(admin, Told { metrics, checks, jwks: Some(node.jwks()) }));
@@ -299,6 +304,7 @@ fn placed(config: &Config) -> Result<Placed, ConfigError> {
 pub fn validate(config: &Config) -> Result<(), ConfigError> {
     config.control.certified_for()?;
     config.keys.settings().map_err(|error| ConfigError::Range(error.to_string()))?;
+    config.accounts.plan()?;
     config.place.told()?;
     config.origin.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
     config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    annex::{Algorithm, Revoked},
+    annex::{Algorithm, Revoked, Visibility},
     id::{ChannelName, NodeId},
     level::Level,
-    registry::Policy,
+    registry::{GoLive, Policy},
     view::{ChannelState, NodeView, Role},
 };
 
@@ -75,6 +75,50 @@ pub enum AdminCommand {
     DropPathSecrets,
     /// Since version 2. What was minted for that so far is good no more.
     Revoke(Revoked),
+    /// Since version 2. What an account wants of its channel; with `None` the channel is removed, for ever.
+    Charter {
+        /// The channel.
+        channel: ChannelName,
+        /// Rises with every change of it: what is not newer than what is known changes nothing.
+        seq: u64,
+        /// What it is to be.
+        charter: Option<Charter>,
+    },
+    /// Since version 2. Let the next publish begin a session, where the channel goes live by hand.
+    Start {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Since version 2. End the session; whoever publishes is told.
+    End {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Since version 2. Refuse what the channel has published so far, everywhere.
+    Purge {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Since version 2. Say who may watch a channel that belongs to no account.
+    SetVisibility {
+        /// The channel.
+        channel: ChannelName,
+        /// Who may watch.
+        visibility: Visibility,
+    },
+}
+
+/// What an account wants of its channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charter {
+    /// The hashes of the keys with which it may be published to, under the platform's pepper.
+    pub keys: Vec<[u8; 32]>,
+    /// What becomes of a second encoder.
+    pub policy: Policy,
+    /// Who may watch.
+    pub visibility: Visibility,
+    /// Whether publishing begins a session by itself.
+    pub go_live: GoLive,
 }
 
 /// What the control plane answers.

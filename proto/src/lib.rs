@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod annex;
+pub mod api;
 pub mod clock;
 pub mod id;
 pub mod level;

@@ -7,6 +7,7 @@
 //! WATCH     ◀── { frame(WatchEvent) }*
 //! CONSENSUS ◀── frame(length) · `length` bytes · FIN
 //! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY, REPORT ◀── frame(Result<…, Denied>) · FIN
+//! API       ◀── frame(Result<ApiReply, Denied>) · `length` bytes · FIN
 //! ```
 //! FETCH and FOLLOW move media, WATCH the view; the rest is asked of control nodes. JOIN alone may be asked without a
 //! certificate: it is how a node gets one.
@@ -107,6 +108,12 @@ pub enum Request {
         /// How many bytes the body has.
         length: u32,
     },
+    /// Since version 2. What a client asks of the REST API, as its edge passes it on; `length` bytes of body, a
+    /// [`crate::api::ApiRequest`]. Answered by `Result<ApiReply, Denied>` ([`crate::api::ApiReply`]) and then `length` bytes.
+    Api {
+        /// How many bytes the body has.
+        length: u32,
+    },
 }
 
 /// Where a node is and how busy, every 2 s.
@@ -200,7 +207,7 @@ impl Request {
     /// How many bytes follow the request's frame.
     pub fn body_length(&self) -> u32 {
         match self {
-            Self::Consensus { length } | Self::Report { length } => *length,
+            Self::Consensus { length } | Self::Report { length } | Self::Api { length } => *length,
             _ => 0,
         }
     }
@@ -219,10 +226,15 @@ impl Request {
                 | AdminCommand::RotateKeys { .. }
                 | AdminCommand::RevokeKey { .. }
                 | AdminCommand::DropPathSecrets
-                | AdminCommand::Revoke(_),
+                | AdminCommand::Revoke(_)
+                | AdminCommand::Charter { .. }
+                | AdminCommand::Start { .. }
+                | AdminCommand::End { .. }
+                | AdminCommand::Purge { .. }
+                | AdminCommand::SetVisibility { .. },
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
-            Self::Report { .. } => Level::ANNEX,
+            Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
             _ => Level::FIRST,
         }
     }
@@ -242,6 +254,7 @@ impl Request {
             Self::Certify { .. } => "certify",
             Self::Clock => "clock",
             Self::Report { .. } => "report",
+            Self::Api { .. } => "api",
         }
     }
 }

@@ -57,6 +57,17 @@ pub enum Policy {
     Reject,
 }
 
+/// Whether publishing begins a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GoLive {
+    /// By itself.
+    #[default]
+    Auto,
+    /// Only after the owner has started it.
+    Manual,
+}
+
 /// How a publisher went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Departure {
@@ -126,6 +137,10 @@ pub enum Refused {
     /// `freshet key ls`.
     #[error("the signing key is not where it would have to be for that; look with `freshet key ls`")]
     WrongStage,
+    /// The publisher's doing: the channel goes live only after its owner has started it. Since version 2. The remedy: start
+    /// it (`POST /api/streams/{channel}/start`), then publish again.
+    #[error("this channel goes live only after its owner has started it: start it, then publish again")]
+    NotStarted,
 }
 
 /// What something is that isn't there.
@@ -140,6 +155,8 @@ pub enum NoSuch {
     Token,
     /// A signing key. Since version 2.
     Key,
+    /// A stream key. Since version 2.
+    StreamKey,
 }
 
 impl std::fmt::Display for NoSuch {
@@ -149,6 +166,7 @@ impl std::fmt::Display for NoSuch {
             Self::Channel => "channel",
             Self::Token => "join token",
             Self::Key => "signing key",
+            Self::StreamKey => "stream key",
         })
     }
 }

@@ -4,6 +4,7 @@
 use freshet_proto::{
     clock::WallClock,
     id::NodeId,
+    level::Level,
     message::{Certified, Denied, Join, Joined, Lease, Request},
     quic::{Handler, Peer, QuicError, Responder, StreamCode},
     registry::{Claimed, Command, NoSuch, Refused},
@@ -36,7 +37,13 @@ impl Handler for Control {
             Request::Watch { after } => inner.serve_watch(after, reply).await,
             Request::Consensus { .. } => inner.consensus(reply).await,
             Request::Command { nonce, command } => {
-                let answer = inner.command(peer, nonce, command).await;
+                let answer = match inner.command(peer, nonce, command).await {
+                    // An older origin can't read why.
+                    Err(Denied::Refused(Refused::NotStarted)) if asker.level < Level::ANNEX => {
+                        Err(Refused::UnknownKey.into())
+                    }
+                    answer => answer,
+                };
                 reply.answer(&answer).await
             }
             Request::Renew { node, view, life } => {
@@ -59,6 +66,7 @@ impl Handler for Control {
                 let answer = inner.report(peer, &reply.take_body()).await;
                 reply.answer(&answer).await
             }
+            Request::Api { .. } => inner.answer_api(reply).await,
             Request::Admin(command) => inner.operate(command, reply).await,
             _ => {
                 reply.refuse(StreamCode::BadRequest);
@@ -81,7 +89,7 @@ impl Inner {
     }
 
     /// What the node of that name is, as far as this one has read.
-    fn role_of(&self, name: &str) -> Option<Role> {
+    pub(super) fn role_of(&self, name: &str) -> Option<Role> {
         self.group.read(|registry| registry.node_named(name).map(|(_, node)| node.view.role))
     }
 

@@ -12,6 +12,7 @@
 //! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
 
 mod answer;
+mod api;
 mod carry;
 mod keys;
 mod lead;
@@ -19,16 +20,16 @@ mod level;
 mod operate;
 mod report;
 
-pub use self::keys::CannotSign;
+pub use self::{api::Seat, keys::CannotSign};
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
 use freshet_proto::{
     clock::WallClock,
-    id::NodeId,
+    id::{ChannelName, NodeId},
     message::{Certified, Denied, Request},
     ordered,
     quic::Pool,
@@ -44,13 +45,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    api::Api,
     feed::Feed,
     join::JoinToken,
     keys::safe::KekError,
     leases::Leases,
     loads::Loads,
     local::ChannelConfig,
-    machine::{Alert, Input},
+    machine::{Alert, Input, Registry},
     raft::{self, Applied, ChangeError, Group, Member, OpenError, Proposal, ProposeError, Store},
     secrets::Secrets,
 };
@@ -88,6 +90,7 @@ struct Inner {
     /// Read by whoever takes a member in, written by whoever changes what members must know.
     admitting: RwLock<()>,
     keeper: keys::Keeper,
+    api: OnceLock<Api>,
     pool: Pool,
     clock: WallClock,
     /// By how much the registry's time was ahead of this node's clock at most.
@@ -164,6 +167,7 @@ impl Control {
             heard: Mutex::default(),
             admitting: RwLock::default(),
             keeper,
+            api: OnceLock::new(),
             pool,
             clock,
             ahead_ms: AtomicU64::new(0),
@@ -263,13 +267,17 @@ impl Control {
         self.0.make_token(role, 600, 1).await
     }
 
-    /// Makes these channels, with these keys, the only ones there are.
+    /// Makes these channels, with these keys, the only ones there are but for those that belong to accounts.
     ///
     /// # Errors
     /// See [`Denied`].
     pub async fn set_channels(&self, channels: &[ChannelConfig]) -> Result<(), Denied> {
         let pepper = self.0.secrets()?.pepper;
-        let there: Vec<_> = self.0.group.read(|registry| registry.channels().cloned().collect());
+        let is_ours = |registry: &Registry, name: &ChannelName| !registry.is_chartered(name);
+        let there: Vec<_> = self.0.group.read(|registry| {
+            let ours = registry.channels().filter(|name| is_ours(registry, name));
+            ours.cloned().collect()
+        });
         let gone = there.into_iter().filter(|name| channels.iter().all(|channel| channel.name != *name));
         for channel in gone {
             self.0.propose(Input::RemoveChannel { channel }).await?.reply?;

@@ -69,7 +69,7 @@ impl Inner {
         Err(Denied::Forbidden(why.to_owned()))
     }
 
-    async fn do_operate(self: &Arc<Self>, command: AdminCommand) -> Result<AdminReply, Denied> {
+    pub(super) async fn do_operate(self: &Arc<Self>, command: AdminCommand) -> Result<AdminReply, Denied> {
         if command == AdminCommand::Cluster {
             return Ok(AdminReply::Cluster(self.cluster()));
         }
@@ -98,6 +98,11 @@ impl Inner {
             AdminCommand::RevokeKey { kid } => self.revoke_key(kid).await,
             AdminCommand::DropPathSecrets => self.drop_path_secrets().await,
             AdminCommand::Revoke(what) => self.revoke(what).await,
+            AdminCommand::Charter { channel, seq, charter } => self.put_charter(channel, seq, charter).await,
+            AdminCommand::Start { channel } => self.done(Input::Start { channel }).await,
+            AdminCommand::End { channel } => self.done(Input::End { channel }).await,
+            AdminCommand::Purge { channel } => self.done(Input::Purge { channel }).await,
+            AdminCommand::SetVisibility { channel, visibility } => self.set_visibility(channel, visibility).await,
             _ => Err(Denied::Forbidden("this version does not know that command".to_owned())),
         }
     }

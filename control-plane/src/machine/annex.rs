@@ -45,16 +45,9 @@ impl Registry {
         if !self.channels.get(&channel).is_some_and(|known| known.listed) {
             return Err(Refused::NoSuch(NoSuch::Channel));
         }
-        if self.later.annex.marks.of(&channel) == mark {
-            return Ok(None);
+        if set_mark(&mut self.later.annex, at.index, &channel, mark) {
+            self.advance(at, vec![], vec![], out);
         }
-        let marks = Arc::make_mut(&mut self.later.annex.marks);
-        match mark == Mark::default() {
-            true => marks.channels.remove(&channel),
-            false => marks.channels.insert(channel, mark),
-        };
-        marks.revision = at.index;
-        self.advance(at, vec![], vec![], out);
         Ok(None)
     }
 
@@ -72,6 +65,20 @@ impl Registry {
         self.advance(at, vec![], vec![], out);
         Ok(None)
     }
+}
+
+/// What `channel` is like from now on; tells whether that is new. Only channels that are not like others are named.
+pub(super) fn set_mark(annex: &mut Annex, index: u64, channel: &ChannelName, mark: Mark) -> bool {
+    if annex.marks.of(channel) == mark {
+        return false;
+    }
+    let marks = Arc::make_mut(&mut annex.marks);
+    match mark == Mark::default() {
+        true => marks.channels.remove(channel),
+        false => marks.channels.insert(channel.clone(), mark),
+    };
+    marks.revision = index;
+    true
 }
 
 /// A channel of that name that is made later is like others.

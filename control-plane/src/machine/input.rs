@@ -9,7 +9,7 @@ use freshet_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Token;
+use super::{Charter, Token};
 use crate::{channel::Policy, key::KeyHash, keys::NewKey, secrets::Secrets};
 
 /// What happens to a registry. Goes into the log as it is, so it names no stream key.
@@ -190,6 +190,31 @@ pub enum Input {
         /// Until when what was minted with older ones is good at most, in ms.
         older_until_ms: u64,
     },
+    /// What an account wants of its channel; with `None` the channel is removed, for ever. What is not newer changes nothing.
+    /// Since version 2.
+    Charter {
+        /// The channel.
+        channel: ChannelName,
+        /// Rises with every change of it.
+        seq: u64,
+        /// What it is to be.
+        charter: Option<Charter>,
+    },
+    /// The owner lets a session begin. Since version 2.
+    Start {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Somebody ends the session. Since version 2.
+    End {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// What was published so far is refused everywhere. Since version 2.
+    Purge {
+        /// The channel.
+        channel: ChannelName,
+    },
 }
 
 impl Input {
@@ -204,7 +229,11 @@ impl Input {
             | Self::ActivateKey { .. }
             | Self::RetireKey { .. }
             | Self::RevokeKey { .. }
-            | Self::PutPathSecret { .. } => Level::ANNEX,
+            | Self::PutPathSecret { .. }
+            | Self::Charter { .. }
+            | Self::Start { .. }
+            | Self::End { .. }
+            | Self::Purge { .. } => Level::ANNEX,
             _ => Level::FIRST,
         }
     }

@@ -4,16 +4,18 @@
 //! Control nodes of version 1 can read neither a log nor a snapshot that has this, so none of it is written before all
 //! control nodes know version 2. As long as version 1 is agreed on, the registry is written as version 1 writes it.
 
+use std::collections::BTreeMap;
+
 use freshet_proto::{
     annex::Annex,
-    id::NodeId,
+    id::{ChannelName, NodeId},
     level::Level,
     registry::{NoSuch, Refused, Reply},
     view::{Bar, Removed},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{At, Output, Registry};
+use super::{At, Output, Registry, charters::Kept};
 use crate::keys::Ring;
 
 /// The part of the registry that version 1 does not know.
@@ -23,6 +25,7 @@ pub(crate) struct Later {
     pub(super) removed: Removed,
     pub(super) annex: Annex,
     pub(super) ring: Ring,
+    pub(super) charters: BTreeMap<ChannelName, Kept>,
 }
 
 impl Later {

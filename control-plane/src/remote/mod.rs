@@ -6,6 +6,7 @@
 //! report: REPORT every 2 s ───▶ Remote::ask_with ──▶ how busy all nodes are
 //! ```
 
+mod api;
 mod carry;
 mod lease;
 mod report;
@@ -30,6 +31,7 @@ use tokio::{
 };
 use tracing::debug;
 
+pub use api::ApiRemote;
 pub use carry::carry;
 pub use lease::{Held, hold};
 pub use report::report;

@@ -250,11 +250,12 @@ impl Service<Request<Incoming>> for Clerk {
         let busy = self.pulse.begin();
         let removable =
             request.version() == Version::HTTP_11 && request.body().is_end_stream() && !wants_close(request.headers());
-        let (parts, _body) = request.into_parts();
-        match self.caller.answer(&parts) {
+        let (parts, body) = request.into_parts();
+        let method = parts.method.clone();
+        match self.caller.receive(parts, body) {
             Reply::Now(response) => Pickup::Now(ready(Ok(response.map(|body| body.with(busy))))),
             Reply::Later(answer) if removable => {
-                let held = Held { answer, method: parts.method, busy };
+                let held = Held { answer, method, busy };
                 *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
                 Pickup::Never
             }

@@ -105,8 +105,8 @@ impl Service<Request<Incoming>> for Clerk {
 
     fn call(&self, request: Request<Incoming>) -> Pickup {
         let busy = self.pulse.begin();
-        let (parts, _body) = request.into_parts();
-        match self.caller.answer(&parts) {
+        let (parts, body) = request.into_parts();
+        match self.caller.receive(parts, body) {
             Reply::Now(response) => Pickup::Now(ready(Ok(response.map(|body| body.in_pieces_of(PIECE).with(busy))))),
             Reply::Later(answer) => {
                 let caller = self.caller.clone();

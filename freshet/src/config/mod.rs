@@ -52,6 +52,8 @@ pub struct Config {
     pub log: Log,
     /// How the control nodes agree (control).
     pub control: Control,
+    /// Accounts and the REST API (control).
+    pub accounts: AccountsSection,
     /// How long signing keys live (control).
     pub keys: freshet_control_plane::keys::Config,
     /// How long sessions outlive their publishers (an origin without control nodes; control, when it founds a platform).
@@ -201,6 +203,53 @@ impl Control {
                 what: format!("{other} is out of range; say 1 to {}", Self::MAX_MINUTES),
             }),
         }
+    }
+}
+
+/// Accounts and the REST API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountsSection {
+    /// Where accounts are kept: `postgres://…`, or `sqlite:FILE`. Empty, the default: on the first control node, in
+    /// `accounts.db` under `node.data`; control nodes that joined it keep none, and while that node is down nobody signs in. The
+    /// same PostgreSQL on all control nodes lets each answer. Printed by `freshet config print`, so leave the password to
+    /// PostgreSQL's own ways (`PGPASSWORD`, `.pgpass`), or set it as `FRESHET_ACCOUNTS__DATABASE_URL`.
+    pub database_url: String,
+    /// Who may register: `open`, `invite` or `closed`.
+    pub registration: freshet_control_plane::accounts::Registration,
+    /// A session ends when it was not refreshed for so many seconds. Default 30 days.
+    pub session_idle_s: u64,
+    /// A session ends after so many seconds, however much it is used. Default 365 days.
+    pub session_max_s: u64,
+}
+
+impl Default for AccountsSection {
+    fn default() -> Self {
+        let freshet_control_plane::accounts::Config { registration, session_idle_s, session_max_s, .. } =
+            Default::default();
+        Self { database_url: String::new(), registration, session_idle_s, session_max_s }
+    }
+}
+
+impl AccountsSection {
+    /// What a control node is started with.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] for what names no database.
+    pub fn plan(&self) -> Result<crate::node::AccountsPlan, ConfigError> {
+        let invalid = |error: freshet_control_plane::accounts::UnknownDatabase| ConfigError::Invalid {
+            key: "accounts.database_url",
+            what: error.to_string(),
+        };
+        let named = (!self.database_url.is_empty()).then(|| self.database_url.parse()).transpose();
+        let Self { registration, session_idle_s, session_max_s, .. } = *self;
+        let config = freshet_control_plane::accounts::Config {
+            registration,
+            session_idle_s,
+            session_max_s,
+            ..Default::default()
+        };
+        Ok(crate::node::AccountsPlan { database: named.map_err(invalid)?, config })
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Told<'a> {
     pub channel: &'a ChannelName,
     /// Its stream key.
     pub key: &'a str,
+    /// The secret of the first administrator's one-time login link, until there is a password.
+    pub link: Option<&'a str>,
 }
 
 /// The application that encoders are pointed at.
@@ -51,6 +53,7 @@ impl Told<'_> {
             "hls_url": format!("{http}/live/{}/index.m3u8", self.channel),
             "quic_address": reachable(*quic).to_string(),
             "admin_url": format!("http://{}", reachable(*admin)),
+            "admin_link": self.link,
             "pid": std::process::id(),
         });
         format!("{json:#}\n")
@@ -72,6 +75,9 @@ impl Told<'_> {
         row("RTMP", format!("rtmp://{rtmp}/{APP}"));
         row("RTMPS", format!("rtmps://{rtmps}/{APP}"));
         row("key", key.to_owned());
+        if let Some(link) = self.link {
+            row("admin", format!("http://{}/login#link={link}   (works once, for a day)", named(*http)));
+        }
         row("metrics", format!("http://{}/metrics", reachable(*admin)));
         row("data", data.display().to_string());
         let _ = write!(
@@ -134,7 +140,7 @@ mod tests {
             admin: "127.0.0.1:9090".parse().unwrap(),
         };
         let channel = "ada".parse().unwrap();
-        let json = Told { addresses: &addresses, channel: &channel, key: "secret" }.json();
+        let json = Told { addresses: &addresses, channel: &channel, key: "secret", link: None }.json();
         let told: serde_json::Value = serde_json::from_str(&json).unwrap();
         for (key, value) in [
             ("http_url", "http://127.0.0.1:8080"),

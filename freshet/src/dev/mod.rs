@@ -190,7 +190,9 @@ impl House {
     }
 
     fn announce(&self, demo: bool) -> anyhow::Result<()> {
-        let told = announce::Told { addresses: &self.addresses, channel: &self.channel, key: &self.key };
+        let api = self.platform.control.api.as_ref();
+        let link = api.and_then(|api| api.first_admin.as_ref()).map(|(_, link)| link.reveal());
+        let told = announce::Told { addresses: &self.addresses, channel: &self.channel, key: &self.key, link };
         self.home.write_addresses(&told.json())?;
         print!("{}", told.text(demo, self.home.dir()));
         Ok(())

@@ -44,6 +44,7 @@ impl Platform {
             times: config.registry,
             found: Some("control".to_owned()),
             certified_for: config.control.certified_for()?,
+            accounts: config.accounts.plan()?,
         };
         let control = ControlNode::start(plan, world).await?;
         control.control.set_channels(&[channel]).await?;

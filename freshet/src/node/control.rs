@@ -19,7 +19,7 @@ use freshet_proto::{
 use tokio::{sync::watch, time::Duration};
 
 use super::{
-    World,
+    AccountsPlan, ApiNode, World,
     papers::{Authority, Papers, keep_certified},
     shut_out_the_removed,
 };
@@ -46,6 +46,8 @@ pub struct ControlPlan {
     pub certified_for: Duration,
     /// How long signing keys live, and what they are wrapped with.
     pub keys: keys::Plan,
+    /// Where it keeps accounts.
+    pub accounts: AccountsPlan,
 }
 
 /// A running control node.
@@ -54,6 +56,8 @@ pub struct ControlNode {
     pub control: Control,
     /// Where other nodes come.
     pub quic: SocketAddr,
+    /// The REST API, where this node keeps accounts.
+    pub api: Option<ApiNode>,
     endpoint: Endpoint,
     held: watch::Receiver<Held>,
 }
@@ -95,6 +99,8 @@ impl ControlNode {
             None if control.is_new() => control.enlist().await?,
             None => reintroduce(&control),
         }
+        let first = seeds.is_empty();
+        let api = ApiNode::start(plan.accounts, &control, &plan.data, first, world).await?;
         let view = control.feed().view();
         let seeds = if seeds.is_empty() { vec![me.clone()] } else { seeds };
         let remote = Remote::new(pool, seeds, Some(view), random.clone());
@@ -102,7 +108,7 @@ impl ControlNode {
         let (authority, level) = (Authority::Own(control.clone()), world.level);
         let dress = Arc::new(move |identity: Identity| identity.admitting_strangers().at_most(level));
         tokio::spawn(keep_certified(plan.data, endpoint.clone(), authority, clock, dress));
-        Ok(Self { control, quic, endpoint, held })
+        Ok(Self { control, quic, api, endpoint, held })
     }
 
     /// Whether this node does its part.
@@ -159,6 +165,9 @@ impl ControlNode {
 
     /// Takes leave of the other nodes.
     pub async fn close(&self) {
+        if let Some(api) = &self.api {
+            api.close().await;
+        }
         self.control.close().await;
         self.endpoint.close().await;
     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use freshet_control_plane::{
-    remote::{Held, Remote, hold},
+    remote::{ApiRemote, Held, Remote, hold},
     watch as registry,
 };
 use freshet_edge::{
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     World, any_port,
+    api::Passed,
     papers::{Authority, keep_certified},
     placed::{Placed, report},
     shut_out_the_removed,
@@ -107,17 +108,18 @@ impl EdgeNode {
             .with_site(Arc::new(Front::new(view.clone())));
         let locator = plan.placed.locator;
         let mut near = Near { place: place.clone(), locator: locator.clone(), ..Near::default() };
-        let held = match plan.member {
+        let (edge, held) = match plan.member {
             Some(member) => {
                 let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
+                let edge = edge.with_api(Arc::new(Passed(ApiRemote::new(remote()))));
                 let busy = edge.clone();
                 near.me = Some(member.id);
                 near.loads = report(remote(), place, move || (load(busy.clients(), capacity), busy.viewers()), world);
                 let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
-                Some(member.take_part(remote(), &identity, &endpoint, world)?)
+                (edge, Some(member.take_part(remote(), &identity, &endpoint, world)?))
             }
-            None => None,
+            None => (edge, None),
         };
         let (edge, no_more) = (edge.with_near(near), CancellationToken::new());
         let mut node = Self { edge, http: http.local_addr()?, https: None, view, held, locator, endpoint, no_more };

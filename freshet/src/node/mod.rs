@@ -1,5 +1,6 @@
 //! The roles, each as one value that is bound, then serves, then drains.
 
+mod api;
 mod control;
 mod edge;
 mod origin;
@@ -18,6 +19,7 @@ use freshet_proto::{
 use tokio::sync::watch;
 
 pub use self::{
+    api::{AccountsPlan, ApiNode},
     control::{CONSENSUS, ControlNode, ControlPlan},
     edge::{EdgeNode, EdgePlan, Member},
     origin::{OriginNode, OriginPlan, Registry},

@@ -1,0 +1,292 @@
+//! What administrators and the command line do.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use freshet_proto::{
+    admin::{AdminCommand, AdminReply},
+    annex::Revoked,
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Shared,
+    caller::Admin,
+    extract::{Body, Name, Params},
+    me::Account,
+    page::{Page, Paging},
+    problem::Problem,
+};
+use crate::accounts::{Actor, AuditEntry, InviteTerms, PAGE, Password, Role, User, UserFilter};
+
+pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(users, add))
+        .routes(routes!(change))
+        .routes(routes!(link))
+        .routes(routes!(invite))
+        .routes(routes!(purge))
+        .routes(routes!(nodes))
+        .routes(routes!(keys))
+        .routes(routes!(audit))
+}
+
+/// What somebody may do to the platform.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Rank {
+    /// Use it.
+    User,
+    /// Run it.
+    Admin,
+}
+
+impl From<Rank> for Role {
+    fn from(rank: Rank) -> Self {
+        match rank {
+            Rank::User => Self::User,
+            Rank::Admin => Self::Admin,
+        }
+    }
+}
+
+/// Which accounts.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// The `next` of the piece before.
+    cursor: Option<String>,
+    /// How many at most, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// Those whose name, display name or address has this in it.
+    search: Option<String>,
+    /// Those of this role.
+    #[param(inline)]
+    role: Option<Rank>,
+}
+
+/// An account to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    username: String,
+    email: Option<String>,
+    /// Without one, a login link is made.
+    #[schema(format = Password)]
+    password: Option<String>,
+    role: Option<Rank>,
+}
+
+/// An account that was made.
+#[derive(Serialize, ToSchema)]
+struct MadeUser {
+    #[serde(flatten)]
+    account: Account,
+    /// The one-time link's secret, where there is no password. It is told this once.
+    link: Option<String>,
+}
+
+/// What to change of an account; what is left out stays.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct UserChange {
+    role: Option<Rank>,
+    /// Whether it is shut out.
+    disabled: Option<bool>,
+    /// Ends all its sessions.
+    #[schema(format = Password)]
+    password: Option<String>,
+}
+
+/// A one-time link.
+#[derive(Serialize, ToSchema)]
+struct Link {
+    /// Its secret, for `POST /api/auth/login`. It is told this once.
+    link: String,
+}
+
+/// What an invitation is good for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewInvite {
+    /// How many may use it.
+    #[schema(minimum = 1, maximum = 1000)]
+    uses: u32,
+    /// For how many seconds.
+    #[schema(minimum = 60, maximum = 31536000)]
+    seconds: u64,
+}
+
+/// An invitation.
+#[derive(Serialize, ToSchema)]
+struct Invite {
+    /// To be told to whom it is for. It is told this once.
+    invite: String,
+}
+
+/// One entry of the audit log.
+#[derive(Serialize, ToSchema)]
+struct Entry {
+    at_ms: u64,
+    actor: String,
+    action: String,
+    target: String,
+    #[schema(value_type = Object)]
+    details: Value,
+}
+
+impl Shared {
+    async fn named(&self, name: &freshet_proto::id::ChannelName) -> Result<User, Problem> {
+        self.accounts.user_by_name(name).await?.ok_or_else(|| Problem::not_found("user"))
+    }
+}
+
+/// Accounts, by name.
+#[utoipa::path(get, path = "/api/admin/users", tag = "admin", security(("bearer" = [])), params(Which),
+    responses((status = 200, description = "Accounts", body = Page<Account>)))]
+async fn users(
+    State(shared): State<Arc<Shared>>,
+    _: Admin,
+    Params(which): Params<Which>,
+) -> Result<Json<Page<Account>>, Problem> {
+    let filter = UserFilter { search: which.search, role: which.role.map(Role::from) };
+    let limit = (which.limit.unwrap_or(PAGE as u32) as usize).clamp(1, PAGE);
+    let page = shared.accounts.users(&filter, which.cursor.as_deref(), limit).await?;
+    Ok(Json(Page::of(page, Account::from)))
+}
+
+/// Make an account, whoever may register.
+#[utoipa::path(post, path = "/api/admin/users", tag = "admin", security(("bearer" = [])), request_body = NewUser,
+    responses((status = 201, description = "The account", body = MadeUser)))]
+async fn add(
+    State(shared): State<Arc<Shared>>,
+    Admin(actor): Admin,
+    Body(new): Body<NewUser>,
+) -> Result<(StatusCode, Json<MadeUser>), Problem> {
+    let password = new.password.map(Password::new).transpose()?;
+    let role = new.role.map_or(Role::User, Role::from);
+    let made = shared.accounts.add_user(&actor, &new.username, new.email.as_deref(), password.as_ref(), role).await?;
+    let link = match password {
+        Some(_) => None,
+        None => Some(shared.accounts.login_link(&actor, &made.id).await?.into()),
+    };
+    shared.carry().await;
+    Ok((StatusCode::CREATED, Json(MadeUser { account: made.into(), link })))
+}
+
+/// Change an account's role or password, shut it out or let it in.
+#[utoipa::path(patch, path = "/api/admin/users/{name}", tag = "admin", security(("bearer" = [])), request_body = UserChange,
+    params(("name" = String, Path, description = "The username")),
+    responses((status = 200, description = "The account", body = Account)))]
+async fn change(
+    State(shared): State<Arc<Shared>>,
+    Admin(actor): Admin,
+    Name(name): Name,
+    Body(change): Body<UserChange>,
+) -> Result<Json<Account>, Problem> {
+    let password = change.password.map(Password::new).transpose()?;
+    let user = shared.named(&name).await?;
+    if let Some(role) = change.role {
+        shared.accounts.set_role(&actor, &user.id, role.into()).await?;
+    }
+    if let Some(disabled) = change.disabled {
+        shared.accounts.set_disabled(&actor, &user.id, disabled).await?;
+    }
+    if let Some(password) = &password {
+        shared.accounts.set_password(&actor, &user.id, password).await?;
+    }
+    if change.role.is_some() || change.disabled == Some(true) || password.is_some() {
+        shared.revoke(Revoked::User(user.id.to_string())).await;
+    }
+    shared.carry().await;
+    Ok(Json(shared.named(&name).await?.into()))
+}
+
+/// Make a one-time login link for an account.
+#[utoipa::path(post, path = "/api/admin/users/{name}/login-link", tag = "admin", security(("bearer" = [])),
+    params(("name" = String, Path, description = "The username")),
+    responses((status = 200, description = "The link", body = Link)))]
+async fn link(State(shared): State<Arc<Shared>>, Admin(actor): Admin, Name(name): Name) -> Result<Json<Link>, Problem> {
+    let user = shared.named(&name).await?;
+    Ok(Json(Link { link: shared.accounts.login_link(&actor, &user.id).await?.into() }))
+}
+
+/// Make an invitation.
+#[utoipa::path(post, path = "/api/admin/invites", tag = "admin", security(("bearer" = [])), request_body = NewInvite,
+    responses((status = 201, description = "The invitation", body = Invite)))]
+async fn invite(
+    State(shared): State<Arc<Shared>>,
+    Admin(actor): Admin,
+    Body(NewInvite { uses, seconds }): Body<NewInvite>,
+) -> Result<(StatusCode, Json<Invite>), Problem> {
+    if !(1..=1000).contains(&uses) || !(60..=31_536_000).contains(&seconds) {
+        return Err(Problem::unprocessable("an invitation is for 1 to 1,000 people and good for a minute to a year"));
+    }
+    let invite = shared.accounts.invite(&actor, InviteTerms { uses, seconds }).await?;
+    Ok((StatusCode::CREATED, Json(Invite { invite: invite.into() })))
+}
+
+/// Drop what a channel has published so far, at every edge, and refuse it from now on.
+#[utoipa::path(post, path = "/api/admin/streams/{id}/purge", tag = "admin", security(("bearer" = [])),
+    params(("id" = String, Path, description = "The channel")),
+    responses((status = 204, description = "Purged")))]
+async fn purge(
+    State(shared): State<Arc<Shared>>,
+    Admin(actor): Admin,
+    Name(name): Name,
+) -> Result<StatusCode, Problem> {
+    shared.platform.ask(AdminCommand::Purge { channel: name.clone() }).await?;
+    shared.accounts.audit(&actor, "stream.purge", name.as_str(), &serde_json::json!({})).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn told(shared: &Shared, command: AdminCommand) -> Result<Json<Value>, Problem> {
+    let value = match shared.platform.ask(command).await? {
+        AdminReply::Cluster(cluster) => serde_json::to_value(cluster),
+        AdminReply::Keys(keys) => serde_json::to_value(keys),
+        _ => return Err(Problem::unavailable("a control node answered what was not asked; try again")),
+    };
+    value.map(Json).map_err(|error| Problem::unavailable(error.to_string()))
+}
+
+/// The nodes of the platform.
+#[utoipa::path(get, path = "/api/admin/nodes", tag = "admin", security(("bearer" = [])),
+    responses((status = 200, description = "The cluster as a control node sees it", body = Value)))]
+async fn nodes(State(shared): State<Arc<Shared>>, _: Admin) -> Result<Json<Value>, Problem> {
+    told(&shared, AdminCommand::Cluster).await
+}
+
+/// The signing keys, without what is secret.
+#[utoipa::path(get, path = "/api/admin/keys", tag = "admin", security(("bearer" = [])),
+    responses((status = 200, description = "The keys", body = Value)))]
+async fn keys(State(shared): State<Arc<Shared>>, _: Admin) -> Result<Json<Value>, Problem> {
+    told(&shared, AdminCommand::Keys).await
+}
+
+/// Who did what, the newest first.
+#[utoipa::path(get, path = "/api/admin/audit", tag = "admin", security(("bearer" = [])), params(Paging),
+    responses((status = 200, description = "Entries", body = Page<Entry>)))]
+async fn audit(
+    State(shared): State<Arc<Shared>>,
+    _: Admin,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Page<Entry>>, Problem> {
+    let page = shared.accounts.audit_log(paging.after(), paging.limit()).await?;
+    Ok(Json(Page::of(page, |entry: AuditEntry| Entry {
+        at_ms: entry.at_ms,
+        actor: match entry.actor {
+            Actor::User(id) => id.to_string(),
+            Actor::Operator => "operator".to_owned(),
+            Actor::System => "system".to_owned(),
+        },
+        action: entry.action,
+        target: entry.target,
+        details: entry.details,
+    })))
+}

@@ -1,0 +1,41 @@
+//! What the API needs of the rest of the control plane.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use freshet_proto::{
+    admin::{AdminCommand, AdminReply},
+    id::ChannelName,
+    message::Denied,
+    token::Claims,
+    view::View,
+};
+
+/// A future that a trait object returns.
+pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<AdminReply, Denied>> + Send + 'a>>;
+
+/// A control node; or, in tests, a registry that is one's own.
+pub trait Platform: Send + Sync + 'static {
+    /// What is agreed on.
+    fn view(&self) -> Arc<View>;
+
+    /// The wall clock, in ms since 1970.
+    fn now_ms(&self) -> u64;
+
+    /// 32 hexadecimal digits that nobody can guess.
+    fn draw(&self) -> String;
+
+    /// Does what an operator might ask, wherever the leader is.
+    fn ask(&self, command: AdminCommand) -> Asked<'_>;
+
+    /// How many watch a channel, as far as this node knows.
+    fn viewers(&self, channel: &ChannelName) -> u64;
+
+    /// How many channels belong to accounts, as far as the registry knows.
+    fn chartered(&self) -> usize;
+
+    /// Signs an access or playback token; why not, in words for the log.
+    ///
+    /// # Errors
+    /// While there is no key, or this node can't unwrap it.
+    fn sign(&self, claims: &Claims) -> Result<String, String>;
+}

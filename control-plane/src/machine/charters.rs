@@ -1,0 +1,316 @@
+//! Channels that belong to accounts: what their charters say, and sessions that begin or end because somebody says so. Since
+//! version 2.
+//!
+//! A charter is not a step but the channel as it is to be, with a number that rises with every change of it. One that is not
+//! newer than what is known changes nothing: two carriers, or a carrier that was slow, set nothing back.
+
+use freshet_proto::{
+    annex::{Mark, Visibility},
+    id::ChannelName,
+    level::Level,
+    registry::{GoLive, NoSuch, Policy, Refused, Reply},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{At, Output, Registry, annex};
+use crate::{channel::Channel, key::KeyHash};
+
+/// What an account wants of its channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charter {
+    /// With which keys it may be published to. At most [`Charter::MAX_KEYS`]; with none, nobody may.
+    pub keys: Vec<KeyHash>,
+    /// What becomes of a second encoder.
+    pub policy: Policy,
+    /// Who may watch.
+    pub visibility: Visibility,
+    /// Whether publishing begins a session by itself.
+    pub go_live: GoLive,
+}
+
+impl Charter {
+    /// How many keys a channel may have.
+    pub const MAX_KEYS: usize = 32;
+}
+
+/// A charter as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    seq: u64,
+    /// `None` once the channel was removed: it is remembered, so that what comes late makes it no second time.
+    charter: Option<Charter>,
+    /// Whether its owner has started it, where that is needed.
+    started: bool,
+    /// The key of the latest publish.
+    using: Option<KeyHash>,
+}
+
+impl Registry {
+    /// Whether the channel belongs to an account.
+    pub fn is_chartered(&self, channel: &ChannelName) -> bool {
+        self.later.charters.get(channel).is_some_and(|kept| kept.charter.is_some())
+    }
+
+    /// How many channels belong to accounts.
+    pub fn chartered(&self) -> usize {
+        self.later.charters.values().filter(|kept| kept.charter.is_some()).count()
+    }
+
+    /// The keys that charters name, with their channels.
+    pub(super) fn chartered_keys(&self) -> impl Iterator<Item = (&ChannelName, &KeyHash)> {
+        let charters = self.later.charters.iter().filter_map(|(name, kept)| Some((name, kept.charter.as_ref()?)));
+        charters.flat_map(|(name, charter)| charter.keys.iter().map(move |key| (name, key)))
+    }
+
+    /// Whether the channel's charter names this key.
+    pub(super) fn charter_names(&self, channel: &ChannelName, key: &KeyHash) -> bool {
+        let charter = self.later.charters.get(channel).and_then(|kept| kept.charter.as_ref());
+        charter.is_some_and(|charter| charter.keys.contains(key))
+    }
+
+    /// Whether a session may begin: by itself, or because it was started.
+    pub(super) fn may_begin(&self, channel: &ChannelName) -> Result<(), Refused> {
+        let Some(kept) = self.later.charters.get(channel) else { return Ok(()) };
+        let waits = kept.charter.as_ref().is_some_and(|charter| charter.go_live == GoLive::Manual) && !kept.started;
+        if waits { Err(Refused::NotStarted) } else { Ok(()) }
+    }
+
+    /// Remembers with which key a publish was begun.
+    pub(super) fn used(&mut self, channel: &ChannelName, key: &KeyHash) {
+        if let Some(kept) = self.later.charters.get_mut(channel) {
+            kept.using = Some(*key);
+        }
+    }
+
+    /// A publisher whose key is no more good is stopped; so is one where there is no channel any more.
+    pub(super) fn charter(
+        &mut self,
+        at: At,
+        name: ChannelName,
+        seq: u64,
+        charter: Option<Charter>,
+        out: &mut Vec<Output>,
+    ) -> Reply {
+        self.has_annex()?;
+        if self.later.charters.get(&name).is_some_and(|kept| kept.seq >= seq) {
+            return Ok(None);
+        }
+        if charter.as_ref().is_some_and(|charter| charter.keys.len() > Charter::MAX_KEYS) {
+            return Err(Refused::TooMany(NoSuch::StreamKey));
+        }
+        if self.level() >= Level::LIMITS_CHANNELS && !self.channels.contains_key(&name) {
+            self.make_room()?;
+        }
+        match &charter {
+            Some(charter) => self.found_channel(at, &name, charter),
+            None => {
+                let times = self.times;
+                let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(None, Policy::Newest));
+                channel.remove(at.now_ms, &times);
+                annex::forget_mark(&mut self.later.annex, at.index, &name);
+            }
+        }
+        let before = self.later.charters.remove(&name);
+        let (started, using) = before.map_or((false, None), |kept| (kept.started, kept.using));
+        self.later.charters.insert(name.clone(), Kept { seq, charter, started, using });
+        self.index();
+        self.advance(at, vec![name], vec![], out);
+        Ok(None)
+    }
+
+    fn found_channel(&mut self, at: At, name: &ChannelName, charter: &Charter) {
+        let (times, policy) = (self.times, charter.policy);
+        let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(None, policy));
+        (channel.policy, channel.listed) = (policy, true);
+        let using = self.later.charters.get(name).and_then(|kept| kept.using);
+        let good = using.is_none_or(|key| charter.keys.contains(&key) || channel.key == Some(key));
+        if !good {
+            channel.end_session(at.now_ms, &times);
+        }
+        let mark = Mark { visibility: charter.visibility, ..self.later.annex.marks.of(name) };
+        annex::set_mark(&mut self.later.annex, at.index, name, mark);
+    }
+
+    /// Lets the next publish begin a session, where that needs to be said.
+    pub(super) fn start(&mut self, at: At, name: ChannelName, out: &mut Vec<Output>) -> Reply {
+        self.has_annex()?;
+        let kept = self.later.charters.get_mut(&name).filter(|kept| kept.charter.is_some());
+        let kept = kept.ok_or(Refused::NoSuch(NoSuch::Channel))?;
+        if !std::mem::replace(&mut kept.started, true) {
+            self.advance(at, vec![name], vec![], out);
+        }
+        Ok(None)
+    }
+
+    /// Ends the session, if there is one; whoever publishes is told. Where sessions begin only when they are started, the next
+    /// one must be started again.
+    pub(super) fn end(&mut self, at: At, name: ChannelName, out: &mut Vec<Output>) -> Reply {
+        self.has_annex()?;
+        let times = self.times;
+        let channel = self.channels.get_mut(&name).filter(|channel| channel.listed);
+        let ended = channel.ok_or(Refused::NoSuch(NoSuch::Channel))?.end_session(at.now_ms, &times);
+        let kept = self.later.charters.get_mut(&name);
+        let closed = kept.is_some_and(|kept| std::mem::replace(&mut kept.started, false));
+        if ended || closed {
+            self.advance(at, vec![name], vec![], out);
+        }
+        Ok(None)
+    }
+
+    /// Refuses what a channel's publishes so far have left, everywhere.
+    pub(super) fn purge(&mut self, at: At, name: ChannelName, out: &mut Vec<Output>) -> Reply {
+        self.has_annex()?;
+        let channel = self.channels.get(&name).filter(|channel| channel.listed);
+        let newest = channel.ok_or(Refused::NoSuch(NoSuch::Channel))?.view().current();
+        let known = self.later.annex.marks.of(&name);
+        let purged = newest.map_or(known.purged, |newest| newest.epoch.max(known.purged));
+        self.mark(at, name, Mark { purged, ..known }, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use freshet_proto::{
+        id::NodeId,
+        view::{ChannelState, NodeView, Role},
+    };
+
+    use super::*;
+    use crate::{channel::Times, key::Pepper, machine::Input};
+
+    fn ada() -> ChannelName {
+        "ada".parse().unwrap()
+    }
+
+    fn key(text: &str) -> KeyHash {
+        Pepper([7; 32]).hash(text)
+    }
+
+    /// An origin is node 7.
+    fn registry() -> Registry {
+        let mut registry = Registry::new(1, Times::default());
+        let view = NodeView::new(Role::Origin, ([127, 0, 0, 1], 9).into(), "origin-1");
+        for input in [Input::PutNode { node: NodeId(7), view }, Input::Rise { level: Level(2) }] {
+            take(&mut registry, input).unwrap();
+        }
+        registry
+    }
+
+    /// Follows the deltas and finds the view again.
+    fn take(registry: &mut Registry, input: Input) -> Reply {
+        let (mut view, mut out) = (registry.view(), vec![]);
+        registry.handle(registry.revision() + 1, 1000, input, &mut out);
+        let mut reply = None;
+        for output in out {
+            match output {
+                Output::Changed(delta) => assert!(view.apply(delta)),
+                Output::Reply(answer) => reply = Some(answer),
+                Output::Alert(alert) => panic!("{alert}"),
+            }
+        }
+        assert_eq!(view, registry.view());
+        reply.unwrap()
+    }
+
+    fn charter(seq: u64, keys: &[&str], go_live: GoLive) -> Input {
+        let keys = keys.iter().map(|text| key(text)).collect();
+        let (policy, visibility) = (Policy::Newest, Visibility::Private);
+        Input::Charter { channel: ada(), seq, charter: Some(Charter { keys, policy, visibility, go_live }) }
+    }
+
+    fn publish(registry: &mut Registry, with: &str) -> Reply {
+        take(registry, Input::Claim { key: key(with), origin: NodeId(7), nonce: 0 })
+    }
+
+    fn state(registry: &Registry) -> Option<ChannelState> {
+        registry.view().channels.get(&ada()).map(|channel| channel.state)
+    }
+
+    #[test]
+    fn any_of_a_charters_keys_publishes_and_no_other() {
+        let mut registry = registry();
+        take(&mut registry, charter(1, &["one", "two"], GoLive::Auto)).unwrap();
+        assert_eq!(registry.annex().marks.of(&ada()).visibility, Visibility::Private);
+        assert_eq!(publish(&mut registry, "three"), Err(Refused::UnknownKey));
+        assert!(publish(&mut registry, "one").is_ok() && publish(&mut registry, "two").is_ok());
+    }
+
+    #[test]
+    fn a_publisher_whose_key_is_taken_away_is_stopped_and_one_whose_key_stays_is_not() {
+        let mut registry = registry();
+        take(&mut registry, charter(1, &["one", "two"], GoLive::Auto)).unwrap();
+        publish(&mut registry, "one").unwrap();
+        take(&mut registry, charter(2, &["one", "three"], GoLive::Auto)).unwrap();
+        assert_eq!(state(&registry), Some(ChannelState::Starting));
+        take(&mut registry, charter(3, &["three"], GoLive::Auto)).unwrap();
+        assert_eq!(state(&registry), Some(ChannelState::Ended));
+        assert_eq!(publish(&mut registry, "one"), Err(Refused::UnknownKey));
+        assert!(publish(&mut registry, "three").is_ok());
+    }
+
+    #[test]
+    fn what_comes_late_sets_nothing_back_not_even_a_removal() {
+        let mut registry = registry();
+        take(&mut registry, charter(2, &["two"], GoLive::Auto)).unwrap();
+        let before = registry.revision();
+        for seq in [1, 2] {
+            take(&mut registry, charter(seq, &["one"], GoLive::Auto)).unwrap();
+        }
+        assert_eq!(registry.revision(), before);
+        assert_eq!(publish(&mut registry, "one"), Err(Refused::UnknownKey));
+        take(&mut registry, Input::Charter { channel: ada(), seq: 9, charter: None }).unwrap();
+        take(&mut registry, charter(8, &["two"], GoLive::Auto)).unwrap();
+        assert_eq!((state(&registry), registry.is_chartered(&ada())), (None, false));
+        assert_eq!(publish(&mut registry, "two"), Err(Refused::UnknownKey));
+    }
+
+    #[test]
+    fn where_sessions_are_started_by_hand_publishing_waits_for_it_and_again_after_the_end() {
+        let mut registry = registry();
+        take(&mut registry, charter(1, &["one"], GoLive::Manual)).unwrap();
+        assert_eq!(publish(&mut registry, "one"), Err(Refused::NotStarted));
+        take(&mut registry, Input::Start { channel: ada() }).unwrap();
+        publish(&mut registry, "one").unwrap();
+        take(&mut registry, charter(2, &["one", "two"], GoLive::Manual)).unwrap();
+        assert_eq!(state(&registry), Some(ChannelState::Starting));
+        take(&mut registry, Input::End { channel: ada() }).unwrap();
+        assert_eq!(state(&registry), Some(ChannelState::Ended));
+        assert_eq!(publish(&mut registry, "one"), Err(Refused::NotStarted));
+    }
+
+    #[test]
+    fn a_session_ends_when_somebody_says_so_and_ending_nothing_is_no_error() {
+        let mut registry = registry();
+        let end = || Input::End { channel: ada() };
+        assert_eq!(take(&mut registry, end()), Err(Refused::NoSuch(NoSuch::Channel)));
+        take(&mut registry, charter(1, &["one"], GoLive::Auto)).unwrap();
+        let before = registry.revision();
+        take(&mut registry, end()).unwrap();
+        assert_eq!(registry.revision(), before, "nothing is logged that changes nothing");
+        publish(&mut registry, "one").unwrap();
+        take(&mut registry, end()).unwrap();
+        assert_eq!(state(&registry), Some(ChannelState::Ended));
+    }
+
+    #[test]
+    fn a_purge_names_the_newest_publish_and_leaves_who_may_watch() {
+        let mut registry = registry();
+        take(&mut registry, charter(1, &["one"], GoLive::Auto)).unwrap();
+        let claimed = publish(&mut registry, "one").unwrap().unwrap();
+        take(&mut registry, Input::Purge { channel: ada() }).unwrap();
+        let mark = registry.annex().marks.of(&ada());
+        assert_eq!((mark.purged, mark.visibility), (claimed.epoch, Visibility::Private));
+    }
+
+    #[test]
+    fn keys_are_found_again_after_a_restart() {
+        let mut registry = registry();
+        take(&mut registry, charter(1, &["one"], GoLive::Auto)).unwrap();
+        let later = postcard::from_bytes(&postcard::to_stdvec(registry.later()).unwrap()).unwrap();
+        let mut read: Registry = postcard::from_bytes(&postcard::to_stdvec(&registry).unwrap()).unwrap();
+        read.set_later(later);
+        read.index();
+        assert_eq!(read, registry);
+        assert!(read.knows(&key("one")));
+    }
+}

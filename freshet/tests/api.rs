@@ -1,0 +1,167 @@
+//! The life of an account, through a real edge over HTTPS, in one process with the control node that keeps it.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use support::{Encoder, Freshet, until};
+use tokio::process::Command;
+
+const FREE_PORTS: &str =
+    "--http-port 0 --https-port 0 --rtmp-port 0 --rtmps-port 0 --quic-port 0 --admin-port 0 --log-format json";
+
+const PASSWORD: &str = "correct horse battery";
+
+/// `freshet dev`, and a client that believes its authority alone.
+struct House {
+    freshet: Freshet,
+    told: Value,
+    ca: String,
+}
+
+impl House {
+    /// Logs everything, so that what must not be logged is looked for where it would be.
+    async fn open(data: &Path) -> Self {
+        let data_arg = support::arg(data);
+        let more = ["--log", "debug", "--set", "registry.end_grace_ms=500"];
+        let arguments: Vec<&str> =
+            ["dev", "--data", &data_arg].into_iter().chain(FREE_PORTS.split(' ')).chain(more).collect();
+        let mut freshet = Freshet::start(&arguments);
+        let file = data.join("dev.json");
+        let told = until("dev.json", async || {
+            let told: Value = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).expect("JSON");
+            (told["pid"] == freshet.id()).then_some(told)
+        })
+        .await;
+        freshet.logged(&["following the registry"]).await;
+        Self { freshet, told, ca: support::arg(&data.join("ca").join("ca.pem")) }
+    }
+
+    /// Asks the API; the status and the JSON.
+    async fn ask(&self, method: &str, path: &str, token: &str, body: Value) -> (u16, Value) {
+        self.ask_with(&["-X", method], path, token, body).await
+    }
+
+    async fn ask_with(&self, more: &[&str], path: &str, token: &str, body: Value) -> (u16, Value) {
+        let url = format!("{}{path}", self.told["https_url"].as_str().expect("an address"));
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--cacert", &self.ca, "-w", "\n%{http_code}"]).args(more).arg(url).kill_on_drop(true);
+        if !token.is_empty() {
+            curl.args(["-H", &format!("authorization: Bearer {token}")]);
+        }
+        if !body.is_null() {
+            curl.args(["-H", "content-type: application/json", "-d", &body.to_string()]);
+        }
+        let output = curl.output().await.expect("curl is installed");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let (body, status) = text.rsplit_once('\n').unwrap_or_else(|| panic!("{:?}", output.stderr));
+        (status.parse().expect("a status"), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// The same, until a control node has heard of the edge, and the edge of the keys.
+    async fn ask_patiently(&self, method: &str, path: &str, token: &str, body: Value) -> (u16, Value) {
+        until(path, async || {
+            Some(self.ask(method, path, token, body.clone()).await).filter(|(status, _)| *status != 503)
+        })
+        .await
+    }
+}
+
+fn text(json: &Value, key: &str) -> String {
+    json[key].as_str().unwrap_or_else(|| panic!("{key} in {json}")).to_owned()
+}
+
+#[tokio::test]
+async fn an_account_lives_its_life_through_an_edge_and_leaves_no_secret_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path()).await;
+    let new = json!({ "username": "ada", "email": "ada@example.org", "password": PASSWORD });
+    let (status, registered) = house.ask_patiently("POST", "/api/auth/register", "", new).await;
+    assert_eq!(status, 201, "{registered}");
+    let (status, signed_in) =
+        house.ask("POST", "/api/auth/login", "", json!({ "username": "ada@example.org", "password": PASSWORD })).await;
+    assert_eq!(status, 200, "{signed_in}");
+    let (token, refresh) = (text(&signed_in, "access_token"), text(&signed_in, "refresh_token"));
+    let (status, me) = house.ask_patiently("GET", "/api/me", &token, Value::Null).await;
+    assert_eq!((status, text(&me, "username")), (200, "ada".to_owned()));
+
+    // Who says who they are is somebody to the edge alone.
+    let smuggled = ["-H", "X-Client-Roles: admin", "-H", "X-Client-Id: root", "-H", "x_client_roles: operator"];
+    assert_eq!(house.ask_with(&smuggled, "/api/admin/users", "", Value::Null).await.0, 401);
+    assert_eq!(house.ask_with(&smuggled, "/api/admin/users", &token, Value::Null).await.0, 403);
+
+    // Publishing with the key that was told, and ending it.
+    let key = text(&registered, "stream_key");
+    let mut encoder = Encoder::publish(&format!("{}/{key}", text(&house.told, "rtmp_url")));
+    until("the channel to be live", async || {
+        let (_, live) = house.ask("GET", "/api/streams/live", "", Value::Null).await;
+        (live["items"][0]["id"] == "ada").then_some(())
+    })
+    .await;
+    assert_eq!(house.ask("POST", "/api/streams/ada/end", &token, Value::Null).await.0, 204);
+    encoder.ended().await;
+    let (_, stream) = house.ask("GET", "/api/streams/ada", "", Value::Null).await;
+    assert_eq!(text(&stream, "state"), "ended");
+
+    // A refresh token works once.
+    let again = |token: String| json!({ "refresh_token": token });
+    let (status, refreshed) = house.ask("POST", "/api/auth/refresh", "", again(refresh.clone())).await;
+    assert_eq!(status, 200, "{refreshed}");
+    assert_eq!(house.ask("POST", "/api/auth/refresh", "", again(refresh.clone())).await.0, 401);
+    let next = text(&refreshed, "refresh_token");
+    assert_eq!(house.ask("POST", "/api/auth/refresh", "", again(next.clone())).await.0, 401, "for both");
+
+    // Signing out refuses the access token as soon as the edge has heard of it.
+    let first = text(&registered, "access_token");
+    assert_eq!(house.ask("POST", "/api/auth/logout", &first, json!({ "everywhere": true })).await.0, 204);
+    until("the token to be refused", async || {
+        (house.ask("GET", "/api/me", &first, Value::Null).await.0 == 401).then_some(())
+    })
+    .await;
+
+    let link = text(&house.told, "admin_link");
+    let (status, admin) = house.ask("POST", "/api/auth/login", "", json!({ "link": link })).await;
+    assert_eq!(status, 200, "{admin}");
+    let nodes = house.ask("GET", "/api/admin/nodes", &text(&admin, "access_token"), Value::Null).await;
+    assert_eq!((nodes.0, nodes.1["nodes"].as_array().map(Vec::len)), (200, Some(3)));
+    let log = house.freshet.log();
+    for secret in [PASSWORD, &token, &first, &refresh, &next, &key, &link, "ada@example.org"] {
+        assert!(!log.contains(secret), "in the log: {}", log.lines().find(|line| line.contains(secret)).unwrap_or(""));
+    }
+    assert!(log.contains("/api/") || log.lines().count() > 20, "there is a log");
+}
+
+#[tokio::test]
+async fn operators_make_accounts_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path()).await;
+    let data = support::arg(&dir.path().join("control"));
+    let seeds = format!("listen.quic={}", control_address(&house).await);
+    let run = async |arguments: &[&str]| {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--data", &data, "--set", &seeds]).collect();
+        let (code, output, error) = support::run(&all, &[]).await;
+        assert_eq!(code, 0, "{arguments:?}: {error}");
+        output
+    };
+    let made: Value = serde_json::from_str(&run(&["user", "add", "bob", "--output", "json"]).await).expect("JSON");
+    let (status, signed_in) = house.ask_patiently("POST", "/api/auth/login", "", json!({ "link": made["link"] })).await;
+    assert_eq!((status, text(&signed_in, "username")), (200, "bob".to_owned()));
+    run(&["user", "role", "bob", "admin"]).await;
+    let users: Value = serde_json::from_str(&run(&["user", "ls", "--output", "json"]).await).expect("JSON");
+    let bob = users.as_array().and_then(|users| users.iter().find(|user| user["username"] == "bob"));
+    assert_eq!(bob.map(|bob| text(bob, "role")), Some("admin".to_owned()), "{users}");
+    run(&["channel", "set", "demo", "--visibility", "unlisted"]).await;
+    assert_eq!(run(&["stream", "ls", "--output", "json"]).await.trim(), "[]");
+    run(&["channel", "purge", "bob"]).await;
+}
+
+/// Where the control node of `freshet dev` is reached.
+async fn control_address(house: &House) -> String {
+    let (_, admin) =
+        house.ask_patiently("POST", "/api/auth/login", "", json!({ "link": house.told["admin_link"] })).await;
+    let (_, nodes) = house.ask_patiently("GET", "/api/admin/nodes", &text(&admin, "access_token"), Value::Null).await;
+    let control =
+        nodes["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["view"]["role"] == "Control"));
+    text(&control.unwrap_or_else(|| panic!("{nodes}"))["view"], "quic")
+}
