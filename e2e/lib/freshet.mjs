@@ -60,6 +60,22 @@ export class Freshet {
     return { status: reply.status, url: reply.url, text: await reply.text() };
   }
 
+  /** Asks the REST API; gives the JSON of an answer that is none of failure. */
+  async api(method, path, body, token) {
+    const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+    const options = { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(20_000) };
+    const reply = await fetch(new URL(path, `${this.http}/`), options);
+    const text = await reply.text();
+    if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${text}`);
+    return text ? JSON.parse(text) : null;
+  }
+
+  /** Signs the first administrator in; gives the access token. */
+  async administrator() {
+    const { access_token } = await this.api("POST", "/api/auth/login", { link: this.info.admin_link });
+    return access_token;
+  }
+
   /** Waits until the channel's playlist names media; gives the multivariant playlist. */
   async live(ms = 30_000) {
     const index = new URL(this.info.hls_url).pathname;

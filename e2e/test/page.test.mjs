@@ -133,3 +133,17 @@ test("a broadcast that the encoder ends is said to have ended, and the next one 
   await says(page, "live", 60_000);
   await showsNow(page, 20_000);
 });
+
+test("a private channel says so, and plays for whoever has a link with a token", async () => {
+  const token = await freshet.administrator();
+  const channel = new URL(freshet.info.hls_url).pathname.split("/")[2];
+  await freshet.api("PATCH", `/api/streams/${channel}`, { visibility: "private" }, token);
+  await open();
+  await says(page, "private", 20_000);
+  await page.context().close();
+  const playback = await freshet.api("POST", `/api/streams/${channel}/playback-token`, undefined, token);
+  page = await newPage(browser);
+  await page.goto(`${freshet.http}/#token=${playback.token}`);
+  await showsNow(page, 40_000);
+  await freshet.api("PATCH", `/api/streams/${channel}`, { visibility: "public" }, token);
+});

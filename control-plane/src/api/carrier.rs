@@ -78,6 +78,7 @@ impl Shared {
             }
             since_sweep += EVERY;
             tokio::select! {
+                biased;
                 () = closing.cancelled() => {}
                 () = sleep(EVERY) => {}
             }

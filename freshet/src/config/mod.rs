@@ -207,13 +207,13 @@ impl Control {
 }
 
 /// Accounts and the REST API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountsSection {
     /// Where accounts are kept: `postgres://…`, or `sqlite:FILE`. Empty, the default: on the first control node, in
     /// `accounts.db` under `node.data`; control nodes that joined it keep none, and while that node is down nobody signs in. The
-    /// same PostgreSQL on all control nodes lets each answer. Printed by `freshet config print`, so leave the password to
-    /// PostgreSQL's own ways (`PGPASSWORD`, `.pgpass`), or set it as `FRESHET_ACCOUNTS__DATABASE_URL`.
+    /// same PostgreSQL on all control nodes lets each answer. Leave the password to PostgreSQL's own ways (`PGPASSWORD`,
+    /// `.pgpass`), or set all of it as `FRESHET_ACCOUNTS__DATABASE_URL`.
     pub database_url: String,
     /// Who may register: `open`, `invite` or `closed`.
     pub registration: freshet_control_plane::accounts::Registration,
@@ -221,6 +221,14 @@ pub struct AccountsSection {
     pub session_idle_s: u64,
     /// A session ends after so many seconds, however much it is used. Default 365 days.
     pub session_max_s: u64,
+}
+
+impl std::fmt::Debug for AccountsSection {
+    /// Leaves the database's address out, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { registration, session_idle_s, session_max_s, .. } = self;
+        write!(f, "AccountsSection({registration:?}, {session_idle_s} s, {session_max_s} s)")
+    }
 }
 
 impl Default for AccountsSection {

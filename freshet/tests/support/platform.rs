@@ -91,6 +91,14 @@ impl Node {
         *self = Self { link, past, ..Self::run_as(self.version, self.role, self.config.clone(), &[]).await };
     }
 
+    /// Starts it again, and from now on it logs all there is.
+    pub async fn log_all(&mut self) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        fs::write(&self.config, format!("{text}[log]\nfilter = \"trace\"\n")).unwrap();
+        self.kill().await;
+        self.revive().await;
+    }
+
     /// Waits until it says that it is ready.
     pub async fn ready(&self) {
         let url = format!("http://{}/readyz", self.field("admin"));

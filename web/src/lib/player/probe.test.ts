@@ -29,9 +29,9 @@ describe('probe', () => {
 	});
 
 	it('reads statuses', async () => {
-		const answers = [404, 410, 503, 500, 429].map((status) => ask(server({ 'index.m3u8': status })));
+		const answers = [404, 410, 503, 403, 500, 429].map((status) => ask(server({ 'index.m3u8': status })));
 		expect((await Promise.all(answers)).map((found) => found.answer)).toEqual([
-			...['offline', 'offline', 'starting', 'unreachable', 'unreachable']
+			...['offline', 'offline', 'starting', 'private', 'unreachable', 'unreachable']
 		]);
 	});
 

@@ -1,7 +1,8 @@
-// Is the channel live? → one of five answers, from the playlists that any player would read.
+// Is the channel live? → one of six answers, from the playlists that any player would read.
 //
 // A channel that is known but offline, or unknown, is 404; one that is starting is held (or 503); one that is over
-// keeps its ended form for a while, which only the media playlist's EXT-X-ENDLIST tells from a live one.
+// keeps its ended form for a while, which only the media playlist's EXT-X-ENDLIST tells from a live one. A private channel is
+// 403 without a good token, live or not.
 import type { Answer } from './watch';
 
 /** The edge holds a starting channel's playlist for 12 s. */
@@ -26,6 +27,7 @@ export function hasEnded(playlist: string): boolean {
 /** What a status other than 200 means. */
 export function meaning(status: number): Answer {
 	if (status === 404 || status === 410) return 'offline';
+	if (status === 403) return 'private';
 	return status === 503 ? 'starting' : 'unreachable';
 }
 

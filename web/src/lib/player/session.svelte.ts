@@ -1,6 +1,7 @@
 // The shell of `watch.ts`: asks, plays and keeps time for one channel on one <video>, and shows the state to the page.
 import { measure } from './clock';
 import { play, type Engine } from './engine';
+import { entrance } from './entrance';
 import { Follower, trueLatency } from './latency';
 import { probe } from './probe';
 import { Watch, type Input, type Output, type Status } from './watch';
@@ -44,7 +45,7 @@ export class Session {
 	#skewMs = 0;
 
 	constructor(channel: string, video: HTMLVideoElement) {
-		this.#url = `${location.origin}/live/${encodeURIComponent(channel)}/index.m3u8`;
+		this.#url = entrance(location.origin, channel, location.hash);
 		this.#found = this.#url;
 		this.#video = video;
 		const every = (ms: number, act: () => void) => {
@@ -108,9 +109,11 @@ export class Session {
 	}
 
 	async #ask(): Promise<void> {
-		const { answer, url } = await probe(this.#url, this.#closing.signal);
-		this.#found = url;
-		if (!this.#closing.signal.aborted) this.#handle({ kind: 'answer', answer });
+		let found = await probe(this.#url, this.#closing.signal);
+		// The token of the link is traded within minutes of its making; what it was traded for is good for hours.
+		if (found.answer === 'private' && this.#found !== this.#url) found = await probe(this.#found, this.#closing.signal);
+		if (found.answer !== 'private') this.#found = found.url;
+		if (!this.#closing.signal.aborted) this.#handle({ kind: 'answer', answer: found.answer });
 	}
 
 	async #attach(): Promise<void> {

@@ -20,11 +20,13 @@ export type Status =
 	/** The server doesn't answer. */
 	| 'unreachable'
 	| 'ended'
+	/** Whoever watches needs an invitation: a playback token. */
+	| 'private'
 	/** This browser has no decoder for it. */
 	| 'unplayable';
 
 /** What asking for the channel gave. */
-export type Answer = 'live' | 'ended' | 'offline' | 'starting' | 'unreachable';
+export type Answer = 'live' | 'ended' | 'offline' | 'starting' | 'private' | 'unreachable';
 
 export type Input =
 	| { kind: 'open' }

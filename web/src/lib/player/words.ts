@@ -16,6 +16,7 @@ const WORDS: Record<Exclude<Status, 'live'>, Words> = {
 	},
 	unreachable: { title: 'No connection to the server', detail: 'Your network or the server is away.' },
 	ended: { title: 'The stream has ended', detail: 'If it starts again, it plays here by itself.' },
+	private: { title: 'This channel is private', detail: 'Ask its owner for a link that lets you watch.' },
 	unplayable: {
 		title: 'This browser can’t play the stream',
 		detail: 'It lacks a decoder for its format. The streamer can choose H.264 with 4:2:0 colour, and AAC, which play everywhere.'
@@ -37,6 +38,7 @@ export function badge(status: Status): string {
 		reconnecting: 'Interrupted',
 		unreachable: 'No connection',
 		ended: 'Ended',
+		private: 'Private',
 		unplayable: 'Not playable'
 	};
 	return names[status];
