@@ -1,7 +1,9 @@
 //! The byte sequences of sections 6.5 to 6.23 (from Markus Kuhn's UTF-8 decoder stress test), by section.
 
 /// Number within section 6, whether all of its sequences are valid (or `None` if they differ), and the sequences.
-pub const SEQUENCES: &[(u8, Option<bool>, &[&[u8]])] = &[
+type Section = (u8, Option<bool>, &'static [&'static [u8]]);
+
+pub const SEQUENCES: &[Section] = &[
     (
         5,
         Some(true),
