@@ -5,4 +5,5 @@
 //!                                                    └── moderation: who may, what is cleaned, refused, held
 //! ```
 
+pub mod home;
 pub mod moderation;
