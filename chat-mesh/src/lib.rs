@@ -7,3 +7,4 @@
 
 pub mod home;
 pub mod moderation;
+pub mod protocol;

@@ -24,7 +24,7 @@ mod recent;
 mod state;
 mod takeover;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::BTreeSet, sync::Arc};
 

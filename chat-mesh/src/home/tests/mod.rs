@@ -12,17 +12,17 @@ use super::*;
 use crate::moderation::{Change, Durable};
 
 /// When the tests begin, in ms since 1970.
-pub(super) const BEGIN: u64 = 1_800_000_000_000;
+pub(crate) const BEGIN: u64 = 1_800_000_000_000;
 
-pub(super) fn at(ms: u64) -> Now {
+pub(crate) fn at(ms: u64) -> Now {
     Now { mono_ms: ms, wall_ms: BEGIN + ms }
 }
 
-pub(super) fn login(name: &str) -> Login {
+pub(crate) fn login(name: &str) -> Login {
     name.parse().unwrap()
 }
 
-pub(super) fn author(name: &str) -> Author {
+pub(crate) fn author(name: &str) -> Author {
     let user = User {
         id: UserId::try_from(format!("id{name}")).unwrap(),
         login: login(name),
@@ -32,7 +32,7 @@ pub(super) fn author(name: &str) -> Author {
     Author { user, admin: name == "admin", follows_since_ms: None }
 }
 
-pub(super) fn submit(name: &str, nonce: &str, text: &str) -> Submit {
+pub(crate) fn submit(name: &str, nonce: &str, text: &str) -> Submit {
     Submit {
         channel: login("ada"),
         author: author(name),
@@ -43,23 +43,23 @@ pub(super) fn submit(name: &str, nonce: &str, text: &str) -> Submit {
     }
 }
 
-pub(super) fn settings(hub: u64) -> Settings {
+pub(crate) fn settings(hub: u64) -> Settings {
     Settings::new(login("ada"), login("ada"), hub)
 }
 
-pub(super) fn durable() -> Durable {
+pub(crate) fn durable() -> Durable {
     let mut durable = Durable::default();
     durable.apply(&Change::Role(login("mod"), Some(Role::Moderator)), 0).unwrap();
     durable.apply(&Change::Role(login("vip"), Some(Role::Vip)), 0).unwrap();
     durable
 }
 
-pub(super) fn fresh() -> State {
+pub(crate) fn fresh() -> State {
     State::new(Limits::default(), durable())
 }
 
 /// A home, how often it was asked, and what came of the last time.
-pub(super) struct Channel {
+pub(crate) struct Channel {
     pub home: Home,
     pub asked: u64,
     pub out: Vec<Output>,
@@ -109,7 +109,7 @@ impl Channel {
 }
 
 /// An output as the tests write it: `1.2:bob:hi` an event, `+5` a change, `#3=1.2` an answer, `#3!msg_banned` a refusal.
-pub(super) fn picture(output: &Output) -> String {
+pub(crate) fn picture(output: &Output) -> String {
     match output {
         Output::Record(Record::Event(event)) => show(event),
         Output::Record(Record::Change { version, .. }) => format!("+{version}"),
@@ -138,7 +138,7 @@ pub(super) fn picture(output: &Output) -> String {
     }
 }
 
-pub(super) fn show(event: &Event) -> String {
+pub(crate) fn show(event: &Event) -> String {
     let what = match &event.what {
         What::Message(message) if message.deleted => format!("{}:-", message.user.login),
         What::Message(message) => {
@@ -163,6 +163,6 @@ pub(super) fn show(event: &Event) -> String {
     format!("{}:{what}", event.position)
 }
 
-pub(super) fn show_all(events: &[Arc<Event>]) -> String {
+pub(crate) fn show_all(events: &[Arc<Event>]) -> String {
     events.iter().map(|event| show(event)).collect::<Vec<_>>().join(" ")
 }
