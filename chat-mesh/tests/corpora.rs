@@ -1,0 +1,40 @@
+//! What fuzzing was begun with and what it found, replayed.
+
+#[path = "../../fuzz/harness/chat.rs"]
+mod chat;
+
+use std::path::Path;
+
+use freshet_proto::random::Random;
+
+#[test]
+fn anything_that_a_chat_client_sends_is_read_or_refused() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/chat");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let input = std::fs::read(entry.unwrap().path()).unwrap();
+        chat::chat(&input);
+        mutate(&input);
+        inputs += 1;
+    }
+    assert!(inputs >= 5, "{inputs} inputs in {}", dir.display());
+}
+
+/// A poor man's fuzzing, the same each time: bytes replaced, inserted and cut.
+fn mutate(input: &[u8]) {
+    let random = Random::seeded(input.len() as u64);
+    for _ in 0..2000 {
+        let mut mutant = input.to_vec();
+        for _ in 0..=random.below(4) {
+            let at = random.below(mutant.len() as u64 + 1) as usize;
+            let byte = [0, b'"', b'\\', b'{', b'\n', random.below(128) as u8][random.below(6) as usize];
+            match random.below(4) {
+                0 => mutant.truncate(at),
+                1 => mutant.insert(at, byte),
+                _ if at < mutant.len() => mutant[at] = byte,
+                _ => mutant.push(byte),
+            }
+        }
+        chat::chat(&mutant);
+    }
+}

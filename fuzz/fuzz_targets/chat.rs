@@ -1,0 +1,7 @@
+#![no_main]
+
+#[path = "../harness/chat.rs"]
+#[allow(dead_code)]
+mod chat;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| chat::chat(input));
