@@ -115,7 +115,7 @@ impl Home {
     /// Whether one more post can be remembered and can wait. Moderators find room where others find none any more.
     fn has_room(&mut self, now: Now, role: Role) -> Result<(), Refusal> {
         let most = if rank::is_moderated(role) { Pending::MAX } else { 2 * Pending::MAX };
-        match self.pending.len() < most && self.state.recent.has_room(now.mono_ms) {
+        match self.pending.count() < most && self.state.recent.has_room(now.mono_ms) {
             true => Ok(()),
             false => Err(Refusal::for_ms(Code::RateLimit, 1_000)),
         }

@@ -213,7 +213,7 @@ impl Home {
     /// A post that is known gets the same answer again, and waits for the same.
     fn again(&self, outcome: Outcome) -> Result<Posted, Refusal> {
         match outcome {
-            Outcome::Done(_) if self.pending.len() >= 2 * Pending::MAX => Err(Code::RateLimit.into()),
+            Outcome::Done(_) if self.pending.count() >= 2 * Pending::MAX => Err(Code::RateLimit.into()),
             Outcome::Done(accepted) => {
                 let version = accepted.done.map(|_| self.state.durable.version);
                 Ok(Posted { accepted, version: version.filter(|version| !self.pending.is_stored(*version)) })

@@ -28,7 +28,7 @@ impl Pending {
     pub const STORE_MS: u64 = 5_000;
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.waits.len()
     }
 

@@ -78,7 +78,7 @@ pub enum Input<'a> {
     /// The token of [`Output::Verify`] was looked at: whose it is, or `None` where it is not good.
     Verified(Option<Identity>),
     /// The channel of [`Output::Join`] is there.
-    Joined(Joined),
+    Joined(Box<Joined>),
     /// It is not: there is none, or it can't be read at present.
     NotJoined(ChannelName, Refusal),
     /// The answer to [`Output::Submit`].
@@ -196,7 +196,7 @@ impl Session {
         match input {
             Input::Frame(frame) => self.frame(now_ms, frame, out),
             Input::Verified(identity) => self.verified(now_ms, identity, out),
-            Input::Joined(joined) => self.joined(joined, out),
+            Input::Joined(joined) => self.joined(*joined, out),
             Input::NotJoined(channel, refusal) => {
                 self.seats.remove(&channel);
                 out.push(refused(&channel, &refusal));

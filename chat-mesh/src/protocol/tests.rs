@@ -255,7 +255,7 @@ impl Socket {
         let mut socket = Self(Session::new(Some(Identity { user: author("bob").user, admin: false })));
         socket.says(0, r#"{"type":"hello"}"#);
         socket.says(0, r#"{"type":"join","channel":"ada"}"#);
-        socket.input(0, Input::Joined(Joined { role, ..joined(Vec::new()) }));
+        socket.input(0, Input::Joined(Box::new(Joined { role, ..joined(Vec::new()) })));
         socket
     }
 }
@@ -293,7 +293,7 @@ fn a_post_goes_to_the_home_and_its_answer_comes_back_by_its_nonce() {
 fn guests_read_and_nobody_writes_where_they_are_not() {
     let mut guest = Socket(Session::new(None));
     assert_eq!(guest.says(0, r#"{"type":"join","channel":"ada"}"#), "Join(ada,100)");
-    assert_eq!(guest.input(0, Input::Joined(joined(Vec::new()))), "ok", "it said no hello");
+    assert_eq!(guest.input(0, Input::Joined(Box::new(joined(Vec::new())))), "ok", "it said no hello");
     assert_eq!(guest.says(0, r#"{"type":"shout","text":"x"}"#), "nack:msg_login_required");
     let mut socket = Socket::seated(Role::Plain);
     assert_eq!(socket.says(0, r#"{"type":"shout","text":"x"}"#), "Submit(1,x)");
@@ -375,7 +375,7 @@ fn joining_sends_the_answer_and_then_what_was_before() {
     let events = channel.home.state().history().iter().cloned().collect();
     let mut socket = Socket(Session::new(None));
     socket.says(0, r#"{"type":"join","channel":"ada"}"#);
-    assert_eq!(socket.input(0, Input::Joined(joined(events))), "ok message clear");
+    assert_eq!(socket.input(0, Input::Joined(Box::new(joined(events)))), "ok message clear");
     socket.says(0, r#"{"type":"part","channel":"ada"}"#);
-    assert_eq!(socket.input(0, Input::Joined(joined(Vec::new()))), "", "it has left");
+    assert_eq!(socket.input(0, Input::Joined(Box::new(joined(Vec::new())))), "", "it has left");
 }
