@@ -1,17 +1,54 @@
-//! Every committed input of the fuzz target, replayed: what fuzzing once found stays found without a fuzzer.
+//! What fuzzing was begun with and what it found, replayed.
 
 #[path = "../../fuzz/harness/chat.rs"]
 mod chat;
+#[path = "../../fuzz/harness/ws_frame.rs"]
+mod ws_frame;
 
-use std::{fs, path::Path};
+use std::path::Path;
+
+use freshet_proto::random::Random;
 
 #[test]
 fn frames_read_alike_whole_and_in_pieces() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/ws_frame");
-    let inputs: Vec<_> =
-        fs::read_dir(&corpus).expect("a corpus").map(|entry| entry.expect("an entry").path()).collect();
-    assert!(inputs.len() >= 3, "{} has {} inputs", corpus.display(), inputs.len());
-    for path in inputs {
-        chat::ws_frame(&fs::read(&path).expect("an input"));
+    let inputs = inputs("ws_frame");
+    assert!(inputs.len() >= 3, "{} inputs", inputs.len());
+    for input in inputs {
+        ws_frame::ws_frame(&input);
+    }
+}
+
+#[test]
+fn anything_that_a_chat_client_sends_is_read_or_refused() {
+    let inputs = inputs("chat");
+    assert!(inputs.len() >= 5, "{} inputs", inputs.len());
+    for input in inputs {
+        chat::chat(&input);
+        mutate(&input);
+    }
+}
+
+/// The corpus of a fuzz target.
+fn inputs(target: &str) -> Vec<Vec<u8>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    std::fs::read_dir(&dir).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect()
+}
+
+/// A poor man's fuzzing, the same each time: bytes replaced, inserted and cut.
+fn mutate(input: &[u8]) {
+    let random = Random::seeded(input.len() as u64);
+    for _ in 0..2000 {
+        let mut mutant = input.to_vec();
+        for _ in 0..=random.below(4) {
+            let at = random.below(mutant.len() as u64 + 1) as usize;
+            let byte = [0, b'"', b'\\', b'{', b'\n', random.below(128) as u8][random.below(6) as usize];
+            match random.below(4) {
+                0 => mutant.truncate(at),
+                1 => mutant.insert(at, byte),
+                _ if at < mutant.len() => mutant[at] = byte,
+                _ => mutant.push(byte),
+            }
+        }
+        chat::chat(&mutant);
     }
 }

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../harness/chat.rs"]
-mod chat;
+#[path = "../harness/ws_frame.rs"]
+mod ws_frame;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| chat::ws_frame(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ws_frame::ws_frame(input));

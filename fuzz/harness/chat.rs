@@ -1,43 +1,44 @@
-//! What is done with an input, by the fuzz target and by the test that replays its corpus.
+//! What must hold for any text that a chat client may send. Called by the fuzz target, and by `chat-mesh/tests/corpora.rs`
+//! for every committed input.
 
-use bytes::BytesMut;
-use freshet_chat_mesh::ws::{Closed, Event, Limits, Peer};
+use freshet_chat_mesh::{
+    moderation::{Terms, clean, command, fold, has_link, only_emotes},
+    protocol::{Input, Output, Session, client},
+};
+use freshet_proto::chat::Text;
 
-/// What a message may be here: small, so that inputs reach the limit.
-const LIMITS: Limits = Limits { message_bytes: 1024 };
+/// Frames of one socket, cut at zero bytes; and each once more as what somebody writes.
+pub fn chat(input: &[u8]) {
+    let Ok(input) = std::str::from_utf8(input) else { return };
+    let mut session = Session::new(None);
+    for (n, frame) in input.split('\0').enumerate() {
+        socket(&mut session, n as u64, frame);
+        text(frame);
+    }
+}
 
-/// Reads a client's frames twice, whole and in pieces: the first byte says how large pieces are, and whether messages may
-/// be deflated.
-pub fn ws_frame(input: &[u8]) {
-    let Some((way, wire)) = input.split_first() else { return };
-    let deflate = way & 0x80 != 0;
-    let piece = usize::from(way & 0x7f).max(1);
-    let whole = events(wire.chunks(wire.len().max(1)), deflate);
-    assert_eq!(whole, events(wire.chunks(piece), deflate));
-    for event in &whole {
-        match event {
-            Event::Text(text) => assert!(text.len() <= LIMITS.message_bytes),
-            Event::Binary(bytes) => assert!(bytes.len() <= LIMITS.message_bytes),
-            Event::Pong(payload) => assert!(payload.len() <= 125),
-            Event::Reply(pong) => assert!(pong[0] == 0x8a && usize::from(pong[1]) == pong.len() - 2),
-            Event::Closed(Closed { reply, .. }) => {
-                let close = reply.as_ref().expect("nothing was closed before");
-                assert!(close[0] == 0x88 && usize::from(close[1]) == close.len() - 2 && close.len() <= 127);
-            }
+/// A frame is taken with a bounded answer, each object of it JSON on one line; after `Close` comes nothing.
+fn socket(session: &mut Session, now_ms: u64, frame: &str) {
+    assert!(client::parse(frame, true).len() <= client::MAX_OBJECTS);
+    let mut out = Vec::new();
+    session.handle(now_ms, Input::Frame(frame), &mut out);
+    assert!(out.len() <= 3 * client::MAX_OBJECTS, "{} outputs", out.len());
+    let closed = out.iter().position(|output| matches!(output, Output::Close(_)));
+    assert!(closed.is_none_or(|at| at + 1 == out.len()), "something after the end");
+    for output in &out {
+        if let Output::Send(object) = output {
+            assert!(!object.contains('\n') && object.starts_with('{') && object.ends_with('}'), "{object}");
         }
     }
 }
 
-fn events<'a>(pieces: impl Iterator<Item = &'a [u8]>, deflate: bool) -> Vec<Event> {
-    let (mut peer, mut input, mut events) = (Peer::new(LIMITS, deflate), BytesMut::new(), Vec::new());
-    for piece in pieces {
-        input.extend_from_slice(piece);
-        while let Some(event) = peer.receive(&mut input) {
-            events.push(event);
-        }
-        assert!(input.len() < 139, "a head or a control frame is left at most");
-    }
-    let ends = events.iter().filter(|event| matches!(event, Event::Closed(_))).count();
-    assert!(ends == 0 || ends == 1 && matches!(events.last(), Some(Event::Closed(_))), "the end is the last");
-    events
+/// A text that was cleaned is clean, and everything that looks at it ends.
+fn text(written: &str) {
+    let Ok(shown) = clean(written) else { return };
+    let shown = shown.as_str();
+    assert!(shown.chars().count() <= Text::MAX_CHARS && !shown.chars().any(char::is_control));
+    assert_eq!(clean(shown).map(String::from).as_deref(), Ok(shown), "cleaned twice, it is another");
+    let _ = (command::parse(shown), has_link(shown), only_emotes(shown));
+    assert!(fold(shown).len() <= 64 * shown.len() + 64, "folding makes it too long");
+    let _ = Terms::check(shown);
 }
