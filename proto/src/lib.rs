@@ -5,6 +5,7 @@ pub mod admin;
 pub mod annex;
 pub mod api;
 pub mod clock;
+pub mod health;
 pub mod id;
 pub mod level;
 pub mod message;
