@@ -15,7 +15,7 @@ pub fn lines(told: &Value) -> Vec<String> {
     ];
     rows.extend(Some(&health["video"]).filter(|video| !video.is_null()).map(|of| ("VIDEO", video(of))));
     rows.extend(Some(&health["audio"]).filter(|audio| !audio.is_null()).map(|of| ("AUDIO", audio(of))));
-    rows.push(("SKEW", format!("video {} ms ahead of audio", health["skew_ms"])));
+    rows.push(("SKEW", skew(health["skew_ms"].as_i64().unwrap_or_default())));
     rows.push(("UPLINK", uplink(&health["uplink"])));
     let (dropped, repaired) = (&health["dropped_frames"], &health["repaired_frames"]);
     rows.push(("FRAMES", format!("{dropped} dropped, {repaired} repaired")));
@@ -39,6 +39,11 @@ fn video(of: &Value) -> String {
 
 fn audio(of: &Value) -> String {
     format!("{} {} Hz, {} channels, {}", text(of, "codec"), of["sample_rate"], of["channels"], megabits(of))
+}
+
+fn skew(ms: i64) -> String {
+    let place = if ms < 0 { "behind" } else { "ahead of" };
+    format!("video {} ms {place} audio", ms.unsigned_abs())
 }
 
 fn uplink(of: &Value) -> String {
@@ -85,7 +90,7 @@ mod tests {
                 "BITRATE      3.13 Mbit/s; 2.90 Mbit/s arrive",
                 "VIDEO        avc1.64001F High 1280x720, 3.00 Mbit/s, 29.97 frames/s, a keyframe every 8.3 s",
                 "AUDIO        mp4a.40.2 48000 Hz, 2 channels, 0.13 Mbit/s",
-                "SKEW         video -12 ms ahead of audio",
+                "SKEW         video 12 ms behind audio",
                 "UPLINK       stalls: 2, 4.2 s in all, 2.3 s the longest",
                 "FRAMES       1 dropped, 3 repaired",
                 "VIEWERS SEE  4 missing parts, 5 discontinuities",
