@@ -20,7 +20,7 @@ use world::{Node, PATIENCE, World, ada, until};
 fn told(region: &str, clients: u32, viewers: u32) -> Report {
     let place = Place { region: region.to_owned(), https: "https://tv.example".to_owned(), ..Place::default() };
     let viewers = [(ada(), viewers)].into();
-    Report { place, load: Load { clients, permille: 10 }, viewers }
+    Report { place, load: Load { clients, permille: 10 }, viewers, ..Report::default() }
 }
 
 /// Waits until a node was told so of the loads: how many clients each node has.

@@ -2,6 +2,8 @@
 //!
 //! arguments ──▶ Desk (this host's papers) ──API, as the operator──▶ the control node that keeps accounts ──▶ text or JSON
 
+mod health;
+
 use std::io::Read;
 
 use anyhow::{Context, bail};
@@ -94,6 +96,17 @@ pub enum StreamCommand {
         #[command(flatten)]
         at: Settings,
     },
+    /// Tell how a channel's stream does, and what its streamer should mend.
+    Health {
+        /// The channel.
+        name: ChannelName,
+        /// How the answer is written.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        /// The control node whose host this is.
+        #[command(flatten)]
+        at: Settings,
+    },
     /// End a channel's session. The encoder is told why.
     End {
         /// The channel.
@@ -170,6 +183,13 @@ pub async fn stream(command: StreamCommand) -> anyhow::Result<()> {
                 let text = |key: &str| stream[key].as_str().unwrap_or_default().to_owned();
                 println!("{:32}  {:12}  {:>8}  {}", text("id"), text("state"), stream["viewers"], text("title"));
             }
+        }
+        StreamCommand::Health { name, output, at } => {
+            let told = Desk::open(&at)?.api("GET", &format!("/api/streams/{name}/health"), None).await?;
+            if output == Output::Json {
+                return print_json(&told);
+            }
+            health::lines(&told).iter().for_each(|line| println!("{line}"));
         }
         StreamCommand::End { name, at } => {
             Desk::open(&at)?.api("POST", &format!("/api/streams/{name}/end"), None).await?;

@@ -24,7 +24,8 @@ impl House {
     /// Logs everything, so that what must not be logged is looked for where it would be.
     async fn open(data: &Path) -> Self {
         let data_arg = support::arg(data);
-        let more = ["--log", "debug", "--set", "registry.end_grace_ms=500"];
+        // An encoder that is stopped for a while is not lost, however busy the machine is.
+        let more = ["--log", "debug", "--set", "registry.end_grace_ms=500", "--set", "origin.lost_after_ms=60000"];
         let arguments: Vec<&str> =
             ["dev", "--data", &data_arg].into_iter().chain(FREE_PORTS.split(' ')).chain(more).collect();
         let mut freshet = Freshet::start(&arguments);
@@ -154,6 +155,86 @@ async fn operators_make_accounts_from_the_command_line() {
     run(&["channel", "set", "demo", "--visibility", "unlisted"]).await;
     assert_eq!(run(&["stream", "ls", "--output", "json"]).await.trim(), "[]");
     run(&["channel", "purge", "bob"]).await;
+}
+
+#[tokio::test]
+async fn who_streams_is_told_how_the_stream_does_and_what_to_mend() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path()).await;
+    let new = json!({ "username": "ada", "password": PASSWORD });
+    let (status, ada) = house.ask_patiently("POST", "/api/auth/register", "", new).await;
+    assert_eq!(status, 201, "{ada}");
+    let token = text(&ada, "access_token");
+    let path = "/api/streams/ada/health";
+    let offline = house.ask_patiently("GET", path, &token, Value::Null).await;
+    assert_eq!(offline, (200, json!({ "id": "ada", "state": "offline", "session": null, "health": null })));
+    assert_eq!(house.ask("GET", path, "", Value::Null).await.0, 401);
+
+    let rtmp = format!("{}/{}", text(&house.told, "rtmp_url"), text(&ada, "stream_key"));
+    let encoder = Encoder::with_keyframes(&rtmp, 240);
+    let told = async |what: &str, is_so: &dyn Fn(&Value) -> bool| {
+        until(what, async || {
+            let (status, told) = house.ask("GET", path, &token, Value::Null).await;
+            (status == 200 && is_so(&told["health"])).then(|| told["health"].clone())
+        })
+        .await
+    };
+    let alert = |health: &Value, kind: &str| -> Option<String> {
+        let found = health["alerts"].as_array()?.iter().find(|alert| alert["kind"] == kind)?;
+        Some(text(found, "advice"))
+    };
+    let second_keyframe = |health: &Value| health["video"]["keyframe_interval_ms"].as_u64() > Some(0);
+    let health = told("a second keyframe", &second_keyframe).await;
+    let advice = alert(&health, "long_key_frame_interval");
+    assert_eq!(advice.as_deref(), Some("keyframes are 8.0 s apart: set a keyframe interval of 2 s in the encoder"));
+    let (video, audio, uplink) = (&health["video"], &health["audio"], &health["uplink"]);
+    assert_eq!(
+        (text(video, "profile"), &video["width"], &video["height"]),
+        ("Baseline".into(), &320.into(), &180.into())
+    );
+    assert!(text(video, "codec").starts_with("avc1.42"), "{video}");
+    assert_eq!((text(audio, "codec"), &audio["sample_rate"]), ("mp4a.40.2".into(), &44_100.into()));
+    let number = |of: &Value, key: &str| of[key].as_f64().unwrap_or_else(|| panic!("{key} in {of}"));
+    assert_eq!(number(video, "frame_rate").round(), 30.0);
+    assert!(
+        (50e3..10e6).contains(&number(video, "bitrate")) && (20e3..200e3).contains(&number(audio, "bitrate")),
+        "{health}"
+    );
+    let bitrate = number(&health, "bitrate");
+    assert_eq!(bitrate, number(video, "bitrate") + number(audio, "bitrate"));
+    assert!((bitrate / 4.0..bitrate * 4.0).contains(&number(uplink, "bitrate")), "{health}");
+    assert!(number(&health, "skew_ms").abs() < 1000.0, "{health}");
+
+    // Its network stands still, and goes on.
+    let before = number(uplink, "stalls");
+    encoder.signal("STOP").await;
+    told("a stall", &|health| health["uplink"]["stalls"].as_f64() > Some(before)).await;
+    encoder.signal("CONT").await;
+    let health = told("that it is over", &|health| alert(health, "uplink_stalls").is_some()).await;
+    assert!(number(&health["uplink"], "longest_stall_ms") >= 1500.0, "{health}");
+    assert!(alert(&health, "uplink_stalls").is_some_and(|advice| advice.contains("set a lower bitrate")), "{health}");
+
+    // The same for whoever has the machine.
+    let (data, seeds) = (support::arg(&dir.path().join("control")), control_address(&house).await);
+    let (data, seeds) = (["--data", &data], ["--set", &format!("listen.quic={seeds}")]);
+    let run = async |more: &[&str]| {
+        let all = [&["stream", "health", "ada"], more, &data, &seeds].concat();
+        let (code, output, error) = support::run(&all, &[]).await;
+        assert_eq!(code, 0, "{more:?}: {error}");
+        output
+    };
+    let json: Value = serde_json::from_str(&run(&["--output", "json"]).await).expect("JSON");
+    assert_eq!((text(&json, "state"), text(&json["health"]["video"], "profile")), ("live".into(), "Baseline".into()));
+    let table = run(&[]).await;
+    assert!(table.contains("TO MEND      keyframes are 8.0 s apart"), "{table}");
+
+    assert_eq!(house.ask("POST", "/api/streams/ada/end", &token, Value::Null).await.0, 204);
+    drop(encoder);
+    until("the end", async || {
+        let (_, told) = house.ask("GET", path, &token, Value::Null).await;
+        (told["state"] == "ended" && told["health"].is_null()).then_some(())
+    })
+    .await;
 }
 
 /// Where the control node of `freshet dev` is reached.

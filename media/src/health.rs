@@ -4,13 +4,20 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What [`crate::pipeline::Pipeline::health`] tells. Rates are means over the last ten seconds of media.
+/// What [`crate::pipeline::Pipeline::health`] tells. Rates are means over the last ten seconds, of media unless said
+/// otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
+    /// When the session began at this origin, in milliseconds since 1970 UTC: what is counted is counted since then.
+    pub since_ms: u64,
+    /// Bits a second, of all tracks.
+    pub bitrate: u64,
     /// The video track, where there is one.
     pub video: Option<VideoHealth>,
     /// The audio track, where there is one.
     pub audio: Option<AudioHealth>,
+    /// What the encoder's network carries.
+    pub uplink: Uplink,
     /// How far the newest video is ahead of the newest audio, in milliseconds; negative when behind.
     pub skew_ms: i64,
     /// Frames that could not be used, since the session began.
@@ -57,6 +64,22 @@ pub struct AudioHealth {
     pub bitrate: u64,
 }
 
+/// How frames come from the encoder, by the wall clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Uplink {
+    /// Bits of frames that came a second. Less than the tracks' where the network carries less than the encoder makes.
+    pub bitrate: u64,
+    /// Bytes of frames that came since the session began.
+    pub received_bytes: u64,
+    /// How often nothing came for 1.5 s or more though an encoder published, since the session began. One that goes on
+    /// counts.
+    pub stalls: u64,
+    /// For how long nothing came then, in milliseconds, in all.
+    pub stalled_ms: u64,
+    /// The longest of them, in milliseconds.
+    pub longest_stall_ms: u64,
+}
+
 /// Something that the person who streams can mend. Displays as a sentence in plain words.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -88,41 +111,137 @@ pub enum Alert {
         /// How far the video is ahead, in milliseconds.
         skew_ms: i64,
     },
+    /// Nothing came from the encoder for a while, in the last minute.
+    UplinkStalls {
+        /// How often.
+        stalls: u64,
+        /// The longest, in milliseconds.
+        longest_ms: u64,
+    },
     /// Nothing comes from the encoder.
     Stalled,
+}
+
+impl Alert {
+    /// Its name for programs, as it is serialized.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoKeyFrame => "no_key_frame",
+            Self::NotBrowserPlayable { .. } => "not_browser_playable",
+            Self::LongKeyFrameInterval { .. } => "long_key_frame_interval",
+            Self::Erratic => "erratic",
+            Self::BitrateTooHigh => "bitrate_too_high",
+            Self::TrackMissing { .. } => "track_missing",
+            Self::AudioVideoSkew { .. } => "audio_video_skew",
+            Self::UplinkStalls { .. } => "uplink_stalls",
+            Self::Stalled => "stalled",
+        }
+    }
 }
 
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKeyFrame => f.write_str("no keyframe has come yet: nothing can be shown until one does"),
+            Self::NoKeyFrame => f.write_str(
+                "no keyframe has come yet, so nothing can be shown: set a keyframe interval of 2 s in the encoder",
+            ),
             Self::NotBrowserPlayable { profile } => {
                 write!(f, "{profile} can't be played in browsers: choose the profile High with 4:2:0 colour")
             }
             Self::LongKeyFrameInterval { interval_ms } => write!(
                 f,
-                "keyframes are {}.{} s apart: set a keyframe interval of 2 s in the encoder",
-                interval_ms / 1000,
-                interval_ms % 1000 / 100
+                "keyframes are {} s apart: set a keyframe interval of 2 s in the encoder",
+                seconds(*interval_ms)
             ),
             Self::Erratic => f.write_str("timestamps jump all the time: restart the encoder"),
-            Self::BitrateTooHigh => f.write_str("the bitrate is too high: frames are being dropped"),
-            Self::TrackMissing { track } => write!(f, "the {track} has stopped while the rest goes on"),
-            Self::AudioVideoSkew { skew_ms } => {
-                write!(f, "audio and video are {} ms apart", skew_ms.unsigned_abs())
+            Self::BitrateTooHigh => {
+                f.write_str("frames are dropped because they are too large: set a lower bitrate in the encoder")
             }
-            Self::Stalled => f.write_str("nothing comes from the encoder"),
+            Self::TrackMissing { track } => {
+                write!(f, "the {track} has stopped while the rest goes on: check its source in the encoder")
+            }
+            Self::AudioVideoSkew { skew_ms } => {
+                let ms = skew_ms.unsigned_abs();
+                write!(f, "audio and video are {ms} ms apart: set the sync offset of the audio in the encoder to 0")
+            }
+            Self::UplinkStalls { stalls, longest_ms } => write!(
+                f,
+                "nothing came from the encoder for up to {} s, {stalls} time{} in the last minute: set a lower bitrate, or use \
+                 a cable instead of Wi-Fi",
+                seconds(*longest_ms),
+                if *stalls == 1 { "" } else { "s" }
+            ),
+            Self::Stalled => {
+                f.write_str("nothing comes from the encoder: see that it runs and that its network carries anything")
+            }
         }
     }
+}
+
+/// As in `8.3`.
+fn seconds(ms: u64) -> String {
+    format!("{}.{}", ms / 1000, ms % 1000 / 100)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn every() -> Vec<Alert> {
+        vec![
+            Alert::NoKeyFrame,
+            Alert::NotBrowserPlayable { profile: "High 4:4:4 Predictive".into() },
+            Alert::LongKeyFrameInterval { interval_ms: 8333 },
+            Alert::Erratic,
+            Alert::BitrateTooHigh,
+            Alert::TrackMissing { track: "audio" },
+            Alert::AudioVideoSkew { skew_ms: -1200 },
+            Alert::UplinkStalls { stalls: 2, longest_ms: 4250 },
+            Alert::Stalled,
+        ]
+    }
+
     #[test]
     fn an_alert_says_in_plain_words_what_to_do() {
-        let alert = Alert::LongKeyFrameInterval { interval_ms: 8333 };
-        assert_eq!(alert.to_string(), "keyframes are 8.3 s apart: set a keyframe interval of 2 s in the encoder");
+        let said: Vec<_> = every().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "no keyframe has come yet, so nothing can be shown: set a keyframe interval of 2 s in the encoder",
+                "High 4:4:4 Predictive can't be played in browsers: choose the profile High with 4:2:0 colour",
+                "keyframes are 8.3 s apart: set a keyframe interval of 2 s in the encoder",
+                "timestamps jump all the time: restart the encoder",
+                "frames are dropped because they are too large: set a lower bitrate in the encoder",
+                "the audio has stopped while the rest goes on: check its source in the encoder",
+                "audio and video are 1200 ms apart: set the sync offset of the audio in the encoder to 0",
+                "nothing came from the encoder for up to 4.2 s, 2 times in the last minute: set a lower bitrate, or use a \
+                 cable instead of Wi-Fi",
+                "nothing comes from the encoder: see that it runs and that its network carries anything",
+            ]
+        );
+        let once = Alert::UplinkStalls { stalls: 1, longest_ms: 1500 }.to_string();
+        assert!(
+            once.starts_with("nothing came from the encoder for up to 1.5 s, 1 time in the last minute:"),
+            "{once}"
+        );
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        let kinds: Vec<_> = every().iter().map(Alert::kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                "no_key_frame",
+                "not_browser_playable",
+                "long_key_frame_interval",
+                "erratic",
+                "bitrate_too_high",
+                "track_missing",
+                "audio_video_skew",
+                "uplink_stalls",
+                "stalled",
+            ]
+        );
     }
 }

@@ -281,14 +281,15 @@ impl Broadcast {
         }
     }
 
-    /// How the stream does; `None` once it is over.
-    pub(crate) fn health(&self) -> Option<health::Report> {
-        self.lock().pipeline.as_ref().map(Pipeline::health)
+    /// The newest publish and how the stream does; `None` once it is over.
+    pub(crate) fn health(&self, now_ms: u64) -> Option<(Epoch, health::Report)> {
+        let state = self.lock();
+        state.pipeline.as_ref().map(|pipeline| (state.epoch, pipeline.health(now_ms)))
     }
 
     /// Counts what has gone wrong since the last time; returns the alerts that are new.
-    pub(crate) fn examine(&self) -> Vec<health::Alert> {
-        self.lock().examine()
+    pub(crate) fn examine(&self, now_ms: u64) -> Vec<health::Alert> {
+        self.lock().examine(now_ms)
     }
 
     /// Bytes that the window keeps.
@@ -339,8 +340,8 @@ impl State {
         }
     }
 
-    fn examine(&mut self) -> Vec<health::Alert> {
-        let Some(report) = self.pipeline.as_ref().map(Pipeline::health) else { return Vec::new() };
+    fn examine(&mut self, now_ms: u64) -> Vec<health::Alert> {
+        let Some(report) = self.pipeline.as_ref().map(|pipeline| pipeline.health(now_ms)) else { return Vec::new() };
         self.meters.went_wrong(&self.examined, &report);
         let known = std::mem::replace(&mut self.examined, report);
         let kind = std::mem::discriminant::<health::Alert>;
@@ -349,7 +350,7 @@ impl State {
     }
 
     fn close(&mut self, phase: impl FnOnce(u64) -> Phase, now_ms: u64) {
-        self.examine();
+        self.examine(now_ms);
         self.phase = phase(now_ms + self.window.afterlife_ms());
         self.pipeline = None;
     }

@@ -17,6 +17,7 @@ mod broadcast;
 mod config;
 mod count;
 mod follow;
+mod health;
 mod house;
 mod keeper;
 mod live;
@@ -33,9 +34,9 @@ use std::{
     time::Duration,
 };
 
-use freshet_media::health;
 use freshet_proto::{
     clock::WallClock,
+    health::Health,
     id::{ChannelName, NodeId},
     object::ObjectName,
     ordered,
@@ -193,10 +194,14 @@ impl Origin {
         self.0.publisher_count()
     }
 
-    /// How each session that is open does.
-    pub fn health(&self) -> BTreeMap<ChannelName, health::Report> {
-        let all = self.0.house.all();
-        all.iter().filter_map(|broadcast| Some((broadcast.channel.clone(), broadcast.health()?))).collect()
+    /// How each session that is open does, as the control plane is told.
+    pub fn health(&self) -> BTreeMap<ChannelName, Health> {
+        let (all, now_ms) = (self.0.house.all(), self.0.clock.now_ms());
+        let told = |broadcast: &broadcast::Shared| {
+            let (epoch, report) = broadcast.health(now_ms)?;
+            Some((broadcast.channel.clone(), health::told(broadcast.session, epoch, report)))
+        };
+        all.iter().filter_map(told).collect()
     }
 
     /// How many bytes of parts and inits all live windows keep.
@@ -234,9 +239,9 @@ impl Inner {
 
     /// Sets the gauges, and logs what the persons who stream should mend, once each.
     fn examine(&self) {
-        let sessions = self.house.all();
+        let (sessions, now_ms) = (self.house.all(), self.clock.now_ms());
         for session in &sessions {
-            for alert in session.examine() {
+            for alert in session.examine(now_ms) {
                 warn!(channel = %session.channel, session = %session.session, %alert, "a stream is not well");
             }
         }

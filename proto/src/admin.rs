@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     annex::{Algorithm, Revoked, Visibility},
+    health::Health,
     id::{ChannelName, NodeId},
     level::Level,
     registry::{GoLive, Policy},
@@ -106,6 +107,11 @@ pub enum AdminCommand {
         /// Who may watch.
         visibility: Visibility,
     },
+    /// Since version 2. How the session of a channel does. Answered by [`AdminReply::Health`]; the leader alone knows.
+    Health {
+        /// The channel.
+        channel: ChannelName,
+    },
 }
 
 /// What an account wants of its channel.
@@ -157,6 +163,8 @@ pub enum AdminReply {
     Keys(Keys),
     /// Since version 2. The next key's identifier.
     NewKey(String),
+    /// Since version 2. How the session does; `None` where there is none, or its origin has not told it lately.
+    Health(Option<Box<Health>>),
 }
 
 /// The signing keys and the secrets of path tokens as a control node has them.

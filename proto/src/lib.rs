@@ -6,6 +6,7 @@ pub mod annex;
 pub mod api;
 pub mod chat;
 pub mod clock;
+pub mod health;
 pub mod id;
 pub mod level;
 pub mod message;

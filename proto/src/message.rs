@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     admin::AdminCommand,
     annex,
+    health::Health,
     id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
     level::Level,
     object::ResourceName,
@@ -116,7 +117,7 @@ pub enum Request {
     },
 }
 
-/// Where a node is and how busy, every 2 s.
+/// Where a node is, how busy, and how its sessions do, every 2 s.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Where it is.
@@ -125,11 +126,17 @@ pub struct Report {
     pub load: annex::Load,
     /// How many watch which channel here.
     pub viewers: BTreeMap<ChannelName, u32>,
+    /// How the sessions do that are open here; at most [`Report::MAX_SESSIONS`].
+    pub health: BTreeMap<ChannelName, Health>,
 }
 
 impl Report {
     /// The longest, in bytes.
     pub const MAX: usize = 2 << 20;
+
+    /// Of how many sessions one is told: four times as many as an origin takes unless told otherwise. Nothing is told of
+    /// those beyond.
+    pub const MAX_SESSIONS: usize = 4000;
 }
 
 /// What a node that wants to join presents.
@@ -231,7 +238,8 @@ impl Request {
                 | AdminCommand::Start { .. }
                 | AdminCommand::End { .. }
                 | AdminCommand::Purge { .. }
-                | AdminCommand::SetVisibility { .. },
+                | AdminCommand::SetVisibility { .. }
+                | AdminCommand::Health { .. },
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,

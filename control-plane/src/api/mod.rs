@@ -13,6 +13,7 @@ mod auth;
 mod caller;
 mod carrier;
 mod extract;
+mod health;
 mod keys;
 mod me;
 mod members;

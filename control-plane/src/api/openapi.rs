@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    Shared, admin, auth, keys, me, members,
+    Shared, admin, auth, health, keys, me, members,
     problem::{MEDIA_TYPE, Problem},
     streams, users,
 };
@@ -29,6 +29,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
         keys::router(),
         users::router(),
         streams::router(),
+        health::router(),
         members::router(),
         admin::router(),
     ];

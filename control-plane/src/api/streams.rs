@@ -422,7 +422,8 @@ impl Search {
     }
 }
 
-fn state(state: ChannelState) -> &'static str {
+/// A state in the API's words.
+pub(super) fn state(state: ChannelState) -> &'static str {
     match state {
         ChannelState::Idle => "offline",
         ChannelState::Starting => "starting",

@@ -7,7 +7,7 @@
 //!                                     lead: leases that run out, graces that end ───────────┘ (on the leader alone)
 //!                                     level: the version that all control nodes know ───────┤
 //!                                     keys: signing keys whose time has come ───────────────┤
-//! nodes ──REPORT──▶ report: how busy they are (memory alone), and where they are ────────────┘
+//! nodes ──REPORT──▶ report: how busy they and well their sessions are (memory alone), where ──┘
 //! ```
 //! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
 

@@ -1,18 +1,24 @@
-//! What nodes tell of themselves every 2 s: where they are, which is agreed on, and how busy, which is not.
+//! What nodes tell of themselves every 2 s: where they are, which is agreed on; how busy they are and how their sessions do,
+//! which is not.
 
 use freshet_proto::{
     annex::{self, Place},
+    health::Health,
     id::{ChannelName, NodeId},
     level::Level,
     message::{Denied, Report},
     quic::decode,
     registry::{NoSuch, Refused},
+    view::{ChannelState, Role},
 };
 use tokio::time::Instant;
 use tracing::info;
 
 use super::{Control, Inner};
-use crate::{loads::Loads, machine::Input};
+use crate::{
+    loads::{Heard, Loads},
+    machine::Input,
+};
 
 impl Control {
     /// How many watch `channel`, at all edges together, as far as this node was told: they tell the leader, and one that has
@@ -31,12 +37,21 @@ impl Inner {
         if body.len() > Report::MAX {
             return Err(unreadable());
         }
-        let Report { place, load, viewers } = decode(body).map_err(|_| unreadable())?;
+        let Report { place, load, viewers, health } = decode(body).map_err(|_| unreadable())?;
         place.check().map_err(|why| Denied::Forbidden(format!("the place of {peer}: {why}")))?;
+        if health.len() > Report::MAX_SESSIONS {
+            return Err(Denied::Forbidden(format!("{peer} tells of more than {} sessions", Report::MAX_SESSIONS)));
+        }
+        if !health.is_empty() && self.role_of(peer) != Some(Role::Origin) {
+            return Err(Denied::Forbidden(format!("{peer} is no origin and has no sessions")));
+        }
+        for (channel, health) in &health {
+            health.check().map_err(|why| Denied::Forbidden(format!("the health of {channel} by {peer}: {why}")))?;
+        }
         let now = Instant::now();
         let all = {
             let mut loads = self.loads();
-            loads.hear(now, node, load, viewers);
+            loads.hear(now, node, Heard { load, viewers, health });
             loads.all(now)
         };
         if agreed != place && self.group.agreed() >= Level::ANNEX {
@@ -44,6 +59,20 @@ impl Inner {
             self.propose(Input::Place { node, place }).await?.reply?;
         }
         Ok(all)
+    }
+
+    /// How the session of `channel` does, as the origin told that the channel is published at now; `None` where there is no
+    /// session, or that origin has not told it lately.
+    pub(super) fn health(&self, channel: &ChannelName) -> Option<Health> {
+        let view = self.group.feed().view().borrow().clone();
+        let known = view
+            .channels
+            .get(channel)
+            .filter(|known| matches!(known.state, ChannelState::Starting | ChannelState::Live | ChannelState::Grace))?;
+        let current = known.current()?;
+        let loads = self.loads();
+        let told = loads.health(Instant::now(), current.origin, channel)?;
+        (told.epoch == current.epoch && Some(told.session) == known.session).then(|| told.clone())
     }
 
     /// The node of that name, and where it is as agreed on; nothing is known of one that never said it.

@@ -1,4 +1,5 @@
-//! A node's side of its reports: it tells the leader where it is and how busy, and keeps what it is told of the others.
+//! A node's side of its reports: it tells the leader where it is, how busy and how its sessions do, and keeps what it is told
+//! of the others.
 
 use std::sync::Arc;
 
@@ -46,30 +47,58 @@ pub fn report(remote: Remote, tell: impl Fn() -> Report + Send + 'static) -> wat
     receiver
 }
 
-/// A report that is too long goes without the numbers of viewers.
-fn encode(report: Report) -> (Request, Vec<u8>) {
+/// A report that is too long goes without the numbers of viewers, and one that is so still without its sessions. Of the
+/// sessions beyond [`Report::MAX_SESSIONS`], the last ones by name, nothing is told.
+fn encode(mut report: Report) -> (Request, Vec<u8>) {
+    if let Some((beyond, _)) = report.health.iter().nth(Report::MAX_SESSIONS) {
+        let beyond = beyond.clone();
+        report.health.split_off(&beyond);
+    }
     let bytes = |report: &Report| postcard::to_stdvec(report).unwrap_or_default();
     let mut body = bytes(&report);
     if body.len() > Report::MAX {
-        body = bytes(&Report { viewers: Default::default(), ..report });
+        report.viewers.clear();
+        body = bytes(&report);
+    }
+    if body.len() > Report::MAX {
+        report.health.clear();
+        body = bytes(&report);
     }
     (Request::Report { length: body.len() as u32 }, body)
 }
 
 #[cfg(test)]
 mod tests {
+    use freshet_proto::health::{Advice, Health};
+
     use super::*;
 
     #[test]
     fn a_report_that_is_too_long_goes_without_the_numbers_of_viewers() {
         let viewers = |count: u32| (0..count).map(|n| (format!("channel-{n:024}").parse().unwrap(), 1)).collect();
-        let sent = |count| -> Report {
-            let (request, body) = encode(Report { viewers: viewers(count), ..Report::default() });
-            assert_eq!(request.body_length() as usize, body.len());
-            assert!(body.len() <= Report::MAX);
-            freshet_proto::quic::decode(&body).unwrap()
-        };
+        let sent = |count| sent(Report { viewers: viewers(count), ..Report::default() });
         assert_eq!(sent(20_000).viewers.len(), 20_000);
         assert_eq!(sent(100_000).viewers.len(), 0);
+    }
+
+    #[test]
+    fn a_report_tells_of_as_many_sessions_as_are_read_and_fit() {
+        let told = |count: u32, text: usize| -> usize {
+            let alerts = vec![Advice { kind: String::new(), advice: "x".repeat(text) }];
+            let health = Health { alerts, ..Health::default() };
+            let name = |n: u32| format!("channel-{n:05}").parse().unwrap();
+            let health = (0..count).map(|n| (name(n), health.clone())).collect();
+            sent(Report { health, ..Report::default() }).health.len()
+        };
+        assert_eq!((told(1000, 250), told(4001, 250)), (1000, 4000));
+        assert_eq!(told(4000, 600), 0, "more than may be sent");
+    }
+
+    /// What the leader reads.
+    fn sent(report: Report) -> Report {
+        let (request, body) = encode(report);
+        assert_eq!(request.body_length() as usize, body.len());
+        assert!(body.len() <= Report::MAX);
+        freshet_proto::quic::decode(&body).unwrap()
     }
 }

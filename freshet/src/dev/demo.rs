@@ -210,6 +210,7 @@ mod tests {
             }
         }
         let segments = made.iter().filter(|made| matches!(made, output::Output::Segment { .. })).count();
-        assert_eq!((segments, pipeline.health().alerts, pipeline.health().discontinuities), (2 * 11, vec![], 0));
+        let health = pipeline.health(start.now_ms + 3 * DURATION_MS);
+        assert_eq!((segments, health.alerts, health.discontinuities), (2 * 11, vec![], 0));
     }
 }

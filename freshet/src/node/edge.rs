@@ -13,6 +13,7 @@ use freshet_edge::{
 };
 use freshet_proto::{
     id::NodeId,
+    message::Report,
     quic::{self, Endpoint, Identity, Pool, Tuning},
     view::{NodeView, Role, View},
 };
@@ -114,7 +115,12 @@ impl EdgeNode {
                 let edge = edge.with_api(Arc::new(Passed(ApiRemote::new(remote()))));
                 let busy = edge.clone();
                 near.me = Some(member.id);
-                near.loads = report(remote(), place, move || (load(busy.clients(), capacity), busy.viewers()), world);
+                let tell = move || Report {
+                    load: load(busy.clients(), capacity),
+                    viewers: busy.viewers(),
+                    ..Report::default()
+                };
+                near.loads = report(remote(), place, tell, world);
                 let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
                 (edge, Some(member.take_part(remote(), &identity, &endpoint, world)?))

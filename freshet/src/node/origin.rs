@@ -20,7 +20,7 @@ use freshet_origin::Origin;
 use freshet_proto::{
     annex::Loads,
     id::NodeId,
-    message::Request,
+    message::{Report, Request},
     quic::{self, Endpoint, Handler, Identity, Pool, QuicError, Responder, Tuning},
     registry::Commands,
     view::{NodeView, Role, View},
@@ -138,12 +138,16 @@ impl OriginNode {
         Ok(node)
     }
 
-    /// Tells the control plane where it is and how busy.
+    /// Tells the control plane where it is, how busy, and how its sessions do.
     fn report(&mut self, placed: &Placed, capacity: u64, world: &World) {
         let (place, busy) = (placed.origin(self.rtmp, self.rtmps), self.origin.clone());
         if let Keeps::Platform { remote, reports, .. } = &mut self.keeps {
-            let load = move || (load(busy.publishers() as u64, capacity), Default::default());
-            *reports = Some(report(remote.clone(), place, load, world));
+            let tell = move || Report {
+                load: load(busy.publishers() as u64, capacity),
+                health: busy.health(),
+                ..Report::default()
+            };
+            *reports = Some(report(remote.clone(), place, tell, world));
         }
     }
 

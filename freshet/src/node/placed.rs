@@ -1,7 +1,6 @@
 //! A node's place as its process tells it: what is configured, and what is known only once its ports are bound.
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
@@ -9,8 +8,7 @@ use std::{
 use freshet_control_plane::remote::{self, Remote};
 use freshet_edge::near::Locator;
 use freshet_proto::{
-    annex::{Load, Loads, Place},
-    id::ChannelName,
+    annex::{Loads, Place},
     level::Level,
     message::Report,
 };
@@ -62,23 +60,19 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
-/// Tells the control plane of `place` from now on, and how `busy` the node is and how many watch what; gives what it tells of
-/// all nodes. A node that is held at a version
-/// without reports tells nothing and is told nothing.
+/// Tells the control plane of `place` from now on, and what else the node says in `report`: how busy it is, how many watch
+/// what, how its sessions do. Gives what it is told of all nodes. A node that is held at a version without reports tells
+/// nothing and is told nothing.
 pub fn report(
     remote: Remote,
     place: Place,
-    busy: impl Fn() -> (Load, BTreeMap<ChannelName, u32>) + Send + 'static,
+    report: impl Fn() -> Report + Send + 'static,
     world: &World,
 ) -> watch::Receiver<Arc<Loads>> {
     if world.level < Level::ANNEX {
         return watch::channel(Arc::default()).1;
     }
-    let tell = move || {
-        let (load, viewers) = busy();
-        Report { place: place.clone(), load, viewers }
-    };
-    remote::report(remote, tell)
+    remote::report(remote, move || Report { place: place.clone(), ..report() })
 }
 
 #[cfg(test)]

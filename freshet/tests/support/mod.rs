@@ -77,9 +77,7 @@ impl Freshet {
 
     /// Sends a signal, by name: `TERM`, `HUP`, `KILL`.
     pub async fn signal(&self, name: &str) {
-        let id = self.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill is there");
-        assert!(sent.success(), "SIG{name} was not sent");
+        signal(self.id(), name).await;
     }
 
     /// Waits for the end; returns the status and what was written to standard output.
@@ -98,6 +96,11 @@ impl Freshet {
     pub fn log(&self) -> String {
         self.log.borrow().join("\n")
     }
+}
+
+async fn signal(id: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &id.to_string()]).status().await.expect("kill is there");
+    assert!(sent.success(), "SIG{name} was not sent");
 }
 
 /// Runs `freshet` to its end: exit code, standard output, standard error.
@@ -217,13 +220,18 @@ pub fn newest_segment(playlist: &str) -> Option<(u64, String)> {
 pub struct Encoder(pub Child);
 
 impl Encoder {
-    /// Publishes to `rtmp://…/live/KEY`.
+    /// Publishes to `rtmp://…/live/KEY`, with a keyframe every two seconds.
     pub fn publish(url: &str) -> Self {
+        Self::with_keyframes(url, 60)
+    }
+
+    /// The same, with a keyframe every so many of its thirty frames a second.
+    pub fn with_keyframes(url: &str, every: u32) -> Self {
         let arguments = "-v error -re -f lavfi -i testsrc2=size=320x180:rate=30 -f lavfi -i sine=frequency=440 \
-                         -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -f flv";
+                         -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -c:a aac -f flv";
         let child = Command::new("ffmpeg")
             .args(arguments.split_whitespace())
-            .arg(url)
+            .args(["-g", &every.to_string(), url])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -231,6 +239,11 @@ impl Encoder {
             .spawn()
             .expect("ffmpeg is installed");
         Self(child)
+    }
+
+    /// Sends a signal, by name: `STOP`, `CONT`.
+    pub async fn signal(&self, name: &str) {
+        signal(self.0.id().expect("it runs"), name).await;
     }
 
     /// Waits for its end.

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 
 use crate::{
     frame::{CodecConfig, TrackKind},
-    health::{Alert, AudioHealth, Report, VideoHealth},
+    health::{Alert, AudioHealth, Report, Uplink, VideoHealth},
     timeline::LINE_SCALE,
 };
+
+use super::uplink::Stalls;
 
 /// Over how many seconds of media rates are means.
 const WINDOW_S: i64 = 10;
@@ -46,8 +48,12 @@ pub(super) struct Meter {
 
 /// What the pipeline knows beside.
 pub(super) struct Standing<'a> {
+    pub(super) since_ms: u64,
     pub(super) video: Option<&'a CodecConfig>,
     pub(super) audio: Option<&'a CodecConfig>,
+    pub(super) uplink: Uplink,
+    /// Those of the last minute that are over.
+    pub(super) stalls: Stalls,
     pub(super) skew_ms: i64,
     pub(super) dropped: u64,
     pub(super) repaired: u64,
@@ -79,9 +85,16 @@ impl Meter {
     }
 
     pub(super) fn report(&self, standing: &Standing) -> Report {
+        let video = standing.video.and_then(|codec| self.video_health(codec));
+        let audio = standing.audio.and_then(|codec| self.audio_health(codec));
+        let (of_video, of_audio) =
+            (video.as_ref().map(|video| video.bitrate), audio.as_ref().map(|audio| audio.bitrate));
         Report {
-            video: standing.video.and_then(|codec| self.video_health(codec)),
-            audio: standing.audio.and_then(|codec| self.audio_health(codec)),
+            since_ms: standing.since_ms,
+            bitrate: of_video.unwrap_or(0) + of_audio.unwrap_or(0),
+            video,
+            audio,
+            uplink: standing.uplink,
             skew_ms: standing.skew_ms,
             dropped_frames: self.unplaced + standing.dropped,
             repaired_frames: standing.repaired,
@@ -125,6 +138,7 @@ impl Meter {
             CodecConfig::Avc(avc) => Some(profile(&avc.record)).filter(|(_, playable)| !playable),
             CodecConfig::Aac(_) => None,
         });
+        let Stalls { count, longest_ms, .. } = standing.stalls;
         let mut alerts: Vec<_> = [
             standing.lacks_keyframe.then_some(Alert::NoKeyFrame),
             profile.map(|(name, _)| Alert::NotBrowserPlayable { profile: name.into() }),
@@ -133,6 +147,7 @@ impl Meter {
             standing.overfull.then_some(Alert::BitrateTooHigh),
             (apart && skew_ms.abs() > MISSING_MS).then_some(Alert::TrackMissing { track: missing }),
             (apart && skew_ms.abs() > SKEW_MS).then_some(Alert::AudioVideoSkew { skew_ms }),
+            (count > 0).then_some(Alert::UplinkStalls { stalls: count, longest_ms }),
             standing.stalled.then_some(Alert::Stalled),
         ]
         .into_iter()

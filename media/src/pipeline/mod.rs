@@ -13,6 +13,7 @@ mod heir;
 mod live;
 mod meter;
 mod publish;
+mod uplink;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use gather::Gather;
 use heir::Heir;
 use live::Live;
 use meter::Meter;
+use uplink::Uplink;
 
 /// The most discontinuities in [`BREAKS_MS`]. Each costs a segment, however short, and segments are what a playlist
 /// costs; so an encoder that has more is not listened to until the time is over.
@@ -61,6 +63,9 @@ pub struct Pipeline {
     heir: Option<Box<Heir>>,
     state: State,
     meter: Meter,
+    uplink: Uplink,
+    /// When the session began here, in milliseconds since 1970 UTC.
+    since_ms: u64,
     events: Vec<Event>,
     last_media_ms: u64,
     /// The publisher is gone.
@@ -113,6 +118,8 @@ impl Pipeline {
             heir: None,
             state: State::Gathering(Box::default()),
             meter: Meter::default(),
+            uplink: Uplink::new(start.now_ms),
+            since_ms: start.now_ms,
             events: Vec::new(),
             last_media_ms: start.now_ms,
             interrupted: false,
@@ -144,6 +151,7 @@ impl Pipeline {
     ///
     /// Tracks other than the first of their kind are dropped and counted.
     pub fn push(&mut self, now_ms: u64, media: Media, out: &mut Vec<Output>) {
+        self.uplink.hear(now_ms, if let Media::Frame(frame) = &media { frame.data.len() } else { 0 });
         match media {
             Media::Config(track, codec) if track.index == 0 => self.configure(now_ms, track.kind, codec, out),
             Media::Frame(frame) if frame.track.index == 0 => self.frame(now_ms, frame, out),
@@ -180,6 +188,7 @@ impl Pipeline {
     /// session's constants are known nothing is published: what comes with the next publish decides them.
     pub fn interrupt(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         self.interrupted = true;
+        self.uplink.close(now_ms);
         if let State::Live(live) = &mut self.state {
             live.flush(now_ms, &mut self.wall, out);
             live.publisher.interrupt(out);
@@ -192,6 +201,7 @@ impl Pipeline {
         self.start = Start { epoch, now_ms, ..self.start };
         self.last_media_ms = now_ms;
         self.interrupted = false;
+        self.uplink.open(now_ms);
         self.wall.reset();
         self.meter.discontinue();
         match &mut self.state {
@@ -231,25 +241,30 @@ impl Pipeline {
         }
     }
 
-    /// How the session is doing. Costs some microseconds.
-    pub fn health(&self) -> health::Report {
-        let (lacks_keyframe, overfull, stalled, dropped) = match &self.state {
-            State::Gathering(gather) => (gather.lacks_keyframe(), false, false, 0),
-            State::Live(live) => (false, live.segmenter.is_overfull(), live.stalled, live.segmenter.dropped()),
-            State::Over(_) => (false, false, false, 0),
+    /// How the session is doing at `now_ms`, as in [`Self::push`]. Costs some microseconds.
+    pub fn health(&self, now_ms: u64) -> health::Report {
+        let (lacks_keyframe, overfull, dropped, gap_parts) = match &self.state {
+            State::Gathering(gather) => (gather.lacks_keyframe(), false, 0, 0),
+            State::Live(live) => {
+                (false, live.segmenter.is_overfull(), live.segmenter.dropped(), live.publisher.gap_parts)
+            }
+            State::Over(_) => (false, false, 0, 0),
         };
         let mended = self.timeline.mended();
         self.meter.report(&meter::Standing {
+            since_ms: self.since_ms,
             video: self.video.as_deref(),
             audio: self.audio.as_deref(),
+            uplink: self.uplink.report(now_ms),
+            stalls: self.uplink.recent(now_ms),
             skew_ms: self.timeline.skew_ms(),
             dropped: mended.dropped + dropped,
             repaired: mended.repaired,
             lacks_keyframe,
             overfull,
-            stalled,
+            stalled: self.uplink.silent_ms(now_ms) >= self.config.limits.stall_ms.into(),
             erratic: self.breaks.are_too_many(self.last_media_ms),
-            gap_parts: if let State::Live(live) = &self.state { live.publisher.gap_parts } else { 0 },
+            gap_parts,
         })
     }
 }

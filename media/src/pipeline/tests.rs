@@ -3,7 +3,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::*;
-use crate::{aac, avc, health::Alert, output::Part};
+use crate::{
+    aac, avc,
+    health::{Alert, Uplink},
+    output::Part,
+};
 
 mod takeover;
 
@@ -231,12 +235,16 @@ fn a_stalled_encoder_leaves_missing_parts_and_comes_back_after_a_discontinuity()
     }
     let gaps = session.parts(TrackId::V0).iter().filter(|part| part.gap).count();
     assert!((2..=3).contains(&gaps), "{gaps} parts are missing in 6.1 s, of which 5 s are waited");
-    assert_eq!(session.pipeline.health().alerts, [Alert::Stalled]);
+    assert_eq!(session.pipeline.health(NOON + 10_400).alerts, [Alert::Stalled]);
     session.zero_ms += 3000;
     session.send(8000, 10_600);
     let playlist = session.playlist(TrackId::V0);
     assert!(playlist.contains(",GAP=YES,") && playlist.contains("#EXT-X-DISCONTINUITY\n"), "{playlist}");
-    assert_eq!(session.pipeline.health().alerts, []);
+    let health = session.pipeline.health(NOON + 13_600);
+    let Uplink { stalls, stalled_ms, longest_stall_ms, .. } = health.uplink;
+    assert_eq!((stalls, stalled_ms, longest_stall_ms), (1, 6712, 6712), "from 4.288 s to 11 s");
+    assert_eq!(health.alerts, [Alert::UplinkStalls { stalls: 1, longest_ms: 6712 }]);
+    assert_eq!(session.pipeline.health(NOON + 13_600 + 60_000).alerts, [Alert::Stalled], "and not for ever");
 }
 
 #[test]
@@ -422,7 +430,7 @@ fn at_19_few_keyframes_delay_the_playlist_and_are_told() {
     assert!(playlist.contains("#EXT-X-TARGETDURATION:10\n"), "{playlist}");
     assert!(playlist.contains("#EXTINF:10.000000,\n7/v0/100.m4s"), "{playlist}");
     assert!(playlist.contains("#EXTINF:2.000000,\n7/v0/101.m4s"), "the keyframe begins a segment: {playlist}");
-    assert_eq!(session.pipeline.health().alerts, [Alert::LongKeyFrameInterval { interval_ms: 12_000 }]);
+    assert_eq!(session.pipeline.health(NOON + 26_000).alerts, [Alert::LongKeyFrameInterval { interval_ms: 12_000 }]);
 }
 
 #[test]
@@ -449,12 +457,15 @@ fn an_encoder_whose_clock_jumps_all_the_time_is_not_listened_to_for_a_while() {
         session.offset = n * 50_000;
         session.send(3000 + n * 100, 3100 + n * 100);
     }
-    assert_eq!(session.pipeline.health().discontinuities, 31);
-    assert_eq!(session.pipeline.health().alerts, [Alert::Erratic]);
+    let health = session.pipeline.health(NOON + 33_000);
+    assert_eq!((health.discontinuities, health.alerts), (31, vec![Alert::Erratic]));
     session.send(80_000, 84_100);
     session.check();
-    assert_eq!(session.pipeline.health().alerts, []);
-    assert_eq!(session.pipeline.health().discontinuities, 32);
+    let health = session.pipeline.health(NOON + 84_100);
+    assert_eq!(
+        (health.discontinuities, health.alerts),
+        (32, vec![Alert::UplinkStalls { stalls: 1, longest_ms: 47_034 }])
+    );
 }
 
 #[test]
@@ -467,7 +478,7 @@ fn at_05_a_session_goes_on_without_its_video() {
     let newest = session.parts(TrackId::A0).last().map(|part| part.msn);
     assert!(newest >= Some(103), "{newest:?}");
     assert!(session.parts(TrackId::V0).iter().filter(|part| part.gap).count() > 10);
-    assert_eq!(session.pipeline.health().alerts[0], Alert::TrackMissing { track: "video" });
+    assert_eq!(session.pipeline.health(NOON + 14_000).alerts[0], Alert::TrackMissing { track: "video" });
 }
 
 #[test]
@@ -556,9 +567,12 @@ fn health_tells_rates_and_what_browsers_cant_play() {
     let mut session = Session::new(true, true);
     session.push(NOON, Media::Config(TrackId::V0, h264(244, 1280)));
     session.send(0, 20_000);
-    let health = session.pipeline.health();
-    let video = health.video.expect("video");
+    let health = session.pipeline.health(NOON + 20_000);
+    let (video, audio) = (health.video.expect("video"), health.audio.expect("audio"));
     assert_eq!((video.bitrate / 1000, video.frame_rate.round(), video.keyframe_interval_ms), (240, 30.0, 2000));
+    assert_eq!((health.since_ms, health.bitrate), (NOON, video.bitrate + audio.bitrate));
+    let Uplink { bitrate, received_bytes, stalls, .. } = health.uplink;
+    assert_eq!((bitrate / 1000, received_bytes, stalls), (352, 600 * 1000 + 938 * 300, 0));
     assert_eq!(health.alerts, [Alert::NotBrowserPlayable { profile: "High 4:4:4 Predictive".into() }]);
     assert_eq!((health.dropped_frames, health.repaired_frames), (0, 0));
 }

@@ -66,7 +66,7 @@ pub fn check(encoded: &Encoded, seconds: u64, start_ms: u32) {
     drain(&mut out, &mut video, &mut audio);
     assert_eq!(video.checked as u64, seconds * 30, "every picture");
     assert!(audio.expected.len() <= 3, "{} frames of sound are left", audio.expected.len());
-    let health = pipeline.health();
+    let health = pipeline.health(NOON);
     assert_eq!((health.discontinuities, health.repaired_frames, health.gap_parts), (0, 0, 0));
 }
 

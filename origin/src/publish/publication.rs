@@ -206,8 +206,9 @@ impl Publication {
 
     /// Leaves the session; the registry is told how unless the publish was superseded.
     pub(crate) async fn leave(mut self, how: Option<Departure>) {
-        let health = self.broadcast.health();
-        self.inner.house.leave(&self.broadcast, self.claimed.epoch, how, self.inner.clock.now_ms());
+        let now_ms = self.inner.clock.now_ms();
+        let health = self.broadcast.health(now_ms).map(|(_, health)| health);
+        self.inner.house.leave(&self.broadcast, self.claimed.epoch, how, now_ms);
         let Claimed { channel, session, epoch, .. } = &self.claimed;
         info!(%channel, %session, %epoch, ?how, ?health, "a publish ended");
         let Some(how) = how else { return };

@@ -1,0 +1,290 @@
+//! How a stream does, from what its origin tells the leader to what the REST API of any control node answers, over real QUIC on
+//! loopback.
+
+#[path = "cluster/world.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use freshet_control_plane::{
+    accounts::{Accounts, ChannelRole, Config, Cost, Database},
+    api::{Api, OPERATOR},
+    control::Control,
+    remote::{hold, report},
+};
+use freshet_proto::{
+    annex::Loads,
+    api::ApiRequest,
+    clock::WallClock,
+    health::{Advice, Health, Uplink, Video},
+    id::ChannelName,
+    message::{Denied, Report, Request},
+    random::Random,
+    registry::{Claimed, Command, Departure},
+    view::Role,
+};
+use serde_json::{Value, json};
+use world::{Node, PATIENCE, World, ada, until};
+
+/// A control node that answers the API, whether it leads or not.
+struct Desk {
+    api: Api,
+    accounts: Accounts,
+    _dir: tempfile::TempDir,
+}
+
+/// Who asks.
+type As = Vec<(String, String)>;
+
+fn fields(of: &[(&str, &str)]) -> As {
+    of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn operator() -> As {
+    fields(&[("x-client-roles", OPERATOR)])
+}
+
+impl Desk {
+    async fn open(control: &Control) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(dir.path().join("accounts.db"));
+        let config = Config { cost: Cost { memory_kib: 8, passes: 1, lanes: 1 }, ..Config::default() };
+        let pepper = until("the platform's secrets", async || control.pepper().ok()).await;
+        let (clock, random) = (WallClock::system(), Random::system());
+        let accounts = Accounts::open(&database, config, pepper, clock, random).await.unwrap();
+        Self { api: Api::new(accounts.clone(), Arc::new(control.seat())), accounts, _dir: dir }
+    }
+
+    async fn ask(&self, who: &As, method: &str, target: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let headers = who.iter().cloned().chain(fields(&[("content-type", "application/json")])).collect();
+        let request = ApiRequest { method: method.to_owned(), target: target.to_owned(), headers, body };
+        let (head, body) = self.api.answer(request).await;
+        (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    async fn health(&self, who: &As) -> (u16, Value) {
+        self.ask(who, "GET", "/api/streams/ada/health", &Value::Null).await
+    }
+
+    /// Makes an account and its channel; who it is, as an edge says, and the stream key.
+    async fn register(&self, name: &str) -> (As, String) {
+        let new = json!({ "username": name, "password": "correct horse" });
+        let (status, told) = self.ask(&As::new(), "POST", "/api/auth/register", &new).await;
+        assert_eq!(status, 201, "{told}");
+        let user = self.accounts.user_by_name(&name.parse().unwrap()).await.unwrap().expect("an account");
+        let who = [("x-client-id", user.id.as_str()), ("x-client-username", name), ("x-client-login", "l")];
+        (fields(&who), told["stream_key"].as_str().expect("a key").to_owned())
+    }
+
+    /// Waits until an operator is told of the stream what is wanted.
+    async fn told(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        until(what, async || {
+            let (status, told) = self.health(&operator()).await;
+            (status == 200 && is_so(&told)).then_some(told)
+        })
+        .await
+    }
+}
+
+/// An origin that tells of its sessions what it is told to tell.
+struct Origin {
+    node: Node,
+    tells: Arc<Mutex<BTreeMap<ChannelName, Health>>>,
+    _kept: (Box<dyn std::any::Any>, Box<dyn std::any::Any>),
+}
+
+impl Origin {
+    async fn join(world: &World, name: &str) -> Self {
+        let node = world.join(name, Role::Origin).await;
+        let held = hold(node.remote.clone(), node.papers.node, node.view(), 9);
+        let tells = Arc::<Mutex<BTreeMap<ChannelName, Health>>>::default();
+        let telling = tells.clone();
+        let reports = report(node.remote.clone(), move || Report {
+            health: telling.lock().expect("unpoisoned").clone(),
+            ..Report::default()
+        });
+        Self { node, tells, _kept: (Box::new(held), Box::new(reports)) }
+    }
+
+    async fn publish(&self, key: &str) -> Claimed {
+        let commands = self.node.commands();
+        let claimed = commands.claim(key.to_owned(), self.node.papers.node).await.expect("a claim");
+        let live = Command::Live { channel: claimed.channel.clone(), epoch: claimed.epoch };
+        commands.tell(live).await.expect("it is live");
+        claimed
+    }
+
+    fn tell(&self, health: Health) {
+        self.tells.lock().expect("unpoisoned").insert(ada(), health);
+    }
+}
+
+/// What an origin says of a publish.
+fn of(claimed: &Claimed, dropped_frames: u64) -> Health {
+    let advice = "keyframes are 8.0 s apart: set a keyframe interval of 2 s in the encoder".to_owned();
+    Health {
+        session: claimed.session,
+        epoch: claimed.epoch,
+        since_ms: 1000,
+        bitrate: 3_000_000,
+        video: Some(Video {
+            codec: "avc1.64001F".to_owned(),
+            profile: "High".to_owned(),
+            width: 1280,
+            height: 720,
+            bitrate: 2_900_000,
+            frame_rate_milli: 29_970,
+            keyframe_interval_ms: 8000,
+        }),
+        audio: None,
+        uplink: Uplink { bitrate: 2, received_bytes: 3, stalls: 4, stalled_ms: 5, longest_stall_ms: 6 },
+        skew_ms: -7,
+        dropped_frames,
+        repaired_frames: 9,
+        gap_parts: 10,
+        discontinuities: 11,
+        alerts: vec![Advice { kind: "long_key_frame_interval".to_owned(), advice }],
+    }
+}
+
+fn has_dropped(told: &Value, frames: u64) -> bool {
+    told["health"]["dropped_frames"] == frames
+}
+
+#[tokio::test]
+async fn any_control_node_tells_how_a_stream_does_and_a_new_leader_knows_it_after_the_next_report() {
+    let mut world = World::found().await;
+    world.has_begun().await;
+    world.join_control("control-2").await;
+    world.join_control("control-3").await;
+    let first = world.leader().await;
+    let leader = Desk::open(&world.nodes[first].control).await;
+    let other = Desk::open(&world.nodes[(first + 1) % 3].control).await;
+    let (_, key) = leader.register("ada").await;
+    let origin = Origin::join(&world, "origin-1").await;
+    let claimed = origin.publish(&key).await;
+    origin.tell(of(&claimed, 8));
+    let is_live = |told: &Value| told["state"] == "live" && !told["health"].is_null();
+    let told = leader.told("the stream's health", is_live).await;
+    let expected = json!({
+        "id": "ada", "state": "live", "session": claimed.session.to_string(),
+        "health": {
+            "since_ms": 1000, "bitrate": 3_000_000,
+            "video": {
+                "codec": "avc1.64001F", "profile": "High", "width": 1280, "height": 720, "bitrate": 2_900_000,
+                "frame_rate": 29.97, "keyframe_interval_ms": 8000
+            },
+            "audio": null,
+            "uplink": { "bitrate": 2, "received_bytes": 3, "stalls": 4, "stalled_ms": 5, "longest_stall_ms": 6 },
+            "skew_ms": -7, "dropped_frames": 8, "repaired_frames": 9, "gap_parts": 10, "discontinuities": 11,
+            "alerts": [{
+                "kind": "long_key_frame_interval",
+                "advice": "keyframes are 8.0 s apart: set a keyframe interval of 2 s in the encoder"
+            }]
+        }
+    });
+    assert_eq!(told, expected);
+    assert_eq!(other.told("it at a follower", is_live).await, expected);
+
+    // The last value wins, and a new leader hears it too.
+    origin.tell(of(&claimed, 20));
+    other.told("the next value", |told| has_dropped(told, 20)).await;
+    world.nodes[first].control.group().transfer(None).await.unwrap();
+    until("another leader", async || {
+        let leader = world.nodes.iter().position(|node| node.control.group().leadership().borrow().mine)?;
+        (leader != first).then_some(())
+    })
+    .await;
+    for desk in [&leader, &other] {
+        desk.told("it from the new leader", |told| has_dropped(told, 20)).await;
+    }
+}
+
+#[tokio::test]
+async fn only_the_present_publishs_origin_is_believed_and_only_while_it_tells() {
+    let world = World::found().await;
+    world.has_begun().await;
+    let desk = Desk::open(&world.nodes[0].control).await;
+    let (_, key) = desk.register("ada").await;
+    let nothing = desk.health(&operator()).await;
+    assert_eq!(nothing, (200, json!({ "id": "ada", "state": "offline", "session": null, "health": null })));
+    let [first, second] = [Origin::join(&world, "origin-1").await, Origin::join(&world, "origin-2").await];
+    let claimed = first.publish(&key).await;
+    first.tell(of(&claimed, 1));
+    second.tell(of(&claimed, 2));
+    desk.told("the first origin's word", |told| has_dropped(told, 1)).await;
+
+    // The encoder moves: what the first one says of its publish is not true any more.
+    let moved = second.publish(&key).await;
+    assert_eq!(moved.session, claimed.session);
+    assert_eq!(desk.health(&operator()).await.1["health"], Value::Null, "the second one speaks of the publish before");
+    second.tell(of(&moved, 3));
+    desk.told("the second origin's word", |told| has_dropped(told, 3)).await;
+
+    // It falls silent though it is there.
+    second.tells.lock().expect("unpoisoned").clear();
+    desk.told("nothing", |told| told["state"] == "live" && told["health"].is_null()).await;
+    second.tell(of(&moved, 4));
+    desk.told("its word again", |told| has_dropped(told, 4)).await;
+
+    // The session is over, though it goes on telling.
+    let over = Command::Release { channel: ada(), epoch: moved.epoch, how: Departure::EndSession };
+    second.node.commands().tell(over).await.unwrap();
+    let told = desk.health(&operator()).await.1;
+    assert_eq!((&told["state"], &told["health"]), (&json!("ended"), &Value::Null));
+}
+
+#[tokio::test]
+async fn it_is_for_the_owner_moderators_and_administrators() {
+    let world = World::found().await;
+    world.has_begun().await;
+    let desk = Desk::open(&world.nodes[0].control).await;
+    let (ada, _) = desk.register("ada").await;
+    let (eve, _) = desk.register("eve").await;
+    let admin: As = eve.iter().cloned().chain(fields(&[("x-client-roles", "user,admin")])).collect();
+    let status = async |who: &As| desk.health(who).await.0;
+    assert_eq!((status(&ada).await, status(&admin).await, status(&operator()).await), (200, 200, 200));
+    assert_eq!((status(&As::new()).await, status(&eve).await), (401, 403));
+    let id = desk.accounts.user_by_name(&"eve".parse().unwrap()).await.unwrap().expect("an account").id;
+    for (role, expected) in [(Some(ChannelRole::Vip), 403), (Some(ChannelRole::Moderator), 200), (None, 403)] {
+        desk.accounts.set_channel_role(&world::ada(), &id, role).await.unwrap();
+        assert_eq!(status(&eve).await, expected, "{role:?}");
+    }
+    let (missing, problem) = desk.ask(&operator(), "GET", "/api/streams/nobody/health", &Value::Null).await;
+    assert_eq!((missing, problem["detail"].as_str()), (404, Some("there is no such channel")));
+    let (_, document) = desk.ask(&As::new(), "GET", "/api/openapi.json", &Value::Null).await;
+    let schema =
+        &document["paths"]["/api/streams/{id}/health"]["get"]["responses"]["200"]["content"]["application/json"];
+    assert_eq!(schema["schema"]["$ref"], "#/components/schemas/StreamHealth");
+    assert!(document["components"]["schemas"]["Uplink"]["properties"]["stalls"].is_object());
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_with_words() {
+    let world = World::found().await;
+    let [origin, edge] = [world.join("origin-1", Role::Origin).await, world.join("edge-1", Role::Edge).await];
+    let tell = async |node: &Node, health: BTreeMap<ChannelName, Health>| {
+        let body = postcard::to_stdvec(&Report { health, ..Report::default() }).unwrap();
+        let request = Request::Report { length: body.len() as u32 };
+        match node.remote.ask_with::<Loads>(&request, body.into(), PATIENCE).await {
+            Err(Denied::Forbidden(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let one = |health: Health| BTreeMap::from([(ada(), health)]);
+    assert_eq!(tell(&edge, one(Health::default())).await, "edge-1 is no origin and has no sessions");
+    let alert = Advice { kind: "x".to_owned(), advice: "line\nline".to_owned() };
+    let said = tell(&origin, one(Health { alerts: vec![alert.clone()], ..Health::default() })).await;
+    assert!(said.starts_with("the health of ada by origin-1: a text has at most 256 bytes"), "{said}");
+    let alerts = vec![Advice::default(); Health::MAX_ALERTS + 1];
+    let said = tell(&origin, one(Health { alerts, ..Health::default() })).await;
+    assert_eq!(said, "the health of ada by origin-1: there are at most 16 alerts");
+    let many = (0..=Report::MAX_SESSIONS).map(|n| (format!("c{n}").parse().unwrap(), Health::default()));
+    assert_eq!(tell(&origin, many.collect()).await, "origin-1 tells of more than 4000 sessions");
+}
