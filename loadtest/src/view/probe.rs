@@ -40,6 +40,18 @@ pub fn tracks(target: &Target) -> anyhow::Result<Vec<String>> {
     Ok(index.tracks.iter().map(|uri| uri.trim_end_matches(".m3u8").to_owned()).collect())
 }
 
+/// How many watch the target's channel, as its edge is told by the control nodes.
+pub fn viewers(target: &Target) -> anyhow::Result<u64> {
+    #[derive(serde::Deserialize)]
+    struct Viewers {
+        viewers: u64,
+    }
+    let channel = target.path.split_once("/live/").and_then(|(_, name)| name.split_once('/')).map(|(name, _)| name);
+    let path = format!("/api/streams/{}/viewers", channel.context("no channel below /live/")?);
+    let body = get(&Target { path, ..target.clone() })?;
+    Ok(serde_json::from_slice::<Viewers>(&body)?.viewers)
+}
+
 /// Reads the body of a target, through one redirect.
 fn get(target: &Target) -> anyhow::Result<Vec<u8>> {
     match ask(target)? {
