@@ -43,7 +43,7 @@ async fn the_platform_counts_viewers_at_two_edges_as_they_count_themselves() {
     let (content, report) = view(&urls, "--ramp 2 --duration 16 --check-count").await;
     let count = &report["count"];
     assert!(content, "{report:#}");
-    // This test's own look at each playlist, without a token, is one household more at each edge.
-    assert!((VIEWERS..VIEWERS + 3).contains(&count["most"].as_u64().unwrap()), "{report:#}");
+    // The platform may count one or two more: this test itself has looked at each edge's playlist, without a token.
+    assert_eq!(count["most"], VIEWERS, "{report:#}");
     assert!(count["steady_samples"].as_u64() > Some(3), "{report:#}");
 }

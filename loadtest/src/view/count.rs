@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{probe, worker::Target};
+use super::{job::Target, probe};
 
 /// How old a count may be, in ms.
 const AGE_MS: u64 = 5_000;

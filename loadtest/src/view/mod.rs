@@ -15,6 +15,7 @@ use tokio::{
 
 mod count;
 pub mod head;
+pub mod job;
 pub mod listing;
 mod origin;
 mod outcome;
@@ -26,9 +27,9 @@ pub mod truth;
 pub mod viewer;
 pub mod worker;
 
+use job::{Job, Report, Target};
 use outcome::{Outcome, Progress};
 use viewer::Behaviour;
-use worker::{Job, Report, Target};
 
 /// Viewers that follow a live LL-HLS stream.
 ///

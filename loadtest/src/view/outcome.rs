@@ -14,9 +14,9 @@ use serde::Serialize;
 use super::{
     Args,
     count::{Comparison, Count, GONE_WITHIN},
+    job::Report,
     probe::Checker,
     stats::Stats,
-    worker::Report,
 };
 use crate::{
     procfs::{self, Usage},

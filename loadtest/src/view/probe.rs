@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
-use super::{head, listing, origin::Origin, tls, worker::Target};
+use super::{head, job::Target, listing, origin::Origin, tls};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -220,3 +220,126 @@ impl Tokens {
         self.history.keys_lag_ms(now_ms, annex)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use freshet_proto::{
+        annex::{Algorithm, KeyState, Keyring, SigningKey},
+        view::Bar,
+    };
+
+    use super::*;
+    use crate::schedule::{CONTROLS, EDGES};
+
+    const T0: u64 = 1_000_000;
+
+    /// Knows these keys, of which the last signs, and of this session that it was revoked at that time.
+    fn annex(revision: u64, keys: &[&str], revoked: Option<(u64, u64)>) -> Annex {
+        let key = |(n, kid): (usize, &&str)| SigningKey {
+            kid: (*kid).to_owned(),
+            algorithm: Algorithm::EdDsa,
+            jwk: String::new(),
+            state: if n + 1 == keys.len() { KeyState::Active } else { KeyState::Retiring },
+        };
+        let signing = keys.iter().enumerate().map(key).collect();
+        let bar = |(session, at_ms)| (Revoked::Playback(session), Bar { since_ms: T0 + at_ms, until_ms: u64::MAX });
+        Annex {
+            keys: Arc::new(Keyring { revision, signing, path: vec![] }),
+            revoked: Arc::new(Revocations { revision, bars: revoked.map(bar).into_iter().collect() }),
+            ..Annex::default()
+        }
+    }
+
+    /// Of session 7.
+    fn token(kid: &str, at_ms: u64) -> Token {
+        Token {
+            text: String::new(),
+            key: Key::Signing(kid.to_owned()),
+            session: 7,
+            minted_ms: T0 + at_ms,
+            until_ms: T0 + at_ms + TOKEN_MS,
+            by: CONTROLS[0],
+            at_ms,
+            stale_ms: 0,
+        }
+    }
+
+    /// Whether it was right of an edge that knows this to answer so at that time.
+    fn right(tokens: &Tokens, token: &Token, at_ms: u64, knows: &Annex, answer: Answer) -> bool {
+        let look = Look { at_ms, clock_ms: T0 + at_ms, annex: knows.clone() };
+        let shown = Shown { token, edge: EDGES[0], asked: look.clone(), answered: look };
+        tokens.judge(&shown, answer).is_ok()
+    }
+
+    #[test]
+    fn a_token_is_taken_until_it_has_run_out_and_not_after_the_leeway() {
+        let (mut tokens, now) = (Tokens::default(), annex(1, &["a"], None));
+        tokens.publish(0, &now);
+        let right = |at_ms, answer| right(&tokens, &token("a", 1_000), at_ms, &now, answer);
+        assert!(right(2_000, Answer::LetIn) && !right(2_000, Answer::Refused));
+        assert!(right(5_000, Answer::Refused) && right(9_999, Answer::LetIn));
+        assert!(!right(10_000, Answer::LetIn));
+    }
+
+    #[test]
+    fn a_revoked_session_is_refused_by_who_knows_of_it_and_let_in_by_who_can_not() {
+        let (mut tokens, before, now) = (Tokens::default(), annex(1, &["a"], None), annex(2, &["a"], Some((7, 1_500))));
+        tokens.publish(0, &before);
+        tokens.order(1_500, Target::Minted(Revoked::Playback(7)));
+        tokens.publish(1_600, &now);
+        let right = |minted, knows, answer| right(&tokens, &token("a", minted), 2_500, knows, answer);
+        assert!(right(1_000, &now, Answer::Refused) && !right(1_000, &now, Answer::LetIn));
+        assert!(right(1_000, &before, Answer::LetIn));
+        assert!(right(2_000, &now, Answer::LetIn) && !right(2_000, &now, Answer::Refused), "it was made later");
+    }
+
+    #[test]
+    fn a_bar_that_reaches_too_short_or_too_far_is_found() {
+        for (since_ms, minted, answer) in [(500, 1_000, Answer::LetIn), (9_000, 2_500, Answer::Refused)] {
+            let (mut tokens, now) = (Tokens::default(), annex(2, &["a"], Some((7, since_ms))));
+            tokens.publish(0, &annex(1, &["a"], None));
+            tokens.order(1_500, Target::Minted(Revoked::Playback(7)));
+            tokens.publish(1_600, &now);
+            assert!(!right(&tokens, &token("a", minted), 3_000, &now, answer), "{since_ms}");
+        }
+    }
+
+    #[test]
+    fn a_key_may_be_unknown_where_it_began_in_a_hurry_or_the_edge_is_behind_for_too_long() {
+        let (before, after) = (annex(1, &["a"], None), annex(2, &["a", "b"], None));
+        let mut tokens = Tokens::default();
+        tokens.publish(0, &before);
+        tokens.publish(1_000, &after);
+        let refused = |tokens: &Tokens, at_ms| right(tokens, &token("b", at_ms - 500), at_ms, &before, Answer::Refused);
+        assert!(!refused(&tokens, 3_000), "the one before it retires, so that there was time");
+        assert!(refused(&tokens, 1_000 + PENDING_MS));
+        let mut hurried = Tokens::default();
+        hurried.publish(0, &before);
+        hurried.publish(1_000, &annex(2, &["b"], None));
+        assert!(refused(&hurried, 3_000));
+    }
+
+    #[test]
+    fn a_key_that_is_gone_without_an_order_is_missed() {
+        let (mut tokens, now) = (Tokens::default(), annex(2, &["b"], None));
+        tokens.publish(0, &annex(1, &["a", "b"], None));
+        tokens.publish(1_000, &now);
+        let refused = |tokens: &Tokens| right(tokens, &token("a", 500), 2_000, &now, Answer::Refused);
+        assert!(!refused(&tokens));
+        tokens.order(900, Target::Key("a".to_owned()));
+        assert!(refused(&tokens));
+        assert!(!right(&tokens, &token("a", 500), 2_000, &now, Answer::LetIn), "the edge does not know it any more");
+    }
+
+    #[test]
+    fn nothing_is_promised_where_clocks_differ_by_too_much() {
+        let (mut tokens, now) = (Tokens::default(), annex(1, &["b"], None));
+        tokens.publish(0, &now);
+        tokens.clock(CONTROLS[1], -200);
+        tokens.clock(EDGES[0], 100);
+        assert!(right(&tokens, &token("a", 500), 2_000, &now, Answer::Refused));
+        assert!(!right(&tokens, &token("a", 500), 20_000, &now, Answer::LetIn), "but it has run out");
+    }
+}
