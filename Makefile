@@ -2,8 +2,8 @@
 # make test    everything that must hold; installs the Debian packages it needs when it may
 # make bench   measure beside nginx, nginx-rtmp, pingora and etcd, and write docs/performance.md (an hour)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
-# make sim     thousands of seeds of the simulated platform, and six bugs that must be found (netsim/; 20 minutes on two cores)
-# make soak    100,000 connections to six edges (ten minutes)
+# make sim     thousands of seeds of the simulated platform, and nine bugs that must be found (netsim/; 30 minutes on two cores)
+# make soak    100,000 connections to six edges, and thousands of viewers that are counted (fifteen minutes)
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: run test bench fuzz sim soak site e2e
@@ -31,6 +31,7 @@ sim:
 
 soak: site
 	scripts/soak
+	scripts/count
 
 # The page, built into web/build, from where the binary takes it.
 site: web/build/index.html

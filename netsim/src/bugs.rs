@@ -1,4 +1,4 @@
-//! Six bugs that a campaign must find, switched on one at a time. They live in our wrappers; the nodes know nothing.
+//! Nine bugs that a campaign must find, switched on one at a time. They live in our wrappers; the nodes know nothing.
 
 use std::{
     fmt,
@@ -34,17 +34,26 @@ pub enum Bug {
     WatchResumesCompacted,
     /// A publish that continues a session begins at number 0 again.
     TakeoverForgetsMsn,
+    /// A signing key signs as soon as it is made, before everybody can know it.
+    KeySignsAtOnce,
+    /// What an edge keeps of its view for its next start lacks what is revoked.
+    RevocationForgotten,
+    /// An edge goes on as if nothing were ever revoked.
+    RevocationIgnored,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::FencingOff,
         Self::FsyncSkipped,
         Self::ShortFillStored,
         Self::LeaseNeverExpires,
         Self::WatchResumesCompacted,
         Self::TakeoverForgetsMsn,
+        Self::KeySignsAtOnce,
+        Self::RevocationForgotten,
+        Self::RevocationIgnored,
     ];
 
     /// Its name on the command line.
@@ -56,6 +65,9 @@ impl Bug {
             Self::LeaseNeverExpires => "lease-never-expires",
             Self::WatchResumesCompacted => "watch-resumes-compacted",
             Self::TakeoverForgetsMsn => "takeover-forgets-msn",
+            Self::KeySignsAtOnce => "key-signs-at-once",
+            Self::RevocationForgotten => "revocation-forgotten",
+            Self::RevocationIgnored => "revocation-ignored",
         }
     }
 
@@ -65,7 +77,7 @@ impl Bug {
     }
 
     /// Within how many seeds of the suite, from seed 0 on, it must be found; `None` where it does no harm. With a single
-    /// registry every origin that dies comes back, and lets go itself of what the registry was not told.
+    /// registry every origin that dies comes back, and lets go itself of what the registry was not told; and there are no keys.
     pub fn within(self, suite: Suite) -> Option<u64> {
         let (single, platform) = match self {
             Self::FencingOff => (Some(100), 100),
@@ -74,6 +86,8 @@ impl Bug {
             Self::LeaseNeverExpires => (None, 30),
             Self::WatchResumesCompacted => (Some(60), 60),
             Self::TakeoverForgetsMsn => (Some(30), 30),
+            Self::KeySignsAtOnce | Self::RevocationForgotten => (None, 60),
+            Self::RevocationIgnored => (None, 30),
         };
         match suite {
             Suite::Single => single,

@@ -24,11 +24,14 @@ use freshet_proto::{
     message::Request,
     quic::{Handler, Pool, QuicError, Responder, serve},
     registry::{Ask, Command, Commands, Refused, Reply},
-    view::{NodeView, Position, Role},
+    view::{NodeView, Position, Role, View},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::mpsc,
+    sync::{
+        mpsc,
+        watch::{Receiver, channel as watch_channel},
+    },
     time::timeout,
 };
 use turmoil::net::{TcpListener, TcpStream};
@@ -302,7 +305,8 @@ pub async fn edge(cast: Cast, host: Host, life: u64) -> Outcome {
     let mut config = freshet_edge::Config::default();
     (config.cache.fills, config.reload.held, config.follow.tracks) = (EDGE_BOUND, EDGE_BOUND, EDGE_BOUND);
     let upstream = Buggy::new(Observed::new(pool, (host, life), cast.stage.clone()), cast.bug);
-    let edge = Edge::new(config, views.clone(), upstream, run.clock(host), run.random(&format!("{host}-node"), life));
+    let seen = if cast.bug == Some(Bug::RevocationIgnored) { unrevoked(views.clone()) } else { views.clone() };
+    let edge = Edge::new(config, seen, upstream, run.clock(host), run.random(&format!("{host}-node"), life));
     let edge = edge.named(host);
     if cast.layout == Layout::Platform {
         // Origins ask it for windows, and edges for what dead origins made.
@@ -317,6 +321,22 @@ pub async fn edge(cast: Cast, host: Host, life: u64) -> Outcome {
         let edge = edge.clone();
         tokio::spawn(async move { edge.serve_connection(tcp, peer).await });
     }
+}
+
+/// The same views, as if nothing were revoked: [`Bug::RevocationIgnored`].
+fn unrevoked(mut views: Receiver<Arc<View>>) -> Receiver<Arc<View>> {
+    let without = |view: &Arc<View>| {
+        let mut view = View::clone(view);
+        view.annex.revoked = Arc::default();
+        Arc::new(view)
+    };
+    let (sender, receiver) = watch_channel(without(&views.borrow()));
+    tokio::spawn(async move {
+        while views.changed().await.is_ok() {
+            sender.send_replace(without(&views.borrow_and_update()));
+        }
+    });
+    receiver
 }
 
 /// Takes a host's node off the stage while the host still is there: a socket must be closed where it was opened.

@@ -4,6 +4,7 @@
 //! edges' upstreams ──▶ ledger (I2, I4) ─┐
 //! viewers ──▶ ledger (I2), shown (I1, I3, I9, I10) ─┼─▶ Violation
 //! registry, origins' claims, edges' views ──▶ records (I5) ─┤
+//! tokens at edges' doors, registry ──▶ tokens (I6) ──┤
 //! edges' counters ──▶ bounds (I8) ──────┤
 //! control nodes' state ──▶ controls (I5), consensus (Raft, I8), graces (Grace) ┘
 //! ```
@@ -25,6 +26,9 @@ pub enum Rule {
     I4,
     /// Nothing that the registry has acknowledged or published is lost or altered.
     I5,
+    /// No edge takes a token that it knows to be revoked, or that has run out; none refuses one that is good; and every edge that
+    /// can knows within a second which are.
+    I6,
     /// Bounds hold.
     I8,
     /// After a single fault a viewer waits no longer than promised.

@@ -24,7 +24,7 @@
 //! # A campaign
 //! ```text
 //! seed ──▶ schedule (faults) ──▶ world: hosts, crowd ──▶ stage: ledger, shown ──▶ invariants ──▶ campaign ──▶ main
-//!                                  └ bugs, disk, platform        └ sometimes, controls, consensus
+//!                                  └ bugs, disk, platform        └ sometimes, controls, consensus, tokens
 //! ```
 //! What a run's hash covers: everything that crossed the network, and everything that was written to disks and when it was
 //! synced.
@@ -54,15 +54,18 @@ pub mod consensus;
 pub mod controls;
 pub mod crowd;
 pub mod graces;
+pub mod guests;
 pub mod hosts;
 pub mod invariants;
 pub mod ledger;
 pub mod observed;
+pub mod operators;
 pub mod platform;
 pub mod schedule;
 pub mod shown;
 pub mod sometimes;
 pub mod stage;
+pub mod tokens;
 pub mod world;
 
 // For real processes.

@@ -27,19 +27,25 @@ use freshet_proto::{
     message::{Lease, Request},
     quic::{Endpoint, Handler, Identity, Pool, QuicError, Responder, serve},
     random::Random,
-    registry::{Commands, Policy},
+    registry::{Commands, Departure, Policy},
     view::{NodeView, Role, View},
 };
 use tokio::{sync::watch::Receiver, time::sleep};
 
 use crate::{
     Run,
+    bugs::Bug,
     controls::Seat,
     disk::Disk,
     hosts::{Cast, TIMES, number, resumed},
     nodes::{KEY, Outcome, QUIC},
+    operators,
     schedule::{CONTROLS, EDGES, Host, ORIGINS},
+    tokens,
 };
+
+/// The stream key of the channel that tokens are for.
+const PRIVATE_KEY: &str = "sk_vip";
 
 fn view(role: Role, host: Host) -> NodeView {
     NodeView::new(role, SocketAddr::new(turmoil::lookup(host), QUIC), host)
@@ -74,9 +80,9 @@ fn raft(run: &Run) -> Config {
 }
 
 /// How long keys live, and what all control nodes wrap them with.
-fn keys() -> keys::Plan {
+fn keys(bug: Option<Bug>) -> keys::Plan {
     let kek = keys::Kek::generate(&Random::seeded(1));
-    keys::Plan { settings: keys::Settings::default(), source: keys::Source::Given(keys::Keks::new(vec![kek])) }
+    keys::Plan { settings: tokens::settings(bug), source: keys::Source::Given(keys::Keks::new(vec![kek])) }
 }
 
 /// How many entries a log may have: what may gather before a snapshot is due and what is kept after one, twice, because
@@ -96,7 +102,8 @@ async fn keep_registry(cast: &Cast, host: Host, life: u64) -> Outcome {
     let (founds, raft) = (host == CONTROLS[0], raft(run));
     let most_log = most_log(&raft);
     let asked = if founds { vec![] } else { others };
-    let plan = Plan { id: number(host), view: me.clone(), raft, seeds: asked, certified_for: JOINED, keys: keys() };
+    let plan =
+        Plan { id: number(host), view: me.clone(), raft, seeds: asked, certified_for: JOINED, keys: keys(cast.bug) };
     let control = Control::start(plan, store, pool.clone(), run.clock(host), random.clone()).await?;
     let (leadership, group) = (control.group().leadership(), control.group().clone());
     let seat = Seat { feed: control.feed(), leadership, group, most_log };
@@ -104,6 +111,8 @@ async fn keep_registry(cast: &Cast, host: Host, life: u64) -> Outcome {
     let _leave = Leave(cast, host);
     let handler = Arc::new(Watched { cast: cast.clone(), control: control.clone() });
     tokio::spawn(async move { serve(&endpoint, handler, std::future::pending()).await });
+    tokio::spawn(operators::mint(cast.clone(), host, control.clone()));
+    tokio::spawn(operators::operate(cast.clone(), host, life, control.seat()));
     match (control.is_new(), founds) {
         (true, true) => found(cast, &control).await?,
         (true, false) => control.enlist().await?,
@@ -132,7 +141,7 @@ impl Handler for Watched {
     }
 }
 
-/// Founds the platform: its nodes, and the one channel.
+/// Founds the platform: its nodes, the one channel that is published to, and the one that tokens are for.
 async fn found(cast: &Cast, control: &Control) -> Result<(), Box<dyn Error>> {
     // Nobody joins, so nobody is certified.
     let secrets = Secrets { pepper: Pepper([1; 32]), authority: String::new(), authority_key: String::new() };
@@ -145,9 +154,19 @@ async fn found(cast: &Cast, control: &Control) -> Result<(), Box<dyn Error>> {
             control.group().propose(Proposal { now_ms: clock.now_ms(), input }).await?.reply?;
         }
     }
-    control
-        .set_channels(&[ChannelConfig { name: "ada".parse()?, key: KEY.to_owned(), policy: Policy::Newest }])
-        .await?;
+    let channel = |name: &str, key: &str| -> Result<_, Box<dyn Error>> {
+        Ok(ChannelConfig { name: name.parse()?, key: key.to_owned(), policy: Policy::Newest })
+    };
+    control.set_channels(&[channel("ada", KEY)?, channel(tokens::PRIVATE, PRIVATE_KEY)?]).await?;
+    let (key, origin) = (Pepper([1; 32]).hash(PRIVATE_KEY), number(ORIGINS[1]));
+    let propose = async |input| -> Result<_, Box<dyn Error>> {
+        Ok(control.group().propose(Proposal { now_ms: clock.now_ms(), input }).await?.reply?)
+    };
+    let claimed = propose(Input::Claim { key, origin, nonce: 0 }).await?.ok_or("a claim is granted")?;
+    // It has ended, so that an edge says whether one may watch it and there is nothing to be fetched.
+    let (channel, epoch, how) = (claimed.channel, claimed.epoch, Departure::EndSession);
+    propose(Input::Release { channel, epoch, how }).await?;
+    tokio::spawn(operators::close(control.seat()));
     Ok(())
 }
 
@@ -174,7 +193,11 @@ pub struct Part {
 pub fn take_part(cast: &Cast, (host, role): (Host, Role), life: u64, endpoint: &Endpoint) -> Part {
     let (pool, random) = (Pool::new(endpoint), cast.run.random(&format!("{host}-part"), life));
     // A real node keeps its last view on disk.
-    let kept = cast.stage.with(|seen| seen.views.get(host).map(|view| View::clone(&view.borrow()))).unwrap_or_default();
+    let mut kept: View =
+        cast.stage.with(|seen| seen.views.get(host).map(|view| View::clone(&view.borrow()))).unwrap_or_default();
+    if cast.bug == Some(Bug::RevocationForgotten) {
+        kept.annex.revoked = Arc::default();
+    }
     let views = watch::follow_from(kept, pool.clone(), seeds(), cast.run.random(&format!("{host}-view"), life));
     cast.stage.with(|seen| seen.views.insert(host, views.clone()));
     let remote = Remote::new(pool.clone(), seeds(), Some(views.clone()), random.clone());

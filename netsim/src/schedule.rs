@@ -6,8 +6,10 @@
 //! A fault carries its end with it, so that any of them can be left out and the rest still makes sense: that is how a
 //! failing schedule is shrunk.
 
+mod keys;
 mod platform;
 
+pub use keys::{Deed, Hampered};
 pub use platform::SKEW_MS;
 
 use std::fmt;
@@ -35,6 +37,8 @@ pub const EDGES: [Host; 2] = ["edge-a", "edge-b"];
 pub const ENCODERS: [Host; 2] = ["encoder-a", "encoder-b"];
 /// The viewers and the edge that each watches.
 pub const VIEWERS: [(Host, Host); 3] = [("viewer-1", EDGES[0]), ("viewer-2", EDGES[0]), ("viewer-3", EDGES[1])];
+/// Those who show tokens to a platform's edges, and to which.
+pub const GUESTS: [(Host, Host); 2] = [("guest-1", EDGES[0]), ("guest-2", EDGES[1])];
 
 /// When faults begin, in ms: everybody has been watching for a while.
 const FIRST_MS: u64 = 5_000;
@@ -80,6 +84,11 @@ impl Layout {
             Self::Apart => &[REGISTRY],
             Self::Platform => &CONTROLS,
         }
+    }
+
+    /// Those who show tokens to edges, and to which.
+    pub fn guests(self) -> &'static [(Host, Host)] {
+        if self == Self::Platform { &GUESTS } else { &[] }
     }
 
     /// The origins.
@@ -130,6 +139,8 @@ pub enum Fault {
     SlowDisk(Host, u64),
     /// The publish moves to the other encoder, which publishes to this origin.
     Encoder(Handover, Host),
+    /// An operator does something to keys or tokens.
+    Operator(Deed),
 }
 
 /// A fault and when.
@@ -206,12 +217,10 @@ impl Schedule {
         Self { seed, layout: Layout::Apart, usual, faults, heal_ms, farewell: Farewell::Goodbye }
     }
 
-    /// The one fault that there is.
+    /// The one fault that there is; what operators do is none.
     pub fn only(&self) -> Option<Planned> {
-        match self.faults[..] {
-            [only] => Some(only),
-            _ => None,
-        }
+        let mut faults = self.faults.iter().filter(|planned| !matches!(planned.fault, Fault::Operator(_)));
+        faults.next().copied().filter(|_| faults.next().is_none())
     }
 }
 
@@ -347,6 +356,7 @@ impl fmt::Display for Planned {
             Fault::Encoder(Handover::Usurped, to) => {
                 write!(f, "the other encoder publishes to {to}; the first goes on until it is sent away")
             }
+            Fault::Operator(deed) => write!(f, "an operator does this: {deed:?}"),
         }
     }
 }

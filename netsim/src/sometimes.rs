@@ -50,6 +50,17 @@ situations! {
     GraceAcrossClocks: "a grace passed to a leader whose clock differed by more than is promised",
     ClockJumped: "a node's clock jumped while it ran, and it started again with it",
     LeftBehind: "a control node lacked what the leader's log did not have any more",
+    RevokedRefused: "an edge refused a token that was revoked",
+    RevokedElsewhere: "an edge let in what had been revoked, which it could not know",
+    KeyRefused: "an edge refused a token of a signing key that was revoked",
+    KeyGoneElsewhere: "an edge let in a token of a key that was gone, which it could not know",
+    DroppedRefused: "an edge refused a path token whose secret was dropped",
+    NewKeyAtStaleEdge: "an edge that had not heard that a key signs let in what it signed",
+    OldKeyLetIn: "an edge let in a token of a key that signs no more",
+    PathTokenElsewhere: "an edge let in a path token that another had given",
+    KeyInAHurry: "a key signed at once because the one before was revoked",
+    HurriedKeyRefused: "an edge refused what a key signed that began at once and that it had not heard of",
+    SignedWithRevokedKey: "a control node signed with a key that was revoked, which it could not know",
 }
 
 impl Situation {
@@ -79,6 +90,17 @@ impl Situation {
         Self::GraceAcrossClocks,
         Self::ClockJumped,
         Self::LeftBehind,
+        Self::RevokedRefused,
+        Self::RevokedElsewhere,
+        Self::KeyRefused,
+        Self::KeyGoneElsewhere,
+        Self::DroppedRefused,
+        Self::NewKeyAtStaleEdge,
+        Self::OldKeyLetIn,
+        Self::PathTokenElsewhere,
+        Self::KeyInAHurry,
+        Self::HurriedKeyRefused,
+        Self::SignedWithRevokedKey,
     ];
 }
 

@@ -28,6 +28,7 @@ use crate::{
     schedule::Host,
     shown::Shown,
     sometimes::{Situation, Sometimes},
+    tokens::Tokens,
 };
 
 /// How many fills, held requests and followed tracks an edge of the simulation may have: few, so that it shows.
@@ -56,6 +57,8 @@ pub struct Seen {
     pub feed: Option<Feed>,
     /// The control nodes, where there are any.
     pub controls: Controls,
+    /// Tokens, and what they are made with, on a platform.
+    pub tokens: Tokens,
     /// Whether graces last, on a platform.
     graces: Graces,
     /// What a platform's origins and edges know, or knew last: it outlives them, as on a disk.
@@ -237,6 +240,8 @@ impl Seen {
         self.check(now_ms, kept);
         let revision = view.revision;
         let channel = view.channels.values().next().cloned();
+        let came_up = self.tokens.publish(now_ms, &view.annex);
+        came_up.into_iter().for_each(|situation| self.sometimes.note(situation));
         self.published.insert(revision, view);
         let Some(channel) = channel else { return };
         for epoch in &channel.epochs {
@@ -292,6 +297,8 @@ impl Seen {
             let what = format!("{host} has a view of revision {} that the registry never published", view.revision);
             self.check(now_ms, Err((Rule::I5, what)));
         }
+        let followed = self.tokens.follow(now_ms, host, &view.annex);
+        self.check(now_ms, followed);
         let knows = view.channels.values().next().and_then(ChannelView::current).map(|current| current.epoch);
         if let (Some((epoch, since)), Some(knows)) = (self.current, knows)
             && knows < epoch

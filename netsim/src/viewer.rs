@@ -17,6 +17,8 @@ use crate::trace::Trace;
 pub struct Reply {
     /// The status.
     pub status: u16,
+    /// Where to come again, if the answer says so.
+    pub location: Option<String>,
     /// The body, whole.
     pub body: Bytes,
 }
@@ -124,12 +126,15 @@ fn parse(bytes: Vec<u8>) -> io::Result<Reply> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(bad("no head"))?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head.get(9..12).and_then(|digits| digits.parse().ok()).ok_or(bad("no status"))?;
+    let location = header(&head, "location").map(ToOwned::to_owned);
     let body = Bytes::from(bytes).slice(end + 4..);
     match header(&head, "content-length").and_then(|length| length.parse::<usize>().ok()) {
         Some(length) if length != body.len() => Err(io::ErrorKind::UnexpectedEof.into()),
-        Some(_) => Ok(Reply { status, body }),
-        None if header(&head, "transfer-encoding") == Some("chunked") => Ok(Reply { status, body: dechunk(&body)? }),
-        None => Ok(Reply { status, body }),
+        Some(_) => Ok(Reply { status, location, body }),
+        None if header(&head, "transfer-encoding") == Some("chunked") => {
+            Ok(Reply { status, location, body: dechunk(&body)? })
+        }
+        None => Ok(Reply { status, location, body }),
     }
 }
 

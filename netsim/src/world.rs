@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0 s ──▶ everybody starts ──5 s──▶ faults ──heal_ms──▶ all is healed ──▶ converged (I10) ──▶ the encoder goes ──▶ ended (I10)
-//!         └──────────────── safety (I1–I5, I8) is checked after every step of 5 ms ────────────────────────────────────┘
+//!         └──────────────── safety (I1–I6, I8) is checked after every step of 5 ms ────────────────────────────────────┘
 //! ```
 //! What turmoil offers and we use: a partition drops what is on its way, TCP's bytes too, and its TCP never sends again;
 //! so a cut that touches an encoder ends its connection, and everybody else has deadlines. A pause holds what is on its
@@ -118,7 +118,7 @@ impl<'a> World<'a> {
             .tcp_capacity(16_384)
             .build();
         let cast = scene::cast(&mut sim, schedule, run, bug);
-        cast.stage.with(|seen| seen.heal_ms = schedule.heal_ms);
+        cast.stage.with(|seen| (seen.heal_ms, seen.tokens.hampered) = (schedule.heal_ms, schedule.hampers()));
         let orders = Orders::default();
         scene::people(&mut sim, &cast, &orders);
         let begin = |planned: &Planned| Deed { at_ms: planned.at_ms, what: What::Begin(*planned) };
@@ -225,6 +225,7 @@ impl<'a> World<'a> {
             Fault::Skew(host, by_ms) => self.cast.run.set_clock(host, by_ms),
             Fault::SlowDisk(host, ms) => self.set_sync(host, Some(Duration::from_millis(ms))),
             Fault::Encoder(how, to) => self.hand_over(how, to),
+            Fault::Operator(deed) => self.cast.stage.with(|seen| seen.tokens.deeds.push_back((deed, 0))),
         }
         self.deeds.push(Deed { at_ms: at_ms + for_ms, what: What::End(fault, first) });
     }
@@ -245,7 +246,7 @@ impl<'a> World<'a> {
             Fault::Crash(host) | Fault::Clock(host, _) => self.start(host),
             Fault::CrashWriting => self.disarm(),
             Fault::CrashClaiming => self.caught_claiming = false,
-            Fault::Skew(..) => {}
+            Fault::Skew(..) | Fault::Operator(_) => {}
             Fault::SlowDisk(host, _) => self.set_sync(host, None),
             Fault::Encoder(how, _) => {
                 self.kill_encoder(first);
@@ -290,7 +291,8 @@ impl<'a> World<'a> {
 
     fn others(&self, host: Host) -> Vec<Host> {
         let people = ENCODERS.into_iter().chain(VIEWERS.map(|(viewer, _)| viewer));
-        let all = self.schedule.layout.nodes().iter().copied().chain(people);
+        let guests = self.schedule.layout.guests().iter().map(|(guest, _)| *guest);
+        let all = self.schedule.layout.nodes().iter().copied().chain(people).chain(guests);
         all.filter(|other| *other != host).collect()
     }
 

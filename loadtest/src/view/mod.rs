@@ -13,7 +13,9 @@ use tokio::{
     sync::mpsc,
 };
 
+mod count;
 pub mod head;
+pub mod job;
 pub mod listing;
 mod origin;
 mod outcome;
@@ -21,12 +23,13 @@ mod probe;
 pub mod socket;
 pub mod stats;
 pub mod tls;
+pub mod truth;
 pub mod viewer;
 pub mod worker;
 
+use job::{Job, Report, Target};
 use outcome::{Outcome, Progress};
 use viewer::Behaviour;
-use worker::{Job, Report, Target};
 
 /// Viewers that follow a live LL-HLS stream.
 ///
@@ -68,6 +71,16 @@ pub struct Args {
     /// Process ids of the servers, whose CPU time and memory are then reported.
     #[arg(long, value_delimiter = ',')]
     server_pids: Vec<u32>,
+    /// Viewers leave after about so many seconds, and others come in their place; 0: all stay to the end.
+    #[arg(long, default_value_t = 0)]
+    stay: u64,
+    /// Hold the number of viewers that the platform counts (GET /api/streams/{channel}/viewers at the first edge) against the
+    /// truth, and fail where it is wrong by more percent than this; 2 if none are said.
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    check_count: Option<f64>,
+    /// After the viewers have left, wait until the platform counts none, which must come within 35 s.
+    #[arg(long, requires = "check_count")]
+    until_empty: bool,
     #[command(flatten)]
     origin: origin::Options,
     /// Write the report as JSON to this file (- for standard output, instead of the table).
@@ -106,14 +119,23 @@ async fn run_async(args: Args) -> anyhow::Result<ExitCode> {
     drop(reports);
     let mut progress = Progress::new(jobs.len(), args.viewers);
     let limit = Duration::from_secs(args.duration) + worker::GRACE + Duration::from_secs(5);
+    let mut counts = args.check_count.map(|_| probe::target(&args.urls[0])).transpose()?.map(count::ask);
     let collect = async {
-        while let Some((number, report)) = inbox.recv().await {
-            let mut report: Report = report;
-            checker.check(std::mem::take(&mut report.hashes)).await;
-            progress.take(number, report);
+        loop {
+            tokio::select! {
+                report = inbox.recv() => {
+                    let Some((number, mut report)) = report else { return };
+                    checker.check(std::mem::take(&mut report.hashes)).await;
+                    progress.take(number, report);
+                }
+                count = next(&mut counts) => progress.counted(count),
+            }
         }
     };
     tokio::time::timeout(limit, collect).await.context("the client processes did not end in time")?;
+    if let Some(counts) = counts.as_mut().filter(|_| args.until_empty) {
+        progress.emptied(count::until_empty(counts).await);
+    }
     for mut child in children {
         let status = child.wait().await?;
         ensure!(status.success(), "a client process ended with {status}");
@@ -122,6 +144,15 @@ async fn run_async(args: Args) -> anyhow::Result<ExitCode> {
     let outcome = Outcome::new(&args, sockets, progress, checker, before)?;
     outcome.print(args.json.as_deref())?;
     Ok(if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What the platform counts next; waits for ever where it is not asked.
+async fn next(counts: &mut Option<mpsc::Receiver<Option<u64>>>) -> Option<u64> {
+    let Some(counts) = counts else { return std::future::pending().await };
+    match counts.recv().await {
+        Some(count) => count,
+        None => std::future::pending().await,
+    }
 }
 
 /// Divides the viewers over processes.
@@ -147,6 +178,7 @@ fn plan(args: &Args) -> anyhow::Result<Vec<Job>> {
             behaviour: args.behaviour,
             ramp_ms: args.ramp * 1000,
             warm_up_ms: args.warm_up * 1000,
+            stay_ms: args.stay * 1000,
             duration_ms: args.duration * 1000,
             hash_every: args.hash_every,
         })

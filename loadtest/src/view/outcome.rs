@@ -11,7 +11,13 @@ use std::{
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Args, probe::Checker, stats::Stats, worker::Report};
+use super::{
+    Args,
+    count::{Comparison, Count, GONE_WITHIN},
+    job::Report,
+    probe::Checker,
+    stats::Stats,
+};
 use crate::{
     procfs::{self, Usage},
     report::Summary,
@@ -21,6 +27,8 @@ use crate::{
 pub struct Progress {
     latest: Vec<Report>,
     stats: Stats,
+    comparison: Comparison,
+    empty_after_s: Option<f64>,
     finished: usize,
     viewers: u32,
     start: Instant,
@@ -32,7 +40,16 @@ impl Progress {
     pub fn new(processes: usize, viewers: u32) -> Self {
         let latest = (0..processes).map(|_| Report::default()).collect();
         let now = Instant::now();
-        Self { latest, stats: Stats::default(), finished: 0, viewers, start: now, shown: now }
+        Self {
+            latest,
+            stats: Stats::default(),
+            comparison: Comparison::default(),
+            empty_after_s: None,
+            finished: 0,
+            viewers,
+            start: now,
+            shown: now,
+        }
     }
 
     /// Takes a report of process `number`.
@@ -42,10 +59,30 @@ impl Progress {
             self.finished += 1;
         }
         self.latest[number] = report;
+        let watching = self.latest.iter().map(|report| report.watching).sum();
+        self.comparison.truth(self.now_ms(), watching);
         if self.shown.elapsed().as_millis() >= 950 {
             self.show();
             self.shown = Instant::now();
         }
+    }
+
+    fn count(&self) -> Count {
+        Count { empty_after_s: self.empty_after_s, ..self.comparison.outcome() }
+    }
+
+    /// Takes what the platform counts.
+    pub fn counted(&mut self, count: Option<u64>) {
+        self.comparison.counted(self.now_ms(), count);
+    }
+
+    /// After how many seconds without viewers the platform counted none.
+    pub fn emptied(&mut self, after_s: Option<f64>) {
+        self.empty_after_s = after_s;
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
     }
 
     fn show(&self) {
@@ -110,6 +147,8 @@ pub struct Outcome {
     compared_with: &'static str,
     client_cpu_s: f64,
     server: Option<Server>,
+    /// The platform's count of viewers, where it was checked.
+    count: Option<Count>,
     /// Why the run failed; empty where everything held.
     pub failures: Vec<String>,
 }
@@ -167,6 +206,7 @@ impl Outcome {
             compared_with: checker.with(),
             client_cpu_s: children_cpu_s(),
             server,
+            count: args.check_count.map(|_| progress.count()),
             failures: failures(args, sockets, &progress, &checker),
         })
     }
@@ -229,6 +269,19 @@ impl Outcome {
                 server.descriptors,
             );
         }
+        if let Some(count) = &self.count {
+            println!(
+                "count     {} of the platform's, {} while nothing changed: at most {:.2} % and {:.2} % from the truth (up to {})",
+                count.samples,
+                count.steady_samples,
+                count.deviation_percent,
+                count.steady_deviation_percent,
+                count.most
+            );
+            if let Some(after_s) = count.empty_after_s {
+                println!("          none {after_s:.1} s after the last viewer had left");
+            }
+        }
         for (kind, count) in &self.errors {
             println!("error     {count} × {kind}");
         }
@@ -259,6 +312,11 @@ fn failures(args: &Args, sockets: u64, progress: &Progress, checker: &Checker) -
     fail(!checker.failed.is_empty(), format!("sampled bodies: {}", checker.failed.join(", ")));
     let sampled = args.hash_every > 0 && args.behaviour == super::Behaviour::Follow;
     fail(sampled && checker.compared == 0, "no body was sampled".to_owned());
+    fail(
+        args.until_empty && progress.empty_after_s.is_none(),
+        format!("the platform still counts viewers {} s after the last has left", GONE_WITHIN.as_secs()),
+    );
+    failures.extend(args.check_count.into_iter().flat_map(|limit| progress.count().failures(limit)));
     failures
 }
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
-use super::{head, listing, origin::Origin, tls, worker::Target};
+use super::{head, job::Target, listing, origin::Origin, tls};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -38,6 +38,18 @@ pub fn tracks(target: &Target) -> anyhow::Result<Vec<String>> {
     let text = String::from_utf8(body).context("the multivariant playlist")?;
     let index = listing::scan_index(&text).map_err(anyhow::Error::msg).context("the multivariant playlist")?;
     Ok(index.tracks.iter().map(|uri| uri.trim_end_matches(".m3u8").to_owned()).collect())
+}
+
+/// How many watch the target's channel, as its edge is told by the control nodes.
+pub fn viewers(target: &Target) -> anyhow::Result<u64> {
+    #[derive(serde::Deserialize)]
+    struct Viewers {
+        viewers: u64,
+    }
+    let channel = target.path.split_once("/live/").and_then(|(_, name)| name.split_once('/')).map(|(name, _)| name);
+    let path = format!("/api/streams/{}/viewers", channel.context("no channel below /live/")?);
+    let body = get(&Target { path, ..target.clone() })?;
+    Ok(serde_json::from_slice::<Viewers>(&body)?.viewers)
 }
 
 /// Reads the body of a target, through one redirect.

@@ -154,6 +154,11 @@ impl Viewer {
         }
     }
 
+    /// Whether the next request is for a playlist that lists media, or for media: those make it one who watches.
+    pub fn asks_for_media(&self) -> bool {
+        matches!(self.step, Step::Playlist | Step::Init | Step::Part | Step::Reload)
+    }
+
     /// Takes the answer to the last request.
     pub fn answered(&mut self, answer: &Answer, memo: &mut Memo, stats: &mut Stats) -> Next {
         if let (Step::Index, false, Some(place)) = (&self.step, self.redirected, answer.redirect) {

@@ -8,7 +8,6 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     io::{self, BufRead, Write},
-    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -20,17 +19,18 @@ use rustix::event::{
     epoll::{self, EventData, EventFlags},
 };
 use rustls::{ClientConfig, pki_types::ServerName};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
     head::{self, Head},
+    job::{Job, Report},
     listing::Memo,
     origin::hex,
     socket::{Received, Socket},
     stats::{Parcel, Stats},
     tls,
-    viewer::{Answer, Behaviour, Body, Next, Viewer},
+    truth::Truth,
+    viewer::{Answer, Body, Next, Viewer},
 };
 
 /// The most sockets of one process: the descriptor limit is 20,000 on common machines.
@@ -38,61 +38,6 @@ pub const SOCKETS: usize = 17_000;
 
 /// How long an answer may take: longer than any held reload, microseconds.
 const ANSWER_DEADLINE_US: u64 = 20_000_000;
-
-/// What one process does.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Job {
-    /// Where to connect, with the path of the multivariant playlist; sockets take turns.
-    pub targets: Vec<Target>,
-    /// Source addresses; sockets take turns. Empty: the kernel's choice.
-    pub sources: Vec<IpAddr>,
-    /// How many sockets, and which track of the index each follows: socket `i` takes `tracks[i % tracks.len()]`.
-    pub sockets: u32,
-    /// See `sockets`.
-    pub tracks: Vec<usize>,
-    /// What viewers do.
-    pub behaviour: Behaviour,
-    /// Over how long they join.
-    pub ramp_ms: u64,
-    /// From when on delays are recorded.
-    pub warm_up_ms: u64,
-    /// How long the whole takes.
-    pub duration_ms: u64,
-    /// One part body in this many is hashed; 0: none.
-    pub hash_every: u32,
-}
-
-/// An edge.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Target {
-    /// Its address.
-    pub address: SocketAddr,
-    /// For `Host` and the certificate.
-    pub host: String,
-    /// Whether to speak TLS.
-    pub tls: bool,
-    /// Path of the multivariant playlist.
-    pub path: String,
-}
-
-/// What a process tells its parent.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Report {
-    /// Open connections.
-    pub open: u64,
-    /// Requests answered so far.
-    pub requests: u64,
-    /// Parts received so far.
-    pub parts: u64,
-    /// Sockets that have begun to play.
-    pub joined: u64,
-    /// Errors so far.
-    pub errors: u64,
-    /// Bodies hashed since the last report: path and hash.
-    pub hashes: Vec<(String, String)>,
-    /// Everything, in the last report.
-    pub done: Option<Parcel>,
-}
 
 /// Runs the job that stands on standard input.
 ///
@@ -111,6 +56,9 @@ struct Loop {
     epoll: rustix::fd::OwnedFd,
     seats: Vec<Seat>,
     timers: BinaryHeap<Reverse<(u64, usize)>>,
+    truth: Truth,
+    /// When which viewer leaves.
+    leaves: BinaryHeap<Reverse<(u64, usize)>>,
     memo: Memo,
     stats: Stats,
     hashes: Vec<(String, String)>,
@@ -154,6 +102,8 @@ impl Loop {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             seats: Vec::new(),
             timers: BinaryHeap::new(),
+            truth: Truth::default(),
+            leaves: BinaryHeap::new(),
             memo: Memo::default(),
             stats: Stats { warm_at_us: start_us + job.warm_up_ms * 1000, ..Stats::default() },
             hashes: Vec::new(),
@@ -176,6 +126,7 @@ impl Loop {
         let mut events = Vec::with_capacity(1024);
         while self.now_us() < end_us {
             self.seat_due();
+            self.leave_due();
             self.fire_timers();
             events.clear();
             let timeout = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
@@ -203,15 +154,48 @@ impl Loop {
         let due = (u64::from(self.job.sockets) * elapsed_us / ramp_us).min(self.job.sockets.into()) as usize;
         while self.seats.len() < due {
             let index = self.seats.len();
-            // All sockets of one viewer go to one edge.
-            let tracks = self.job.tracks.len();
-            let target = index / tracks % self.job.targets.len();
-            let track = self.job.tracks[index % tracks];
-            let path = Rc::from(self.job.targets[target].path.as_str());
-            let job = &self.job;
-            let viewer = Viewer::new(path, track, job.behaviour, job.hash_every, index as u32, self.now_us());
-            self.seats.push(Seat { viewer, target, socket: None, pending: VecDeque::new(), inbox: Vec::new() });
+            let seat = self.seat(index);
+            self.seats.push(seat);
             self.connect(index);
+            let tracks = self.job.tracks.len();
+            if index.is_multiple_of(tracks) {
+                self.plan_leave(index / tracks);
+            }
+        }
+    }
+
+    /// A new viewer's seat of this number.
+    fn seat(&self, index: usize) -> Seat {
+        // All sockets of one viewer go to one edge.
+        let (job, tracks) = (&self.job, self.job.tracks.len());
+        let target = index / tracks % job.targets.len();
+        let path = Rc::from(job.targets[target].path.as_str());
+        let track = job.tracks[index % tracks];
+        let viewer = Viewer::new(path, track, job.behaviour, job.hash_every, index as u32, self.now_us());
+        Seat { viewer, target, socket: None, pending: VecDeque::new(), inbox: Vec::new() }
+    }
+
+    /// Each stays for half to one and a half of the time, so that they do not leave as they came.
+    fn plan_leave(&mut self, viewer: usize) {
+        let stay_us = self.job.stay_ms * 1000;
+        if stay_us > 0 {
+            let spread_us = (viewer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % stay_us;
+            self.leaves.push(Reverse((self.now_us() + stay_us / 2 + spread_us, viewer)));
+        }
+    }
+
+    /// Lets those leave whose turn it is, and others come in their places.
+    fn leave_due(&mut self) {
+        let (now_us, tracks) = (self.now_us(), self.job.tracks.len());
+        while let Some(&Reverse((_, viewer))) = self.leaves.peek().filter(|leave| leave.0.0 <= now_us) {
+            self.leaves.pop();
+            self.truth.leaves(viewer);
+            let seats = viewer * tracks..((viewer + 1) * tracks).min(self.seats.len());
+            for index in seats.clone() {
+                self.seats[index] = self.seat(index);
+            }
+            seats.for_each(|index| self.connect(index));
+            self.plan_leave(viewer);
         }
     }
 
@@ -238,6 +222,9 @@ impl Loop {
         let deadline_us = self.now_us() + ANSWER_DEADLINE_US;
         let seat = &mut self.seats[index];
         let Some(ask) = seat.viewer.ask() else { return };
+        if seat.viewer.asks_for_media() {
+            self.truth.asks(index / self.job.tracks.len(), deadline_us - ANSWER_DEADLINE_US);
+        }
         let host = &self.job.targets[seat.target].host;
         let request = format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: freshet-loadtest\r\n\r\n", ask.path);
         let path = (ask.body == Body::Hash).then_some(ask.path);
@@ -356,7 +343,13 @@ impl Loop {
         while let Some(&Reverse((at, index))) = self.timers.peek().filter(|timer| timer.0.0 <= now_us) {
             debug_assert!(at <= now_us);
             self.timers.pop();
-            if self.seats[index].socket.is_none() { self.connect(index) } else { self.ask(index) }
+            let seat = &self.seats[index];
+            match (&seat.socket, seat.pending.is_empty()) {
+                (None, _) => self.connect(index),
+                (Some(_), true) => self.ask(index),
+                // It was set for somebody who has left.
+                (Some(_), false) => {}
+            }
         }
     }
 
@@ -377,6 +370,7 @@ impl Loop {
             parts: self.stats.parts,
             joined: self.stats.joined,
             errors: self.stats.errors.values().sum(),
+            watching: self.truth.watching(self.now_us()),
             hashes: std::mem::take(&mut self.hashes),
             done,
         };

@@ -31,7 +31,7 @@ impl Schedule {
         faults.sort_by_key(|planned| planned.at_ms);
         let farewells = [Farewell::Goodbye, Farewell::EncoderDies, Farewell::OriginDies, Farewell::OriginGone];
         let farewell = draw.one(&farewells);
-        Self { seed, layout: LAYOUT, usual, faults, heal_ms: HEAL_MS, farewell }
+        Self { seed, layout: LAYOUT, usual, faults, heal_ms: HEAL_MS, farewell }.with_operators(control_alone)
     }
 
     /// Whether nothing fails but control nodes and what is between them.
@@ -42,7 +42,7 @@ impl Schedule {
                 Fault::Crash(host) | Fault::Isolate(host) | Fault::Pause(host) => control(host),
                 Fault::Skew(host, _) | Fault::SlowDisk(host, _) => control(host),
                 Fault::Bad(a, b, _) | Fault::Part(a, b) => control(a) && control(b),
-                Fault::CrashWriting | Fault::CrashClaiming => true,
+                Fault::CrashWriting | Fault::CrashClaiming | Fault::Operator(_) => true,
                 _ => false,
             })
     }
@@ -181,6 +181,6 @@ mod tests {
         let faults = all.iter().flat_map(|schedule| &schedule.faults).map(|planned| format!("{:?}", planned.fault));
         let kinds: std::collections::BTreeSet<_> =
             faults.map(|fault| fault.split('(').next().unwrap().to_owned()).collect();
-        assert_eq!(kinds.len(), 11, "{kinds:?}");
+        assert_eq!(kinds.len(), 12, "{kinds:?}");
     }
 }

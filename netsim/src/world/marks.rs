@@ -4,7 +4,7 @@ use freshet_proto::view::ChannelState;
 
 use super::World;
 use crate::{
-    schedule::{CONTROLS, Host, Layout, SKEW_MS},
+    schedule::{CONTROLS, EDGES, Host, Layout, SKEW_MS},
     sometimes::Situation,
 };
 
@@ -24,6 +24,10 @@ impl World<'_> {
     pub(super) fn mark(&mut self) {
         if self.cast.layout != Layout::Platform {
             return;
+        }
+        for &host in CONTROLS.iter().chain(&EDGES) {
+            let offset_ms = self.cast.run.offset_read_ms(host);
+            self.cast.stage.with(|seen| seen.tokens.clock(host, offset_ms));
         }
         let (leader, claims) = self.cast.stage.with(|seen| (seen.controls.leader(), seen.controls.claims()));
         let granted = claims > std::mem::replace(&mut self.marks.claims, claims);

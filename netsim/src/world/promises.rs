@@ -1,6 +1,9 @@
 //! What is asked of a world as a whole: that everything is well again in time, and that nobody waited too long.
 
-use freshet_proto::view::ChannelState;
+use std::sync::Arc;
+
+use freshet_proto::view::{ChannelState, View};
+use tokio::sync::watch::Receiver;
 
 use super::World;
 use crate::{
@@ -24,6 +27,12 @@ impl World<'_> {
             if self.schedule.layout == Layout::Platform
                 && let Some(why) = seen.controls.ill(CONTROLS.len())
             {
+                return Some(why);
+            }
+            let behind = |(host, (_, views)): (&Host, &(_, Receiver<Arc<View>>))| {
+                seen.tokens.behind(now_ms, host, &views.borrow().annex)
+            };
+            if let Some(why) = seen.edges.iter().find_map(behind) {
                 return Some(why);
             }
             let Some(channel) = seen.channel() else { return Some("the registry knows no channel".to_owned()) };

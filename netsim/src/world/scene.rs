@@ -17,6 +17,7 @@ use crate::{
     crowd::{self, Orders, Viewer},
     disk::Disk,
     encoder::Clip,
+    guests::guest,
     hosts::{self, Cast},
     nodes::QUIC,
     platform,
@@ -64,7 +65,7 @@ pub(super) fn cast(sim: &mut Sim<'_>, schedule: &Schedule, run: Run, bug: Option
     cast
 }
 
-/// The encoders and viewers.
+/// The encoders, viewers and guests.
 pub(super) fn people(sim: &mut Sim<'_>, cast: &Cast, orders: &Orders) {
     let clip = Arc::new(Clip::new(CLIP, 40));
     for encoder in ENCODERS {
@@ -80,5 +81,8 @@ pub(super) fn people(sim: &mut Sim<'_>, cast: &Cast, orders: &Orders) {
     for (me, edge) in VIEWERS {
         let (stage, trace) = (cast.stage.clone(), cast.run.trace.clone());
         sim.client(me, Viewer { me, edge, stage, trace }.watch());
+    }
+    for (me, edge) in cast.layout.guests() {
+        sim.client(*me, guest(cast.clone(), me, edge));
     }
 }
