@@ -150,6 +150,37 @@ async fn fields_that_connection_names_pass_no_more_than_others() {
 }
 
 #[tokio::test]
+async fn fields_that_are_not_written_as_they_must_be_smuggle_no_identity() {
+    let (_, public) = issuer();
+    let control = Control::default();
+    let (rig, _client) = before(&control, Config::default(), public).await;
+    // What must not be: a folded line, space before the colon or the name, letters that are none, a line within a value.
+    for bad in [
+        "accept: text/html\r\n x-client-id: root\r\n",
+        "accept: text/html\r\n\tx-client-id: root\r\n",
+        "x-client-id : root\r\n",
+        " x-client-id: root\r\n",
+        "x-client-íd: root\r\n",
+        "x-client-id\0: root\r\n",
+        "accept: a\rx-client-id: root\r\n",
+        "accept: a\0x-client-id: root\r\n",
+        ": root\r\n",
+        "x-client-id\r\n",
+    ] {
+        let mut client = Viewer::connect(rig.listen().await).await;
+        client.send(&format!("GET /api/me HTTP/1.1\r\nhost: edge\r\n{bad}\r\n")).await;
+        let reply = client.try_reply().await;
+        assert!(reply.as_ref().is_none_or(|reply| reply.status == 400), "{bad:?}: {reply:?}");
+        assert_eq!(control.count(), 0, "{bad:?}");
+    }
+    // A line may end without CR (RFC 9112 §2.2): these are fields like any other.
+    let mut client = Viewer::connect(rig.listen().await).await;
+    client.send("GET /api/me HTTP/1.1\nhost: edge\nx-client-id: root\nx-client-roles: operator\n\n").await;
+    assert_eq!(client.reply().await.status, 200);
+    assert_eq!(control.last().headers, [("x-client-address".to_owned(), "127.0.0.1".to_owned())]);
+}
+
+#[tokio::test]
 async fn a_second_request_hidden_in_the_first_is_no_request() {
     let (_, public) = issuer();
     let control = Control::default();
@@ -339,7 +370,7 @@ async fn the_edge_answers_itself_what_needs_no_control_node() {
     let preflight = client.reply().await;
     assert_eq!((preflight.status, preflight.field("access-control-allow-origin")), (204, "*"));
     assert!(preflight.field("access-control-allow-headers").contains("authorization"));
-    assert_eq!(preflight.field("access-control-allow-credentials"), "");
+    assert_eq!((preflight.field("access-control-allow-credentials"), preflight.field("allow")), ("", ""));
     client.send("BREW /api/me HTTP/1.1\r\nhost: edge\r\n\r\n").await;
     problem(&client.reply().await, 405);
     assert_eq!(client.get("/health").await.status, 200);

@@ -69,6 +69,11 @@ impl House {
     }
 }
 
+/// Four at once.
+async fn four<F: Future>(ask: impl Fn(usize) -> F) -> [F::Output; 4] {
+    tokio::join!(ask(0), ask(1), ask(2), ask(3)).into()
+}
+
 fn text(json: &Value, key: &str) -> String {
     json[key].as_str().unwrap_or_else(|| panic!("{key} in {json}")).to_owned()
 }
@@ -112,6 +117,13 @@ async fn an_account_lives_its_life_through_an_edge_and_leaves_no_secret_in_the_l
     assert_eq!(house.ask("POST", "/api/auth/refresh", "", again(refresh.clone())).await.0, 401);
     let next = text(&refreshed, "refresh_token");
     assert_eq!(house.ask("POST", "/api/auth/refresh", "", again(next.clone())).await.0, 401, "for both");
+    let latest = text(&refreshed, "access_token");
+    for of_that_session in [&token, &latest] {
+        until("the access tokens of that session to be refused", async || {
+            (house.ask("GET", "/api/me", of_that_session, Value::Null).await.0 == 401).then_some(())
+        })
+        .await;
+    }
 
     // Signing out refuses the access token as soon as the edge has heard of it.
     let first = text(&registered, "access_token");
@@ -127,10 +139,43 @@ async fn an_account_lives_its_life_through_an_edge_and_leaves_no_secret_in_the_l
     let nodes = house.ask("GET", "/api/admin/nodes", &text(&admin, "access_token"), Value::Null).await;
     assert_eq!((nodes.0, nodes.1["nodes"].as_array().map(Vec::len)), (200, Some(3)));
     let log = house.freshet.log();
-    for secret in [PASSWORD, &token, &first, &refresh, &next, &key, &link, "ada@example.org"] {
+    for secret in [PASSWORD, &token, &latest, &first, &refresh, &next, &key, &link, "ada@example.org"] {
         assert!(!log.contains(secret), "in the log: {}", log.lines().find(|line| line.contains(secret)).unwrap_or(""));
     }
     assert!(log.contains("/api/") || log.lines().count() > 20, "there is a log");
+}
+
+#[tokio::test]
+async fn of_those_who_ask_at_once_one_gets_what_only_one_may_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path()).await;
+    house.ask_patiently("POST", "/api/auth/login", "", json!({ "link": house.told["admin_link"] })).await;
+    let statuses = |told: &[(u16, Value)]| {
+        let mut statuses: Vec<u16> = told.iter().map(|(status, _)| *status).collect();
+        statuses.sort_unstable();
+        statuses
+    };
+    let told = four(|n| {
+        let new = json!({ "username": "ada", "email": format!("{n}@example.org"), "password": PASSWORD });
+        house.ask("POST", "/api/auth/register", "", new)
+    })
+    .await;
+    assert_eq!(statuses(&told), [201, 409, 409, 409]);
+    let (_, ada) = told.into_iter().find(|(status, _)| *status == 201).expect("one");
+
+    let refresh = json!({ "refresh_token": ada["refresh_token"] });
+    let told = four(|_| house.ask("POST", "/api/auth/refresh", "", refresh.clone())).await;
+    assert_eq!(statuses(&told), [200, 401, 401, 401]);
+
+    let again = json!({ "username": "ada", "password": PASSWORD });
+    let (_, signed_in) = house.ask("POST", "/api/auth/login", "", again).await;
+    let token = text(&signed_in, "access_token");
+    let told = four(|_| house.ask("POST", "/api/me/stream-key", &token, Value::Null)).await;
+    assert_eq!(statuses(&told), [200; 4]);
+    let (_, keys) = house.ask("GET", "/api/me/stream-keys", &token, Value::Null).await;
+    let kept: Vec<&Value> = keys.as_array().expect("a list").iter().map(|key| &key["last_four"]).collect();
+    let good = told.iter().filter(|(_, key)| kept == [&key["last_four"]]).count();
+    assert!(good >= 1, "the key that is kept is one that was told: {keys}");
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ impl Hasher {
 
     /// Verifies a password; `None` stands for an account that isn't there or has no password, and takes as long.
     pub async fn verify(&self, password: &str, known: Option<String>) -> Result<Verdict, Busy> {
-        if password.len() > super::text::MAX_PASSWORD {
+        if password.chars().count() > super::text::MAX_PASSWORD {
             return Ok(Verdict::Wrong);
         }
         let (argon2, password, salt) = (self.argon2.clone(), password.to_owned(), salt(&self.random).ok_or(Busy)?);

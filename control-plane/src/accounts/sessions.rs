@@ -7,8 +7,8 @@
 //! A refresh token works once. Presented twice, one of the two presenters is a thief, and nobody can tell which: the session
 //! ends for both (RFC 9700 §4.14.2). There is no grace: a client whose answer was lost signs in again. So of two refreshes at
 //! once one is answered, and what it was given ends with the other.
-//! An access token minted from an [`Identity`] outlives its session by its own lifetime, unless [`Accounts::identity`] is
-//! asked.
+//! An access token minted from an [`Identity`] outlives its session by its own lifetime, unless it is revoked at the edges, or
+//! [`Accounts::identity`] is asked.
 
 use std::net::IpAddr;
 
@@ -89,9 +89,9 @@ pub enum RefreshError {
     /// It was not refreshed for too long.
     #[error("this session has run out; sign in again")]
     Expired,
-    /// The token was used before: somebody else has it. The session has ended for both.
+    /// The token was used before: somebody else has it. The session has ended for both; what was minted in it is to be revoked.
     #[error("this refresh token was used before; the session has been ended, sign in again")]
-    Reused,
+    Reused(LoginId),
     /// Ours.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -186,7 +186,7 @@ impl Accounts {
             self.audit_in(&mut tx, &Actor::System, "session.reuse", target, &details).await?;
         }
         tx.commit().await?;
-        Ok(if reused { RefreshError::Reused } else { RefreshError::Expired })
+        Ok(if reused { RefreshError::Reused(identity.session.clone()) } else { RefreshError::Expired })
     }
 
     async fn prolong(&self, tx: &mut Tx, client: &Client, id: &LoginId, expires_ms: u64) -> Result<(), StoreError> {

@@ -23,9 +23,9 @@ pub const MAX_TAG: usize = 25;
 pub const MAX_TAGS: usize = 10;
 /// The longest label of a stream key, in characters.
 pub const MAX_LABEL: usize = 40;
-/// The shortest password, in bytes.
+/// The shortest password, in characters.
 pub const MIN_PASSWORD: usize = 8;
-/// The longest password, in bytes.
+/// The longest password, in characters.
 pub const MAX_PASSWORD: usize = 1024;
 
 /// What is wrong with something that a person wrote. The remedy is in the text: write it otherwise.
@@ -39,7 +39,7 @@ pub enum Invalid {
     #[error("an e-mail address is name@domain, at most {MAX_EMAIL} bytes")]
     Email,
     /// Too short or too long.
-    #[error("a password has {MIN_PASSWORD} to {MAX_PASSWORD} bytes")]
+    #[error("a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")]
     Password,
     /// Empty, too long, or with control characters.
     #[error("a display name has 1 to {MAX_DISPLAY_NAME} characters on one line")]
@@ -148,7 +148,11 @@ impl Password {
     /// [`Invalid::Password`].
     pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
         let text = text.into();
-        if (MIN_PASSWORD..=MAX_PASSWORD).contains(&text.len()) { Ok(Self(text)) } else { Err(Invalid::Password) }
+        if (MIN_PASSWORD..=MAX_PASSWORD).contains(&text.chars().count()) {
+            Ok(Self(text))
+        } else {
+            Err(Invalid::Password)
+        }
     }
 
     pub(super) fn reveal(&self) -> &str {
@@ -168,8 +172,9 @@ pub(super) fn display_name(text: &str) -> Result<String, Invalid> {
 }
 
 pub(super) fn bio(text: &str) -> Result<String, Invalid> {
+    let fits = text.chars().count() <= MAX_BIO;
     let text = text.trim().replace("\r\n", "\n");
-    let well = text.chars().count() <= MAX_BIO && !text.contains(|c: char| c != '\n' && is_hidden(c));
+    let well = fits && !text.contains(|c: char| c != '\n' && is_hidden(c));
     if well { Ok(text) } else { Err(Invalid::Bio) }
 }
 
@@ -191,7 +196,7 @@ pub(super) fn tags(texts: &[String]) -> Result<Vec<String>, Invalid> {
     for text in texts {
         let tag = text.trim().to_lowercase();
         let legal = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-        let well = !tag.is_empty() && tag.chars().count() <= MAX_TAG && tag.chars().all(legal);
+        let well = !tag.is_empty() && text.chars().count() <= MAX_TAG && tag.chars().all(legal);
         if !well || tags.len() == MAX_TAGS || tags.contains(&tag) {
             return Err(Invalid::Tags);
         }
@@ -206,9 +211,11 @@ pub(super) fn agent(text: &str) -> String {
     text.chars().filter(|&c| !is_hidden(c)).take(SHOWN).collect()
 }
 
+/// What is around it counts, as the API's description says.
 fn line(text: &str, max: usize) -> Option<String> {
+    let fits = text.chars().count() <= max;
     let text = text.trim();
-    (text.chars().count() <= max && !text.contains(is_hidden)).then(|| text.to_owned())
+    (fits && !text.contains(is_hidden)).then(|| text.to_owned())
 }
 
 /// Control characters (NUL among them, which PostgreSQL can't store), and those that turn or hide what follows.
@@ -241,9 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn passwords_have_8_to_1024_bytes_and_never_show() {
-        assert!(Password::new("1234567").is_err() && Password::new("x".repeat(1025)).is_err());
-        assert!(Password::new("x".repeat(1024)).is_ok());
+    fn passwords_have_8_to_1024_characters_and_never_show() {
+        assert!(
+            Password::new("1234567").is_err()
+                && Password::new("ääääääö").is_err()
+                && Password::new("x".repeat(1025)).is_err()
+        );
+        assert!(Password::new("ä".repeat(1024)).is_ok());
         let password = Password::new("correct horse").expect("long enough");
         assert_eq!(format!("{password:?}"), "Password");
     }
@@ -256,6 +267,7 @@ mod tests {
         }
         assert_eq!(title(""), Ok(String::new()));
         assert_eq!(bio("one\r\ntwo"), Ok("one\ntwo".to_owned()));
+        assert_eq!(title(&format!("{:140}x", "")), Err(Invalid::Title), "spaces count");
         assert_eq!((bio("a\0"), bio(&"x".repeat(501))), (Err(Invalid::Bio), Err(Invalid::Bio)));
     }
 

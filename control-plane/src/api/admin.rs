@@ -18,7 +18,7 @@ use super::{
     caller::Admin,
     extract::{Body, Name, Params},
     me::Account,
-    page::{Page, Paging},
+    page::{Page, Paging, limit},
     problem::Problem,
 };
 use crate::accounts::{Actor, AuditEntry, InviteTerms, PAGE, Password, Role, User, UserFilter};
@@ -63,6 +63,7 @@ struct Which {
     cursor: Option<String>,
     /// How many at most, 1 to 100.
     #[param(minimum = 1, maximum = 100)]
+    #[serde(deserialize_with = "limit")]
     limit: Option<u32>,
     /// Those whose name, display name or address has this in it.
     search: Option<String>,
@@ -75,10 +76,14 @@ struct Which {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
+    /// 1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit. Also the channel's name. Never changes.
+    #[schema(pattern = r"^\s*[A-Za-z0-9][A-Za-z0-9_-]{0,31}\s*$")]
     username: String,
+    /// An e-mail address, to sign in with.
+    #[schema(format = Email, max_length = 254)]
     email: Option<String>,
-    /// Without one, a login link is made.
-    #[schema(format = Password)]
+    /// 8 to 1,024 characters. Without one, a login link is made.
+    #[schema(format = Password, min_length = 8, max_length = 1024)]
     password: Option<String>,
     role: Option<Rank>,
 }
@@ -99,8 +104,8 @@ struct UserChange {
     role: Option<Rank>,
     /// Whether it is shut out.
     disabled: Option<bool>,
-    /// Ends all its sessions.
-    #[schema(format = Password)]
+    /// 8 to 1,024 characters. Ends all its sessions.
+    #[schema(format = Password, min_length = 8, max_length = 1024)]
     password: Option<String>,
 }
 
@@ -156,7 +161,7 @@ async fn users(
     Params(which): Params<Which>,
 ) -> Result<Json<Page<Account>>, Problem> {
     let filter = UserFilter { search: which.search, role: which.role.map(Role::from) };
-    let limit = (which.limit.unwrap_or(PAGE as u32) as usize).clamp(1, PAGE);
+    let limit = which.limit.map_or(PAGE, |limit| limit as usize);
     let page = shared.accounts.users(&filter, which.cursor.as_deref(), limit).await?;
     Ok(Json(Page::of(page, Account::from)))
 }

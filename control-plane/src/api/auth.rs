@@ -16,7 +16,7 @@ use super::{
     problem::Problem,
     tokens::ACCESS_S,
 };
-use crate::accounts::{self, NewAccount};
+use crate::accounts::{self, NewAccount, RefreshError};
 
 /// What the first stream key of a channel is called.
 pub(super) const FIRST_KEY: &str = "default";
@@ -33,12 +33,14 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Registration {
-    /// 1 to 32 of a-z, 0-9, _ and -. Also the channel's name. Never changes.
+    /// 1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit. Also the channel's name. Never changes.
+    #[schema(pattern = r"^\s*[A-Za-z0-9][A-Za-z0-9_-]{0,31}\s*$")]
     username: String,
     /// An e-mail address, to sign in with.
+    #[schema(format = Email, max_length = 254)]
     email: Option<String>,
-    /// 8 to 1,024 bytes.
-    #[schema(format = Password)]
+    /// 8 to 1,024 characters.
+    #[schema(format = Password, min_length = 8, max_length = 1024)]
     password: String,
     /// An invitation, where the platform asks for one.
     invite: Option<String>,
@@ -49,8 +51,9 @@ pub(super) struct Registration {
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     /// The username or the e-mail address.
-    #[serde(alias = "email")]
     username: Option<String>,
+    /// The same.
+    email: Option<String>,
     /// The password.
     #[schema(format = Password)]
     password: Option<String>,
@@ -100,9 +103,10 @@ pub(super) struct Registered {
 }
 
 impl Shared {
-    fn tokens(&self, signed_in: accounts::SignedIn) -> Result<Tokens, Problem> {
+    /// Tokens for somebody who asked for them at `asked_ms`.
+    fn tokens(&self, signed_in: accounts::SignedIn, asked_ms: u64) -> Result<Tokens, Problem> {
         Ok(Tokens {
-            access_token: self.access_token(&signed_in.identity)?,
+            access_token: self.access_token(&signed_in.identity, asked_ms)?,
             username: signed_in.identity.username.to_string(),
             refresh_token: signed_in.refresh.into(),
             token_type: "Bearer",
@@ -139,8 +143,9 @@ async fn register(
     let user = shared.accounts.register(caller.client.address, account).await?;
     let (_, stream_key) = shared.accounts.put_stream_key(&user.username, FIRST_KEY).await?;
     shared.carry().await;
+    let asked_ms = shared.platform.now_ms();
     let signed_in = shared.accounts.login(&caller.client, user.username.as_str(), &password).await?;
-    Ok((StatusCode::CREATED, Json(Registered { tokens: shared.tokens(signed_in)?, stream_key })))
+    Ok((StatusCode::CREATED, Json(Registered { tokens: shared.tokens(signed_in, asked_ms)?, stream_key })))
 }
 
 /// Sign in.
@@ -152,12 +157,15 @@ async fn login(
     Body(login): Body<Login>,
 ) -> Result<Json<Tokens>, Problem> {
     shared.can_sign()?;
-    let signed_in = match (login.username, login.password, login.link) {
-        (Some(name), Some(password), None) => shared.accounts.login(&caller.client, &name, &password).await?,
-        (None, None, Some(link)) => shared.accounts.login_by_link(&caller.client, &link).await?,
-        _ => return Err(Problem::unprocessable("say either username and password, or link")),
+    let asked_ms = shared.platform.now_ms();
+    let signed_in = match (login.username, login.email, login.password, login.link) {
+        (Some(name), None, Some(password), None) | (None, Some(name), Some(password), None) => {
+            shared.accounts.login(&caller.client, &name, &password).await?
+        }
+        (None, None, None, Some(link)) => shared.accounts.login_by_link(&caller.client, &link).await?,
+        _ => return Err(Problem::unprocessable("say either username (or email) and password, or link")),
     };
-    Ok(Json(shared.tokens(signed_in)?))
+    Ok(Json(shared.tokens(signed_in, asked_ms)?))
 }
 
 /// Trade a refresh token for the next pair.
@@ -169,8 +177,13 @@ async fn refresh(
     Body(refresh): Body<Refresh>,
 ) -> Result<Json<Tokens>, Problem> {
     shared.can_sign()?;
-    let signed_in = shared.accounts.refresh(&caller.client, &refresh.refresh_token).await?;
-    Ok(Json(shared.tokens(signed_in)?))
+    let asked_ms = shared.platform.now_ms();
+    let refreshed = shared.accounts.refresh(&caller.client, &refresh.refresh_token).await;
+    if let Err(RefreshError::Reused(session)) = &refreshed {
+        // One of the two who had the token is a thief, and may have traded it for an access token.
+        shared.revoke(Revoked::Login(session.to_string())).await;
+    }
+    Ok(Json(shared.tokens(refreshed?, asked_ms)?))
 }
 
 /// Sign out, here or everywhere. Access tokens are refused at once too.

@@ -107,3 +107,51 @@ impl FromRequestParts<Arc<Shared>> for Admin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(fields: &[(&'static str, &'static str)]) -> Caller {
+        let field = |(name, value): &(&'static str, &'static str)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        };
+        Caller::of(&fields.iter().map(field).collect())
+    }
+
+    const ADA: [(&str, &str); 4] =
+        [("x-client-id", "u1"), ("x-client-username", "ada"), ("x-client-login", "s1"), ("x-client-roles", "user")];
+
+    #[test]
+    fn somebody_is_who_the_edge_says() {
+        let ada = caller(&ADA);
+        let who = ada.identity.as_ref().expect("somebody");
+        assert_eq!((who.user.as_str(), who.username.as_str(), who.role), ("u1", "ada", Role::User));
+        assert_eq!((who.session.as_str(), ada.operator, ada.scope()), ("s1", false, "user u1".to_owned()));
+        let admin = caller(&[ADA[0], ADA[1], ADA[2], ("x-client-roles", "user,admin")]);
+        assert_eq!(admin.identity.map(|who| who.role), Some(Role::Admin));
+    }
+
+    #[test]
+    fn whoever_is_not_told_of_whole_is_nobody() {
+        for fields in [&[][..], &ADA[..1], &ADA[1..], &[ADA[0], ("x-client-username", "No Name")], &ADA[3..]] {
+            let nobody = caller(fields);
+            assert!(nobody.identity.is_none() && !nobody.operator, "{fields:?}");
+            assert_eq!(nobody.scope(), "address 0.0.0.0");
+        }
+        let from = caller(&[("x-client-address", "192.0.2.1"), ("user-agent", "test/1")]);
+        assert_eq!((from.scope().as_str(), from.client.agent.as_str()), ("address 192.0.2.1", "test/1"));
+    }
+
+    #[test]
+    fn only_the_whole_word_makes_an_operator_or_an_administrator() {
+        for (roles, operator) in
+            [("operator", true), ("operators", false), ("user, operator", false), ("OPERATOR", false)]
+        {
+            let caller = caller(&[("x-client-roles", roles)]);
+            assert_eq!((caller.operator, caller.identity.is_none()), (operator, true), "{roles}");
+        }
+        let fields = [ADA[0], ADA[1], ADA[2], ("x-client-roles", "administrator")];
+        assert_eq!(caller(&fields).identity.map(|who| who.role), Some(Role::User));
+    }
+}

@@ -54,7 +54,8 @@ pub(super) struct NewKey {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Label {
-    /// 1 to 40 characters; each key has another.
+    /// 1 to 40 characters on one line; each key has another.
+    #[schema(min_length = 1, max_length = 40)]
     label: String,
 }
 

@@ -79,13 +79,15 @@ pub(super) fn avatar_url(username: &str, hash: Option<&str>) -> Option<String> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    /// 1 to 50 characters.
+    /// 1 to 50 characters on one line.
+    #[schema(min_length = 1, max_length = 50)]
     display_name: Option<String>,
     /// At most 500 characters.
+    #[schema(max_length = 500)]
     bio: Option<String>,
     /// `null` takes it away.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = Email, max_length = 254)]
     email: Option<Option<String>>,
 }
 
@@ -101,8 +103,8 @@ pub(super) struct NewPassword {
     /// The present one; left out only where there is none yet.
     #[schema(format = Password)]
     current_password: Option<String>,
-    /// 8 to 1,024 bytes.
-    #[schema(format = Password)]
+    /// 8 to 1,024 characters.
+    #[schema(format = Password, min_length = 8, max_length = 1024)]
     new_password: String,
 }
 

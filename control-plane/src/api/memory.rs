@@ -43,6 +43,7 @@ struct Inner {
 }
 
 struct Entry {
+    since: Instant,
     request: [u8; 32],
     answer: watch::Receiver<Option<Answer>>,
 }
@@ -73,7 +74,7 @@ impl Memory {
             _ => {}
         }
         let (sender, answer) = watch::channel(None);
-        inner.known.insert(key.clone(), Entry { request: print, answer });
+        inner.known.insert(key.clone(), Entry { since: now, request: print, answer });
         inner.order.push_back((now, key));
         Turn::Do(sender)
     }
@@ -92,7 +93,10 @@ impl Inner {
             if self.order.len() < MOST && now.duration_since(*since) < KEPT_FOR {
                 return;
             }
-            if let Some((_, key)) = self.order.pop_front() {
+            if let Some((since, key)) = self.order.pop_front()
+                // What failed for now may have been done anew since then.
+                && self.known.get(&key).is_some_and(|entry| entry.since == since)
+            {
                 self.known.remove(&key);
             }
         }
@@ -145,6 +149,18 @@ mod tests {
         let Turn::Do(dropped) = turn(&memory, now, "ada", "x") else { panic!("nobody did it before") };
         drop(dropped);
         assert!(matches!(turn(&memory, now, "ada", "x"), Turn::Do(_)));
+    }
+
+    #[tokio::test]
+    async fn what_failed_for_now_is_done_anew_and_then_remembered_for_its_whole_time() {
+        let (memory, now) = (Arc::new(Memory::default()), Instant::now());
+        let Turn::Do(_failed) = turn(&memory, now, "ada", "x") else { panic!("nobody did it before") };
+        memory.forget("ada".to_owned(), "k".to_owned());
+        let anew = now + KEPT_FOR / 2;
+        let Turn::Do(done) = turn(&memory, anew, "ada", "x") else { panic!("it failed") };
+        done.send_replace(answer());
+        assert!(matches!(turn(&memory, now + KEPT_FOR, "ada", "x"), Turn::Wait(_)));
+        assert!(matches!(turn(&memory, anew + KEPT_FOR, "ada", "x"), Turn::Do(_)));
     }
 
     #[tokio::test]

@@ -267,3 +267,68 @@ impl From<Denied> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use freshet_proto::registry::NoSuch;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn told(problem: impl Into<Problem>) -> (u16, http::HeaderMap, Value) {
+        let (head, body) = problem.into().into_response().into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        (head.status.as_u16(), head.headers, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_told_as_rfc_9457_has_it() {
+        let (status, headers, body) = told(Invalid::Title).await;
+        let detail = "a title has at most 140 characters on one line";
+        let title = "Unprocessable Entity";
+        let expected =
+            json!({ "type": "about:blank", "title": title, "status": 422, "detail": detail, "field": "title" });
+        assert_eq!((status, &headers["content-type"], body), (422, &HeaderValue::from_static(MEDIA_TYPE), expected));
+    }
+
+    #[tokio::test]
+    async fn what_may_go_better_later_says_when_and_who_is_nobody_is_told_how_to_be_somebody() {
+        let (status, headers, _) = told(TryLater { wait_ms: 29_001 }).await;
+        assert_eq!((status, &headers["retry-after"]), (429, &HeaderValue::from_static("30")));
+        let (status, headers, _) = told(Denied::Refused(Refused::Unavailable)).await;
+        assert_eq!((status, &headers["retry-after"]), (503, &HeaderValue::from_static("1")));
+        let (status, headers, body) = told(RefreshError::Expired).await;
+        assert_eq!(
+            (status, &headers["www-authenticate"]),
+            (401, &HeaderValue::from_static(r#"Bearer realm="freshet""#))
+        );
+        assert!(body.get("field").is_none() && !headers.contains_key("retry-after"));
+    }
+
+    #[test]
+    fn every_error_has_its_status() {
+        let cases: [(Problem, u16); 15] = [
+            (RegisterError::NameTaken.into(), 409),
+            (RegisterError::EmailTaken.into(), 409),
+            (RegisterError::NeedsInvite.into(), 403),
+            (RegisterError::Closed.into(), 403),
+            (LoginError::Refused.into(), 401),
+            (LoginError::Disabled.into(), 403),
+            (RefreshError::Unknown.into(), 401),
+            (PasswordError::Wrong.into(), 403),
+            (KeyError::LabelTaken.into(), 409),
+            (KeyError::TooMany.into(), 409),
+            (ChannelError::IsOwner.into(), 409),
+            (FollowError::Own.into(), 409),
+            (AvatarError::TooLarge.into(), 413),
+            (AdminError::NoSuchUser.into(), 404),
+            (Denied::Refused(Refused::NoSuch(NoSuch::Channel)).into(), 404),
+        ];
+        for (problem, status) in cases {
+            assert_eq!(problem.status, status, "{problem:?}");
+        }
+        let (name, address) = (Problem::from(RegisterError::NameTaken), Problem::from(RegisterError::EmailTaken));
+        assert_eq!(name, address, "nobody is told which of the two there is");
+    }
+}

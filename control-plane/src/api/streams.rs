@@ -23,7 +23,7 @@ use super::{
     caller::{Caller, SignedIn},
     extract::{Body, Name, Params},
     me::avatar_url,
-    page::Page,
+    page::{Page, limit},
     problem::Problem,
     tokens::PLAYBACK_S,
     words::{Going, Takeover, Watchers},
@@ -81,11 +81,14 @@ pub(super) struct Stream {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Settings {
-    /// What is on: at most 140 characters.
+    /// What is on: at most 140 characters on one line.
+    #[schema(max_length = 140)]
     title: Option<String>,
-    /// What kind of thing: at most 64 characters.
+    /// What kind of thing: at most 64 characters on one line.
+    #[schema(max_length = 64)]
     category: Option<String>,
-    /// At most 10, each 1 to 25 letters, digits, - and _; replaces all.
+    /// At most 10, all different, each 1 to 25 letters, digits, - and _; replaces all.
+    #[schema(max_items = 10)]
     tags: Option<Vec<String>>,
     /// Who may watch.
     visibility: Option<Watchers>,
@@ -104,6 +107,7 @@ pub(super) struct Search {
     cursor: Option<String>,
     /// How many at most, 1 to 100.
     #[param(minimum = 1, maximum = 100)]
+    #[serde(deserialize_with = "limit")]
     limit: Option<u32>,
     /// Those whose name, title or a tag has this in it.
     search: Option<String>,
@@ -148,7 +152,7 @@ async fn announce(
 #[utoipa::path(get, path = "/api/streams/live", tag = "streams", params(Search),
     responses((status = 200, description = "Live channels", body = Page<Stream>)))]
 async fn live(State(shared): State<Arc<Shared>>, Params(asked): Params<Search>) -> Result<Json<Page<Stream>>, Problem> {
-    let paging = (asked.limit.unwrap_or(PAGE as u32) as usize).clamp(1, PAGE);
+    let paging = asked.limit.map_or(PAGE, |limit| limit as usize);
     let view = shared.platform.view();
     let after = asked.cursor.as_deref().and_then(place).unwrap_or((Reverse(u64::MAX), String::new()));
     let mut live: Vec<_> = live_channels(&view).map(|name| (Reverse(shared.platform.viewers(name)), name)).collect();

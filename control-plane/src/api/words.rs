@@ -118,3 +118,31 @@ impl From<Policy> for Takeover {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json, to_value};
+
+    use super::*;
+
+    #[test]
+    fn each_word_is_the_same_there_and_back() {
+        for word in ["public", "unlisted", "private"] {
+            let watchers: Watchers = from_value(json!(word)).expect("a word");
+            let kept = Watchers::from(Visibility::from(watchers));
+            let agreed = Watchers::from(annex::Visibility::from(watchers));
+            assert_eq!((to_value(kept).ok(), to_value(agreed).ok()), (Some(json!(word)), Some(json!(word))));
+        }
+        for word in ["auto", "manual"] {
+            let going: Going = from_value(json!(word)).expect("a word");
+            assert_eq!(to_value(Going::from(GoLive::from(going))).ok(), Some(json!(word)));
+        }
+        for word in ["newest", "silent", "reject"] {
+            let takeover: Takeover = from_value(json!(word)).expect("a word");
+            assert_eq!(to_value(Takeover::from(Policy::from(takeover))).ok(), Some(json!(word)));
+        }
+        for other in ["", "Public", "nobody"] {
+            assert!(from_value::<Watchers>(json!(other)).is_err(), "{other:?}");
+        }
+    }
+}

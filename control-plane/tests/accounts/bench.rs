@@ -1,20 +1,15 @@
-//! What the cases run on: a database of their own, on SQLite or on a real PostgreSQL.
+//! What the cases run on: accounts in a database of their own.
 
-use std::{
-    io::{BufRead, BufReader},
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use freshet_control_plane::{
     accounts::{Accounts, Client, Config, Cost, Database, NewAccount, User},
     key::Pepper,
 };
 use freshet_proto::{clock::WallClock, id::ChannelName, random::Random};
-use sqlx::{AnyPool, AssertSqlSafe, Connection, PgConnection, Row};
-use tempfile::TempDir;
+use sqlx::{AnyPool, AssertSqlSafe, Row};
+
+use crate::databases::Place;
 
 /// When the tests begin, in ms since 1970.
 pub const START_MS: u64 = 1_800_000_000_000;
@@ -22,32 +17,20 @@ pub const START_MS: u64 = 1_800_000_000_000;
 /// The password of everybody.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// A database, and whatever stands behind it.
+/// Accounts in one database, opened as often as a case likes.
 pub struct Bench {
     pub database: Database,
-    pub url: String,
-    _dir: Option<TempDir>,
+    url: String,
+    _place: Place,
+}
+
+impl From<Place> for Bench {
+    fn from(place: Place) -> Self {
+        Self { database: place.database.clone(), url: place.url.clone(), _place: place }
+    }
 }
 
 impl Bench {
-    pub fn sqlite() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        // A name that an address has to quote.
-        let file = dir.path().join("accounts of 100 % #1?.db");
-        let escaped =
-            file.display().to_string().replace('%', "%25").replace(' ', "%20").replace('#', "%23").replace('?', "%3F");
-        Self { database: Database::Sqlite(file), url: format!("sqlite://{escaped}"), _dir: Some(dir) }
-    }
-
-    /// A new, empty database on a server that is running.
-    pub async fn postgres(server: &Postgres, name: &str) -> Self {
-        let mut connection = PgConnection::connect(&server.url("postgres")).await.expect("the server answers");
-        let create = format!("CREATE DATABASE \"{name}\"");
-        sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.expect("a database");
-        let url = server.url(name);
-        Self { database: url.parse().expect("an address"), url, _dir: None }
-    }
-
     pub async fn open(&self) -> Accounts {
         self.open_after(Duration::ZERO).await
     }
@@ -127,65 +110,4 @@ pub fn new_account(username: &str) -> NewAccount {
 
 pub async fn register(accounts: &Accounts, username: &str) -> User {
     accounts.register(client().address, new_account(username)).await.expect("an account")
-}
-
-/// A PostgreSQL server. It is gone with its directory when this is dropped, or when the process ends in any other way.
-pub struct Postgres {
-    dir: PathBuf,
-    script: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Postgres {
-    /// Starts one. Takes about two seconds.
-    pub fn start() -> Self {
-        let mut script = command(&programs(Path::new("/usr/lib/postgresql")));
-        let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
-        let mut output = BufReader::new(script.stdout.take().expect("its output"));
-        let mut dir = String::new();
-        output.read_line(&mut dir).expect("the server's directory");
-        assert!(!dir.trim().is_empty(), "PostgreSQL did not start; see what it wrote above");
-        Self { dir: dir.trim().into(), script, output }
-    }
-
-    fn url(&self, database: &str) -> String {
-        format!("postgres://freshet@localhost/{database}?host={}&sslmode=disable", self.dir.display())
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.script.stdin.take());
-        let mut rest = String::new();
-        while self.output.read_line(&mut rest).is_ok_and(|read| read > 0) {}
-        self.script.wait().expect("the server stops");
-        assert!(!self.dir.exists() || std::thread::panicking(), "{} is left behind", self.dir.display());
-    }
-}
-
-/// The newest `initdb` and `pg_ctl` of those that Debian has in a directory.
-fn programs(versions: &Path) -> PathBuf {
-    let installed = std::fs::read_dir(versions).into_iter().flatten().flatten();
-    let usable = installed.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists());
-    let number = |bin: &PathBuf| {
-        bin.parent().and_then(Path::file_name).and_then(|version| version.to_str()?.parse::<u32>().ok()).unwrap_or(0)
-    };
-    usable.max_by_key(number).expect("PostgreSQL is missing: install the Debian package `postgresql`")
-}
-
-/// In a process group of its own, so that a signal to the tests lets it clean up; and as `postgres` for root.
-fn command(bin: &Path) -> Command {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
-    let mut command = Command::new(if is_root { "setpriv" } else { "sh" });
-    if is_root {
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
-    }
-    command.args(["-c", include_str!("postgres.sh"), "postgres.sh"]).arg(bin).current_dir("/").process_group(0);
-    command
-}
-
-#[test]
-#[should_panic(expected = "install the Debian package `postgresql`")]
-fn without_postgresql_the_tests_fail_and_name_its_package() {
-    programs(Path::new("/nowhere"));
 }

@@ -1,42 +1,19 @@
-//! Accounts on both databases: every case runs on SQLite by itself, and all of them on one real PostgreSQL.
+//! Accounts, on both databases.
 
 mod administering;
 mod avatars;
 mod bench;
 mod channels;
 mod crowding;
+#[path = "../common/databases.rs"]
+mod databases;
 mod following;
 mod migrating;
 mod registering;
 mod signing_in;
 mod telling_the_registry;
 
-use std::{future::Future, pin::Pin};
-
-use bench::{Bench, Postgres};
-use futures_util::{StreamExt, stream};
-
-type Case = fn(Bench) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// How many cases run on PostgreSQL at once.
-const AT_ONCE: usize = 4;
-
-macro_rules! cases {
-    ($($module:ident: $($case:ident),+;)+) => {
-        mod on_sqlite {
-            $(mod $module {
-                $(#[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(crate::bench::Bench::sqlite()).await;
-                })+
-            })+
-        }
-
-        const CASES: &[(&str, Case)] = &[$($((stringify!($case), |bench| Box::pin($module::$case(bench)))),+),+];
-    };
-}
-
-cases! {
+databases::on_both_databases! {
     registering:
         a_new_account_has_a_profile_and_a_channel_that_the_registry_hears_of,
         names_and_addresses_are_the_same_in_any_case,
@@ -97,21 +74,4 @@ cases! {
         an_old_database_is_brought_up_to_date_with_all_that_is_in_it,
         a_database_of_a_newer_version_is_left_alone,
         many_nodes_that_start_at_once_migrate_once;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn all_of_it_holds_on_postgresql_too() {
-    let server = Postgres::start();
-    let run = |(case, run): &(&'static str, Case)| {
-        let (case, run, server) = (*case, *run, &server);
-        async move {
-            // The longest name that a database may have is shorter than some of these.
-            let bench = Bench::postgres(server, &case[..case.len().min(63)]).await;
-            tokio::spawn(run(bench)).await.is_err().then_some(case)
-        }
-    };
-    let failed: Vec<_> =
-        stream::iter(CASES).map(run).buffer_unordered(AT_ONCE).filter_map(async |failed| failed).collect().await;
-    drop(server);
-    assert!(failed.is_empty(), "on PostgreSQL: {failed:?}");
 }

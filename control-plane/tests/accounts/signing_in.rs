@@ -90,7 +90,8 @@ pub async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(bench: Be
     let third = accounts.refresh(&client(), second.refresh.reveal()).await.expect("refreshed");
     assert_eq!((&second.identity, &third.identity), (&first.identity, &first.identity));
 
-    assert!(matches!(refused(&accounts, &first).await, Some(RefreshError::Reused)));
+    let reused = refused(&accounts, &first).await;
+    assert!(matches!(&reused, Some(RefreshError::Reused(over)) if *over == first.identity.session), "{reused:?}");
     for token in [&first, &second, &third] {
         assert!(matches!(refused(&accounts, token).await, Some(RefreshError::Unknown)));
     }
@@ -115,7 +116,7 @@ pub async fn of_refreshes_at_once_one_is_answered_and_the_session_ends(bench: Be
         for task in join_all(tasks).await {
             match task.expect("no panic") {
                 Ok(signed_in) => answered.push(signed_in),
-                Err(RefreshError::Reused) => reused += 1,
+                Err(RefreshError::Reused(_)) => reused += 1,
                 Err(RefreshError::Unknown) => {}
                 Err(other) => panic!("{other}"),
             }

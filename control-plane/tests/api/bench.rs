@@ -1,13 +1,14 @@
-//! The API over accounts in SQLite and a registry of its own, asked as an edge asks it.
+//! The API over accounts and a registry of its own, asked as an edge asks it.
 
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use freshet_control_plane::{
-    accounts::{Accounts, Config, Cost, Database},
+    accounts::{Accounts, Config, Cost},
     api::{Api, Asked, OPERATOR, Platform},
     channel::Times,
     key::{KeyHash, Pepper},
@@ -27,9 +28,14 @@ use freshet_proto::{
     view::{ChannelState, NodeView, Role, View},
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::databases::Place;
 
 pub const BEGIN_MS: u64 = 1_795_000_000_000;
+
+/// The password of everybody.
+pub const PASSWORD: &str = "correct horse";
 
 /// A registry without a log, and a key.
 pub struct House {
@@ -158,7 +164,7 @@ pub struct Bench {
     pub api: Api,
     pub accounts: Accounts,
     pub house: Arc<House>,
-    _dir: TempDir,
+    place: Place,
 }
 
 /// Who asks, as an edge says.
@@ -167,6 +173,13 @@ pub struct As {
     pub fields: Vec<(String, String)>,
     pub refresh: String,
     pub stream_key: String,
+}
+
+impl As {
+    /// The session that they are signed in to.
+    pub fn session(&self) -> &str {
+        self.fields.iter().find(|(name, _)| name == "x-client-login").map_or("", |(_, session)| session)
+    }
 }
 
 pub struct Told {
@@ -186,19 +199,19 @@ impl Told {
 }
 
 impl Bench {
-    pub async fn new() -> Self {
-        Self::with(Config::default()).await
+    pub async fn new(place: Place) -> Self {
+        Self::with(place, Config::default()).await
     }
 
-    pub async fn with(config: Config) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let database = Database::Sqlite(dir.path().join("accounts.db"));
-        let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-        let clock = WallClock::anchored(std::time::Duration::from_millis(BEGIN_MS));
-        let config = Config { cost, ..config };
-        let accounts = Accounts::open(&database, config, pepper(), clock, Random::seeded(1)).await.expect("accounts");
+    pub async fn with(place: Place, config: Config) -> Self {
+        let accounts = accounts(&place, config).await;
         let house = Arc::new(House::new());
-        Self { api: Api::new(accounts.clone(), house.clone()), accounts, house, _dir: dir }
+        Self { api: Api::new(accounts.clone(), house.clone()), accounts, house, place }
+    }
+
+    /// The same platform, as another control node that shares the database answers for it.
+    pub async fn another(&self) -> Api {
+        Api::new(accounts(&self.place, Config::default()).await, self.house.clone())
     }
 
     pub async fn ask(&self, who: &As, method: &str, target: &str, body: Value) -> Told {
@@ -214,17 +227,27 @@ impl Bench {
         fields: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Told {
-        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let headers = who.fields.iter().cloned().chain(fields).collect();
-        let request = ApiRequest { method: method.to_owned(), target: target.to_owned(), headers, body: body.into() };
-        let (head, body) = self.api.answer(request).await;
-        assert_eq!(head.length as usize, body.len());
-        Told { status: head.status, headers: head.headers, body }
+        ask(&self.api, who, method, target, fields, body).await
+    }
+
+    /// Carries what has changed to the registry until that is so.
+    pub async fn carried(&self, is_so: impl AsyncFn() -> bool) {
+        let (closing, api) = (CancellationToken::new(), self.api.clone());
+        let until = closing.clone();
+        let carrier = tokio::spawn(async move { api.carry(until).await });
+        let heard = async {
+            while !is_so().await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), heard).await.expect("the registry hears");
+        closing.cancel();
+        carrier.await.expect("it ends");
     }
 
     /// Registers and signs in.
     pub async fn join(&self, name: &str) -> As {
-        let new = json!({ "username": name, "email": format!("{name}@example.org"), "password": "correct horse" });
+        let new = json!({ "username": name, "email": format!("{name}@example.org"), "password": PASSWORD });
         let told = self.ask(&As::from(name), "POST", "/api/auth/register", new).await;
         assert_eq!(told.status, 201, "{:?}", told.json());
         let told = told.json();
@@ -255,6 +278,31 @@ impl Bench {
     }
 }
 
+/// Asks one control node.
+pub async fn ask(
+    api: &Api,
+    who: &As,
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Told {
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let headers = who.fields.iter().cloned().chain(fields).collect();
+    let request = ApiRequest { method: method.to_owned(), target: target.to_owned(), headers, body: body.into() };
+    let (head, body) = api.answer(request).await;
+    assert_eq!(head.length as usize, body.len());
+    Told { status: head.status, headers: head.headers, body }
+}
+
+/// Accounts with the cheapest hash there is, so that the cases are about something else.
+async fn accounts(place: &Place, config: Config) -> Accounts {
+    let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+    let clock = WallClock::anchored(Duration::from_millis(BEGIN_MS));
+    let config = Config { cost, ..config };
+    Accounts::open(&place.database, config, pepper(), clock, Random::system()).await.expect("accounts")
+}
+
 impl From<&str> for As {
     /// Nobody, from an address of their own.
     fn from(name: &str) -> Self {
@@ -262,6 +310,11 @@ impl From<&str> for As {
         let address = IpAddr::from([198, 51, 100, last]).to_string();
         Self { fields: vec![("x-client-address".to_owned(), address)], ..Self::default() }
     }
+}
+
+/// Somebody who is not signed in.
+pub fn nobody() -> As {
+    As::from("nobody")
 }
 
 /// Whoever has the machine.

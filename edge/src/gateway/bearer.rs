@@ -73,3 +73,112 @@ fn client(claims: Claims) -> Option<Client> {
     let well = plain(&claims.sub) && plain(&claims.username) && plain(&login) && claims.roles.iter().all(role);
     well.then_some(Client { id: claims.sub, username: claims.username, roles: claims.roles, login })
 }
+
+#[cfg(test)]
+mod tests {
+    use freshet_proto::{
+        annex::{Algorithm, KeyState, Keyring, Revocations, Revoked, SigningKey},
+        token::{Signer, signing_key},
+        view::Bar,
+    };
+    use http::HeaderValue;
+
+    use super::*;
+
+    const NOW_MS: u64 = 1_795_000_000_000;
+
+    fn issuer() -> (Signer, SigningKey) {
+        let pair = aws_lc_rs::signature::Ed25519KeyPair::generate().expect("a key");
+        let pkcs8 = pair.to_pkcs8v1().expect("its text");
+        let public = signing_key(Algorithm::EdDsa, pkcs8.as_ref(), KeyState::Active).expect("its public half");
+        (Signer::new(Algorithm::EdDsa, public.kid.clone(), pkcs8.as_ref()).expect("a signer"), public)
+    }
+
+    fn ada() -> Claims {
+        Claims {
+            sub: "u1".into(),
+            aud: Audience::Api,
+            exp_ms: NOW_MS + 900_000,
+            nbf_ms: NOW_MS,
+            iat_ms: NOW_MS,
+            jti: "j1".into(),
+            sid: Some("s1".into()),
+            username: "ada".into(),
+            roles: vec!["user".into()],
+            channel: None,
+        }
+    }
+
+    fn knows(revision: u64, signing: &[&SigningKey]) -> Annex {
+        let signing = signing.iter().map(|key| (*key).clone()).collect();
+        Annex { keys: Arc::new(Keyring { revision, signing, ..Keyring::default() }), ..Annex::default() }
+    }
+
+    fn asks(tokens: &Tokens, annex: &Annex, lines: &[&str]) -> Result<Option<String>, u16> {
+        let line = |line: &&str| (header::AUTHORIZATION, HeaderValue::from_str(line).expect("text"));
+        let mut headers = HeaderMap::new();
+        headers.extend(lines.iter().map(line));
+        let client = tokens.client(&headers, annex, NOW_MS).map_err(|problem| problem.status.as_u16())?;
+        Ok(client.map(|client| format!("{} {} {:?} {}", client.id, client.username, client.roles, client.login)))
+    }
+
+    #[test]
+    fn a_good_token_says_who_asks_and_no_token_says_nobody() {
+        let ((signer, public), tokens) = (issuer(), Tokens::default());
+        let (annex, good) = (knows(1, &[&public]), signer.sign(&ada()).expect("a token"));
+        assert_eq!(asks(&tokens, &annex, &[]), Ok(None));
+        for line in [format!("Bearer {good}"), format!("bearer {good}"), format!("BEARER  {good} ")] {
+            assert_eq!(asks(&tokens, &annex, &[&line]), Ok(Some("u1 ada [\"user\"] s1".to_owned())), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_bearer_token_is_refused() {
+        let ((signer, public), tokens) = (issuer(), Tokens::default());
+        let (annex, good) = (knows(1, &[&public]), signer.sign(&ada()).expect("a token"));
+        let line = format!("Bearer {good}");
+        assert_eq!(asks(&tokens, &annex, &[&line, &line]), Err(400), "twice");
+        assert_eq!(asks(&tokens, &annex, &[&format!("Bearer {}", "x".repeat(1024))]), Err(400), "too long");
+        for bad in
+            ["", "Bearer", "Bearer ", "Bearer x", &good, &format!("Basic {good}"), &format!("Bearer {good}, {line}")]
+        {
+            assert_eq!(asks(&tokens, &annex, &[bad]), Err(401), "{bad:?}");
+        }
+        assert_eq!(asks(&tokens, &Annex::default(), &[&line]), Err(503), "it knows no keys, so it can't tell");
+    }
+
+    #[test]
+    fn a_token_that_says_what_no_field_may_is_refused() {
+        let ((signer, public), tokens) = (issuer(), Tokens::default());
+        let annex = knows(1, &[&public]);
+        let changes: [fn(&mut Claims); 6] = [
+            |claims| claims.roles = vec!["user,operator".into()],
+            |claims| claims.roles = vec!["user".into(), "a b".into()],
+            |claims| claims.username = "ada\r\nx-client-roles: operator".into(),
+            |claims| claims.username = "ädä".into(),
+            |claims| claims.sub = "u 1".into(),
+            |claims| claims.sid = Some("s\0".into()),
+        ];
+        for (n, change) in changes.into_iter().enumerate() {
+            let mut claims = ada();
+            change(&mut claims);
+            let token = signer.sign(&claims).expect("a token");
+            assert_eq!(asks(&tokens, &annex, &[&format!("Bearer {token}")]), Err(401), "change {n}");
+        }
+    }
+
+    #[test]
+    fn the_newest_keyring_and_revocations_decide() {
+        let ((signer, public), (_, other)) = (issuer(), issuer());
+        let (tokens, line) = (Tokens::default(), format!("Bearer {}", signer.sign(&ada()).expect("a token")));
+        let status = |annex: &Annex| asks(&tokens, annex, &[&line]).err();
+        assert_eq!(status(&knows(1, &[&other])), Some(401), "a key that is not known");
+        assert_eq!(status(&knows(2, &[&other, &public])), None);
+        let mut annex = knows(2, &[&other, &public]);
+        let bar = Bar { since_ms: NOW_MS, until_ms: NOW_MS + 900_000 };
+        let bars = [(Revoked::Login("s1".into()), bar)].into();
+        annex.revoked = Arc::new(Revocations { revision: 3, bars });
+        assert_eq!(status(&annex), Some(401), "its login is revoked");
+        assert_eq!(status(&knows(4, &[&other])), Some(401), "its key was taken away");
+    }
+}

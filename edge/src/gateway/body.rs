@@ -56,6 +56,19 @@ mod tests {
         assert_eq!(read(never, 4, second).await.err().map(|p| p.status.as_u16()), Some(408));
     }
 
+    #[tokio::test]
+    async fn trailers_are_dropped_and_a_body_that_breaks_off_is_refused() {
+        let data = |text: &'static str| Ok(Frame::data(Bytes::from_static(text.as_bytes())));
+        let trailers = || Ok(Frame::trailers(http::HeaderMap::from_iter([(header::ETAG, "x".parse().expect("text"))])));
+        let read_all = async |frames: Vec<Result<Frame<Bytes>, &'static str>>| {
+            let body = read(StreamBody::new(stream::iter(frames)), 4, Duration::from_secs(1)).await;
+            body.map_err(|problem| problem.status.as_u16())
+        };
+        assert_eq!(read_all(vec![data("fo"), data("ur"), trailers()]).await, Ok(Bytes::from_static(b"four")));
+        assert_eq!(read_all(vec![data("fo"), Err("reset")]).await, Err(400));
+        assert_eq!(read_all(vec![data("fo"), data("urs")]).await, Err(413));
+    }
+
     #[test]
     fn a_body_that_says_it_is_too_long_is_not_read() {
         let status = |length: &str| {
@@ -63,5 +76,6 @@ mod tests {
             refuse_early(&request.into_parts().0, 100).err().map(|problem| problem.status.as_u16())
         };
         assert_eq!((status("100"), status("101"), status("x")), (None, Some(413), Some(400)));
+        assert_eq!((status("-1"), status("1, 1"), status("18446744073709551616")), (Some(400), Some(400), Some(400)));
     }
 }

@@ -127,6 +127,117 @@ mod tests {
         assert_eq!(pass("GET", &sent), Ok(vec!["accept: application/json, text/html".to_owned()]));
     }
 
+    /// Whatever it is called and however often it is there, also where `Connection` names it.
+    #[test]
+    fn no_spelling_of_an_identity_or_of_a_field_of_one_hop_passes() {
+        let names = [
+            "x-client-id",
+            "X-Client-Id",
+            "X-CLIENT-ID",
+            "x_client_id",
+            "X_Client-Id",
+            "x-client_id",
+            "x-client-username",
+            "X_CLIENT_USERNAME",
+            "x-client-roles",
+            "x_client_roles",
+            "x-client-login",
+            "x-client-address",
+            "x-client",
+            "x-client-",
+            "x-client-id-",
+            "x--client-id",
+            "http-x-client-id",
+            "forwarded",
+            "x-forwarded-for",
+            "x-real-ip",
+            "via",
+            "host",
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "content-length",
+            "x-http-method-override",
+            "x-original-url",
+        ];
+        for name in names {
+            for sent in
+                [vec![(name, "operator")], vec![(name, "a"), (name, "b")], vec![("connection", name), (name, "a")]]
+            {
+                assert_eq!(pass("GET", &sent), Ok(vec![]), "{name}");
+                let with_key: Vec<_> = sent.into_iter().chain([("idempotency-key", "k1")]).collect();
+                assert_eq!(pass("POST", &with_key), Ok(vec!["idempotency-key: k1".to_owned()]), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_field_never_gets_this_far() {
+        for name in
+            [" x-client-id", "x-client-id ", "x-client-id:", "x-client\u{ad}-id", "x-client-íd", "x-client-id\0", ""]
+        {
+            assert!(HeaderName::from_bytes(name.as_bytes()).is_err(), "{name:?}");
+        }
+        for value in ["a\r\nx-client-id: root", "a\n x-client-id: root", "a\rb", "a\0b"] {
+            assert!(http::HeaderValue::from_bytes(value.as_bytes()).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ascii_is_left_out_or_refused_and_so_is_what_is_too_long() {
+        let bytes = |name: &'static str, value: &[u8]| {
+            let request = Request::post("/api/me").header("idempotency-key", "k1").header(name, value);
+            let (parts, ()) = request.body(()).expect("a request").into_parts();
+            let passed = passed(&parts, &Random::seeded(1)).map_err(|problem| problem.status.as_u16());
+            passed.map(|passed| passed.len() - 1)
+        };
+        let long = "x".repeat(LONGEST + 1);
+        for name in ["accept", "accept-language", "if-match", "if-none-match"] {
+            assert_eq!((bytes(name, b"caf\xe9"), bytes(name, long.as_bytes())), (Ok(0), Ok(0)), "{name}");
+            assert_eq!(bytes(name, &long.as_bytes()[1..]), Ok(1), "{name}");
+        }
+        assert_eq!((bytes("user-agent", b"caf\xe9"), bytes("user-agent", long.as_bytes())), (Ok(0), Ok(1)));
+        assert_eq!((bytes("content-type", b"caf\xe9"), bytes("content-type", long.as_bytes())), (Err(400), Err(400)));
+    }
+
+    #[test]
+    fn the_edge_says_who_asks_and_from_where() {
+        let said = |client: Option<&Client>, ip: &str| -> Vec<String> {
+            let ip = ip.parse().expect("an address");
+            identity(client, ip).map(|(name, value)| format!("{name}: {value}")).collect()
+        };
+        assert_eq!(said(None, "::ffff:192.0.2.1"), ["x-client-address: 192.0.2.1"], "in its one form");
+        let roles = vec!["user".to_owned(), "admin".to_owned()];
+        let ada = Client { id: "u1".to_owned(), username: "ada".to_owned(), roles, login: "s1".to_owned() };
+        let expected = [
+            "x-client-id: u1",
+            "x-client-username: ada",
+            "x-client-roles: user,admin",
+            "x-client-login: s1",
+            "x-client-address: 2001:db8::1",
+        ];
+        assert_eq!(said(Some(&ada), "2001:db8::1"), expected);
+    }
+
+    #[test]
+    fn of_a_reply_nothing_comes_back_that_sets_a_state_or_a_policy() {
+        for name in ["etag", "location", "retry-after", "allow", "www-authenticate", "content-type"] {
+            assert!(comes_back(name), "{name}");
+        }
+        for name in
+            ["set-cookie", "x-client-id", "access-control-allow-origin", "content-length", "connection", "server"]
+        {
+            assert!(!comes_back(name), "{name}");
+        }
+    }
+
     #[test]
     fn a_change_has_an_idempotency_key_the_clients_or_one_of_ours() {
         assert_eq!(pass("POST", &[("idempotency-key", "k1")]), Ok(vec!["idempotency-key: k1".to_owned()]));

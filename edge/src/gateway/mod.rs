@@ -193,11 +193,11 @@ fn is_known(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
 }
 
-/// The reply to `OPTIONS`: any page may use the API, for it goes by tokens that a page must hold, never by cookies.
+/// The reply to `OPTIONS`: any page may use the API, for it goes by tokens that a page must hold, never by cookies. It has no
+/// `Allow`, for an edge does not know what each resource knows.
 fn preflight(dates: &Dates) -> Response<Body> {
     let mut response = reply::begin(StatusCode::NO_CONTENT, dates);
     let headers = response.headers_mut();
-    headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(FIELDS));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
