@@ -74,6 +74,7 @@ pub struct Place {
     /// As the accounts are told of it.
     pub database: Database,
     /// As `sqlx` is told of it.
+    #[allow(dead_code, reason = "not each test binary asks the database itself")]
     pub url: String,
     _dir: Option<TempDir>,
 }
