@@ -88,6 +88,17 @@ impl Loads {
         good.filter_map(|told| told.viewers.get(channel)).map(|count| u64::from(*count)).sum()
     }
 
+    /// How many watch each channel, at all edges together.
+    pub fn all_viewers(&self, now: Instant) -> BTreeMap<ChannelName, u64> {
+        let mut all = BTreeMap::new();
+        for told in self.told.values().filter(|told| told.is_good(now)) {
+            for (channel, count) in &told.viewers {
+                *all.entry(channel.clone()).or_default() += u64::from(*count);
+            }
+        }
+        all
+    }
+
     /// How the session of `channel` does, by what its origin told within [`HEALTH_FOR`].
     pub fn health(&self, now: Instant, origin: NodeId, channel: &ChannelName) -> Option<&Health> {
         let told = self.told.get(&origin)?;

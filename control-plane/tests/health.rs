@@ -92,6 +92,9 @@ impl Desk {
     }
 }
 
+/// How many watch ada, as each node tells.
+const WATCH: u32 = 7;
+
 /// An origin that tells of its sessions what it is told to tell.
 struct Origin {
     node: Node,
@@ -107,6 +110,7 @@ impl Origin {
         let telling = tells.clone();
         let reports = report(node.remote.clone(), move || Report {
             health: telling.lock().expect("unpoisoned").clone(),
+            viewers: BTreeMap::from([(ada(), WATCH)]),
             ..Report::default()
         });
         Self { node, tells, _kept: (Box::new(held), Box::new(reports)) }
@@ -158,7 +162,7 @@ fn has_dropped(told: &Value, frames: u64) -> bool {
 }
 
 #[tokio::test]
-async fn any_control_node_tells_how_a_stream_does_and_a_new_leader_knows_it_after_the_next_report() {
+async fn any_control_node_tells_how_a_stream_does_and_who_watches_and_a_new_leader_knows_it_after_the_next_report() {
     let mut world = World::found().await;
     world.has_begun().await;
     world.join_control("control-2").await;
@@ -191,6 +195,14 @@ async fn any_control_node_tells_how_a_stream_does_and_a_new_leader_knows_it_afte
     });
     assert_eq!(told, expected);
     assert_eq!(other.told("it at a follower", is_live).await, expected);
+    for desk in [&leader, &other] {
+        until("the number of viewers", async || {
+            let (_, told) = desk.ask(&Vec::new(), "GET", "/api/streams/ada/viewers", &Value::Null).await;
+            let (_, live) = desk.ask(&Vec::new(), "GET", "/api/streams/live", &Value::Null).await;
+            (told["viewers"] == WATCH && live["items"][0]["viewers"] == WATCH).then_some(())
+        })
+        .await;
+    }
 
     // The last value wins, and a new leader hears it too.
     origin.tell(of(&claimed, 20));

@@ -1,6 +1,8 @@
 //! What an operator asks of the control plane, and what it answers: the words behind `freshet node`, `channel`, `control`
 //! and `key`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -112,6 +114,8 @@ pub enum AdminCommand {
         /// The channel.
         channel: ChannelName,
     },
+    /// Since version 2. How many watch what. Answered by [`AdminReply::Viewers`]; the leader alone knows.
+    Viewers,
 }
 
 /// What an account wants of its channel.
@@ -165,6 +169,8 @@ pub enum AdminReply {
     NewKey(String),
     /// Since version 2. How the session does; `None` where there is none, or its origin has not told it lately.
     Health(Option<Box<Health>>),
+    /// Since version 2. How many watch each channel, at all edges together; channels without viewers are left out.
+    Viewers(BTreeMap<ChannelName, u64>),
 }
 
 /// The signing keys and the secrets of path tokens as a control node has them.

@@ -239,7 +239,8 @@ impl Request {
                 | AdminCommand::End { .. }
                 | AdminCommand::Purge { .. }
                 | AdminCommand::SetVisibility { .. }
-                | AdminCommand::Health { .. },
+                | AdminCommand::Health { .. }
+                | AdminCommand::Viewers,
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,

@@ -44,7 +44,7 @@ use self::{
 };
 pub use self::{
     caller::OPERATOR,
-    platform::{Asked, Platform},
+    platform::{Asked, Counted, Counts, Platform},
     problem::Problem,
     tokens::{ACCESS_S, PLAYBACK_S},
 };

@@ -1,6 +1,6 @@
 //! What the API needs of the rest of the control plane.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use freshet_proto::{
     admin::{AdminCommand, AdminReply},
@@ -12,6 +12,12 @@ use freshet_proto::{
 
 /// A future that a trait object returns.
 pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<AdminReply, Denied>> + Send + 'a>>;
+
+/// How many watch what.
+pub type Counts = Arc<BTreeMap<ChannelName, u64>>;
+
+/// The same, to come.
+pub type Counted<'a> = Pin<Box<dyn Future<Output = Counts> + Send + 'a>>;
 
 /// A control node; or, in tests, a registry that is one's own.
 pub trait Platform: Send + Sync + 'static {
@@ -27,8 +33,9 @@ pub trait Platform: Send + Sync + 'static {
     /// Does what an operator might ask, wherever the leader is.
     fn ask(&self, command: AdminCommand) -> Asked<'_>;
 
-    /// How many watch a channel, as far as this node knows.
-    fn viewers(&self, channel: &ChannelName) -> u64;
+    /// How many watch each channel, of a moment ago; channels without viewers are left out. What was known before, where the
+    /// leader does not tell.
+    fn viewers(&self) -> Counted<'_>;
 
     /// How many channels belong to accounts, as far as the registry knows.
     fn chartered(&self) -> usize;

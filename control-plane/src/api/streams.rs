@@ -24,6 +24,7 @@ use super::{
     extract::{Body, Name, Params},
     me::avatar_url,
     page::{Page, limit},
+    platform::Counts,
     problem::Problem,
     tokens::PLAYBACK_S,
     words::{Going, Takeover, Watchers},
@@ -155,7 +156,8 @@ async fn live(State(shared): State<Arc<Shared>>, Params(asked): Params<Search>) 
     let paging = asked.limit.map_or(PAGE, |limit| limit as usize);
     let view = shared.platform.view();
     let after = asked.cursor.as_deref().and_then(place).unwrap_or((Reverse(u64::MAX), String::new()));
-    let mut live: Vec<_> = live_channels(&view).map(|name| (Reverse(shared.platform.viewers(name)), name)).collect();
+    let counts = shared.platform.viewers().await;
+    let mut live: Vec<_> = live_channels(&view).map(|name| (Reverse(of(&counts, name)), name)).collect();
     live.sort();
     live.retain(|(viewers, name)| (*viewers, name.as_str()) > (after.0, after.1.as_str()));
     let (mut items, mut next) = (Vec::new(), None);
@@ -167,8 +169,8 @@ async fn live(State(shared): State<Arc<Shared>>, Params(asked): Params<Search>) 
                 break 'pages;
             }
             next = Some(format!("{}.{name}", viewers.0));
-            let of = settings.iter().find(|settings| settings.name == **name).cloned();
-            let stream = shared.shown(&view, name, of);
+            let settings = settings.iter().find(|settings| settings.name == **name).cloned();
+            let stream = shared.shown(&view, &counts, name, settings);
             items.extend(asked.wants(&stream).then_some(stream));
         }
     }
@@ -183,7 +185,7 @@ async fn stream(State(shared): State<Arc<Shared>>, caller: Caller, Name(name): N
     let view = shared.platform.view();
     let settings = shared.accounts.channel(&name).await?;
     let there = settings.is_some() || view.channels.contains_key(&name);
-    let stream = shared.shown(&view, &name, settings);
+    let stream = shared.shown(&view, &shared.platform.viewers().await, &name, settings);
     let hidden = matches!(stream.visibility, Watchers::Private) && !shared.may_watch(&caller, &name).await?;
     if there && !hidden { Ok(Json(stream)) } else { Err(Problem::not_found("channel")) }
 }
@@ -224,6 +226,11 @@ async fn end(State(shared): State<Arc<Shared>>, caller: Caller, Name(name): Name
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Nobody watches a channel that is left out.
+fn of(counts: &Counts, name: &ChannelName) -> u64 {
+    counts.get(name).copied().unwrap_or(0)
+}
+
 /// How many watch a channel.
 #[utoipa::path(get, path = "/api/streams/{id}/viewers", tag = "streams",
     params(("id" = String, Path, description = "The channel")),
@@ -238,7 +245,7 @@ async fn viewers(
     if !view.channels.contains_key(&name) || (private && !shared.may_watch(&caller, &name).await?) {
         return Err(Problem::not_found("channel"));
     }
-    Ok(Json(Viewers { viewers: shared.platform.viewers(&name) }))
+    Ok(Json(Viewers { viewers: of(&shared.platform.viewers().await, &name) }))
 }
 
 /// A token with which a private channel is watched: for its owner, moderators, VIPs and administrators.
@@ -322,7 +329,8 @@ impl Shared {
             }
         };
         self.carry().await;
-        let mut shown = self.shown(&self.platform.view(), name, channel.clone());
+        let counts = self.platform.viewers().await;
+        let mut shown = self.shown(&self.platform.view(), &counts, name, channel.clone());
         if let Some(channel) = channel {
             shown.visibility = channel.visibility.into();
         }
@@ -350,10 +358,10 @@ impl Shared {
         Ok(self.accounts.audit(actor, "stream.visibility", name.as_str(), &details).await?)
     }
 
-    fn shown(&self, view: &View, name: &ChannelName, settings: Option<ChannelSettings>) -> Stream {
+    fn shown(&self, view: &View, counts: &Counts, name: &ChannelName, settings: Option<ChannelSettings>) -> Stream {
         let live = view.channels.get(name);
         let mark = view.annex.marks.of(name);
-        let viewers = self.platform.viewers(name);
+        let viewers = of(counts, name);
         let (id, hls_url) = (name.to_string(), format!("/live/{name}/index.m3u8"));
         let state = state(live.map(|live| live.state).unwrap_or_default());
         let session = live.and_then(|live| live.session).map(|session| session.to_string());

@@ -13,12 +13,16 @@ use freshet_proto::{
     token::Claims,
     view::{Role, View},
 };
-use tokio::time::Duration;
+use tokio::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use super::{Control, Inner};
 use crate::{
-    api::{Api, Asked, OPERATOR, Platform},
+    api::{Api, Asked, Counted, Counts, OPERATOR, Platform},
     key::{KeyHash, Pepper},
+    loads::EVERY,
     machine::{Charter, Input, Registry},
     remote::Remote,
 };
@@ -30,6 +34,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub struct Seat {
     control: Control,
     remote: Remote,
+    counts: Mutex<Option<(Instant, Counts)>>,
 }
 
 impl Control {
@@ -38,7 +43,7 @@ impl Control {
         let inner = &self.0;
         let view = inner.group.feed().view();
         let remote = Remote::new(inner.pool.clone(), inner.seeds.clone(), Some(view), inner.random.clone());
-        Seat { control: self.clone(), remote }
+        Seat { control: self.clone(), remote, counts: Mutex::default() }
     }
 
     /// Answers API requests with `api` from now on; without one, edges are sent to another control node. Only the first call
@@ -146,8 +151,22 @@ impl Platform for Seat {
         })
     }
 
-    fn viewers(&self, channel: &ChannelName) -> u64 {
-        self.control.viewers(channel)
+    /// Asks the leader as often as it is told itself; who comes meanwhile waits for that answer.
+    fn viewers(&self) -> Counted<'_> {
+        Box::pin(async move {
+            let mut kept = self.counts.lock().await;
+            let before = match &*kept {
+                Some((at, counts)) if at.elapsed() < EVERY => return counts.clone(),
+                Some((_, counts)) => counts.clone(),
+                None => Counts::default(),
+            };
+            let counts = match self.ask(AdminCommand::Viewers).await {
+                Ok(AdminReply::Viewers(counts)) => Arc::new(counts),
+                _ => before,
+            };
+            *kept = Some((Instant::now(), counts.clone()));
+            counts
+        })
     }
 
     fn chartered(&self) -> usize {

@@ -103,6 +103,7 @@ impl Inner {
             AdminCommand::End { channel } => self.done(Input::End { channel }).await,
             AdminCommand::Purge { channel } => self.done(Input::Purge { channel }).await,
             AdminCommand::SetVisibility { channel, visibility } => self.set_visibility(channel, visibility).await,
+            AdminCommand::Viewers => Ok(AdminReply::Viewers(self.loads().all_viewers(Instant::now()))),
             AdminCommand::Health { channel } => Ok(AdminReply::Health(self.health(&channel).map(Box::new))),
             _ => Err(Denied::Forbidden("this version does not know that command".to_owned())),
         }

@@ -83,7 +83,7 @@ impl Inner {
         })
     }
 
-    fn loads(&self) -> std::sync::MutexGuard<'_, Loads> {
+    pub(super) fn loads(&self) -> std::sync::MutexGuard<'_, Loads> {
         self.loads.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
