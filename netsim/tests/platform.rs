@@ -8,7 +8,7 @@ use freshet_netsim::{
     bugs::Bug,
     campaign::{Suite, campaign, find, play_safely},
     invariants::Rule,
-    schedule::{CONTROLS, Deed, EDGES, Farewell, Fault, Handover, LEADER, Layout, ORIGINS, Planned, Schedule},
+    schedule::{CONTROLS, Farewell, Fault, Handover, LEADER, Layout, ORIGINS, Planned, Schedule},
     sometimes::Situation,
     weather::Link,
     world::Outcome,
@@ -147,64 +147,21 @@ fn what_an_encoder_said_before_it_left_does_not_bring_it_back() {
     assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
 }
 
-/// One edge hears nothing of the control nodes for four seconds, in which the key that signs is revoked and so is a session.
-#[test]
-fn an_edge_that_is_cut_off_takes_what_was_revoked_meanwhile_and_no_other_does() {
-    let cut = CONTROLS.map(|host| Planned { at_ms: 6_000, for_ms: 4_000, fault: Fault::Part(host, EDGES[0]) });
-    let deed = |at_ms, deed| Planned { at_ms, for_ms: 0, fault: Fault::Operator(deed) };
-    let deeds = [deed(6_500, Deed::RevokeActive), deed(7_000, Deed::RevokeSession), deed(7_500, Deed::RevokeChannel)];
-    let outcome = play(1, cut.into_iter().chain(deeds).collect(), None);
-    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
-    for situation in [
-        Situation::KeyInAHurry,
-        Situation::KeyGoneElsewhere,
-        Situation::HurriedKeyRefused,
-        Situation::KeyRefused,
-        Situation::RevokedElsewhere,
-        Situation::RevokedRefused,
-    ] {
-        assert!(outcome.sometimes.of(situation) > 0, "this never came up: {situation}: {:#?}", outcome.story);
-    }
-}
-
-/// An edge that knows the next key as pending takes what it signs, though it hears only later that it does.
-#[test]
-fn an_edge_that_is_cut_off_when_the_next_key_begins_to_sign_takes_what_it_signs() {
-    let cut = CONTROLS.map(|host| Planned { at_ms: 7_000, for_ms: 5_000, fault: Fault::Part(host, EDGES[1]) });
-    assert_new_key_is_taken(&play(1, cut.to_vec(), None));
-    let bug = play(1, cut.to_vec(), Some(Bug::KeySignsAtOnce)).violation.expect("nobody could know the key before");
-    assert_eq!(bug.rule, Rule::I6, "{bug}");
-}
-
-fn assert_new_key_is_taken(outcome: &Outcome) {
-    assert_eq!(outcome.violation, None, "{:#?}", outcome.story);
-    assert!(outcome.sometimes.of(Situation::NewKeyAtStaleEdge) > 0, "{:#?}", outcome.story);
-    assert!(outcome.sometimes.of(Situation::OldKeyLetIn) > 0, "{:#?}", outcome.story);
-}
-
-#[test]
-fn an_edge_that_ignores_what_is_revoked_is_found() {
-    let revokes = Planned { at_ms: 6_000, for_ms: 0, fault: Fault::Operator(Deed::RevokeChannel) };
-    assert_eq!(play(1, vec![revokes], None).violation, None);
-    let found = play(1, vec![revokes], Some(Bug::RevocationIgnored)).violation.expect("it is found");
-    assert_eq!(found.rule, Rule::I6, "{found}");
-}
-
-#[test]
-fn an_edge_that_forgets_what_was_revoked_when_it_starts_again_is_found() {
-    let plan = |at_ms, for_ms, fault| Planned { at_ms, for_ms, fault };
-    let faults = vec![plan(6_000, 0, Fault::Operator(Deed::RevokeChannel)), plan(8_000, 1_000, Fault::Crash(EDGES[0]))];
-    assert_eq!(play(1, faults.clone(), None).violation, None);
-    let found = play(1, faults, Some(Bug::RevocationForgotten)).violation.expect("it is found");
-    assert_eq!(found.rule, Rule::I6, "{found}");
-}
-
 /// The rest are found by `netsim bug all`, which takes longer.
 #[test]
 fn a_watch_that_resumes_with_a_hole_is_found_on_a_platform() {
     let within = Bug::WatchResumesCompacted.within(Suite::Platform).expect("it does harm");
     let found = find(Suite::Platform, Bug::WatchResumesCompacted, 0..within);
     assert!(found.is_some(), "not found by {within} seeds");
+}
+
+#[test]
+fn keys_that_nobody_could_know_and_revocations_that_nobody_heeds_are_found() {
+    for bug in [Bug::KeySignsAtOnce, Bug::RevocationIgnored] {
+        let within = bug.within(Suite::Platform).expect("it does harm");
+        let (seed, violation) = find(Suite::Platform, bug, 0..within).expect("it is found");
+        assert_eq!(violation.rule, Rule::I6, "seed {seed}: {violation}");
+    }
 }
 
 #[test]
