@@ -1,5 +1,6 @@
 //! Both databases, for tests that must hold on each: every case runs on SQLite by itself, and all of them on one real
 //! PostgreSQL, each in a database of its own.
+#![allow(dead_code, reason = "each test binary uses some of it")]
 
 use std::{
     future::Future,
