@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::json;
 
 use super::{
-    Accounts, Actor, Busy, Identity, Invalid, Password, StoreError, TryLater, UserId, password::Verdict,
+    Accounts, Actor, Busy, Identity, Invalid, LoginId, Password, StoreError, TryLater, UserId, password::Verdict,
     sessions::end_sessions,
 };
 
@@ -59,7 +59,7 @@ impl Accounts {
     }
 
     /// Changes the password of whoever is signed in, and ends all their other sessions. `old` may be left out only where
-    /// there is no password yet.
+    /// there is no password yet. Says which sessions have ended.
     ///
     /// # Errors
     /// See [`PasswordError`].
@@ -69,7 +69,7 @@ impl Accounts {
         from: IpAddr,
         old: Option<&str>,
         new: &Password,
-    ) -> Result<(), PasswordError> {
+    ) -> Result<Vec<LoginId>, PasswordError> {
         const REPLACE: &str = "UPDATE users SET password = $2 WHERE id = $1 AND password = $3";
         const SET: &str = "UPDATE users SET password = $2 WHERE id = $1 AND password IS NULL";
         let old = match old {
@@ -83,10 +83,10 @@ impl Accounts {
         if set.execute(&mut *tx).await?.rows_affected() == 0 {
             return Err(PasswordError::Wrong);
         }
-        end_sessions(&mut tx, &who.user, Some(&who.session)).await?;
+        let ended = end_sessions(&mut tx, &who.user, Some(&who.session)).await?;
         let actor = Actor::User(who.user.clone());
         self.audit_in(&mut tx, &actor, "user.password", who.user.as_str(), &json!({})).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(ended)
     }
 }

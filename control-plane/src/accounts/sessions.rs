@@ -12,6 +12,8 @@
 
 use std::net::IpAddr;
 
+use sqlx::Row;
+
 use super::{
     Accounts, Actor, LoginId, Role, Secret, StoreError, UserId,
     db::{Tx, at, unsigned},
@@ -219,7 +221,7 @@ impl Accounts {
         let mut tx = self.db().begin().await?;
         let ended = end_sessions(&mut tx, user, keep).await?;
         tx.commit().await?;
-        Ok(ended)
+        Ok(ended.len() as u64)
     }
 
     /// The sessions of a user, the one seen latest first; at most [`MAX_SESSIONS`].
@@ -278,9 +280,14 @@ struct Held {
     expires_ms: u64,
 }
 
-/// Ends the sessions of a user whose row this transaction has, or whose sessions it means to end one by one.
-pub(super) async fn end_sessions(tx: &mut Tx, user: &UserId, keep: Option<&LoginId>) -> Result<u64, StoreError> {
-    const DELETE: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
+/// Ends the sessions of a user whose row this transaction has, or whose sessions it means to end one by one. Says which.
+pub(super) async fn end_sessions(
+    tx: &mut Tx,
+    user: &UserId,
+    keep: Option<&LoginId>,
+) -> Result<Vec<LoginId>, StoreError> {
+    const DELETE: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id";
     let delete = sqlx::query(DELETE).bind(user.as_str()).bind(keep.map_or("", LoginId::as_str));
-    Ok(delete.execute(&mut **tx).await?.rows_affected())
+    let rows = delete.fetch_all(&mut **tx).await?;
+    Ok(rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?.into())).collect::<Result<_, sqlx::Error>>()?)
 }

@@ -166,7 +166,10 @@ async fn password(
     Body(NewPassword { current_password, new_password }): Body<NewPassword>,
 ) -> Result<StatusCode, Problem> {
     let new = Password::new(new_password)?;
-    shared.accounts.change_password(&who, client.address, current_password.as_deref(), &new).await?;
+    let ended = shared.accounts.change_password(&who, client.address, current_password.as_deref(), &new).await?;
+    for session in ended {
+        shared.revoke(Revoked::Login(session.to_string())).await;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -14,6 +14,7 @@ databases::on_both_databases! {
         whoever_registers_is_signed_in_and_may_publish,
         refreshing_goes_on_and_a_token_used_twice_ends_it_for_both,
         logging_out_refuses_access_tokens_too,
+        a_new_password_ends_all_other_sessions_and_their_access_tokens,
         nothing_tells_an_unknown_account_from_a_wrong_password,
         an_account_is_deleted_with_its_channel_by_whoever_knows_the_password;
     asking:

@@ -4,7 +4,7 @@ use freshet_proto::{annex::Revoked, registry::Refused};
 use serde_json::{Value, json};
 
 use crate::{
-    bench::{As, Bench, nobody},
+    bench::{As, Bench, PASSWORD, nobody},
     databases::Place,
 };
 
@@ -40,6 +40,18 @@ pub async fn logging_out_refuses_access_tokens_too(place: Place) {
     assert_eq!(bench.ask(&ada, "POST", "/api/auth/logout", json!({ "everywhere": true })).await.status, 204);
     let revoked = bench.house.revoked.lock().expect("unpoisoned").clone();
     assert!(matches!(&revoked[..], [Revoked::Login(_), Revoked::User(_)]), "{revoked:?}");
+}
+
+pub async fn a_new_password_ends_all_other_sessions_and_their_access_tokens(place: Place) {
+    let bench = Bench::new(place).await;
+    let ada = bench.join("ada").await;
+    let login = json!({ "username": "ada", "password": PASSWORD });
+    let told = bench.ask(&nobody(), "POST", "/api/auth/login", login).await.json();
+    let other = bench.bearer(told["access_token"].as_str().expect("a token"));
+    let change = json!({ "current_password": PASSWORD, "new_password": "staple and horse" });
+    assert_eq!(bench.ask(&ada, "PUT", "/api/me/password", change).await.status, 204);
+    let revoked = bench.house.revoked.lock().expect("unpoisoned").clone();
+    assert_eq!(revoked, [Revoked::Login(other.session().to_owned())], "not the one that asked");
 }
 
 pub async fn nothing_tells_an_unknown_account_from_a_wrong_password(place: Place) {
