@@ -40,9 +40,11 @@ async fn the_platform_counts_viewers_at_two_edges_as_they_count_themselves() {
     let viewers = format!("http://{}/api/streams/ada/viewers", edges[0].field("http"));
     until("a count", async || support::get(&viewers).await.ok().filter(|answer| answer.status == 200)).await;
 
-    let (content, report) = view(&urls, "--ramp 2 --duration 16 --check-count").await;
+    let (content, report) = view(&urls, "--ramp 2 --duration 20 --check-count=100").await;
     let count = &report["count"];
     assert!(content, "{report:#}");
+    // While they come the count is behind, by how much the machine decides; not when it is still.
+    assert!(count["steady_deviation_percent"].as_f64().is_some_and(|percent| percent <= 2.0), "{report:#}");
     // The platform may count one or two more: this test itself has looked at each edge's playlist, without a token.
     assert_eq!(count["most"], VIEWERS, "{report:#}");
     assert!(count["steady_samples"].as_u64() > Some(3), "{report:#}");

@@ -22,13 +22,15 @@ use super::{Control, Inner};
 use crate::{
     api::{Api, Asked, Counted, Counts, OPERATOR, Platform},
     key::{KeyHash, Pepper},
-    loads::EVERY,
     machine::{Charter, Input, Registry},
     remote::Remote,
 };
 
 /// How long the leader is looked for on behalf of a request.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// How long an answer of the leader serves.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What the API sees of its control node.
 pub struct Seat {
@@ -151,12 +153,12 @@ impl Platform for Seat {
         })
     }
 
-    /// Asks the leader as often as it is told itself; who comes meanwhile waits for that answer.
+    /// Asks the leader once within [`FRESH`]; who comes meanwhile waits for that answer.
     fn viewers(&self) -> Counted<'_> {
         Box::pin(async move {
             let mut kept = self.counts.lock().await;
             let before = match &*kept {
-                Some((at, counts)) if at.elapsed() < EVERY => return counts.clone(),
+                Some((at, counts)) if at.elapsed() < FRESH => return counts.clone(),
                 Some((_, counts)) => counts.clone(),
                 None => Counts::default(),
             };

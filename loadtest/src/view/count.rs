@@ -4,8 +4,8 @@
 //! worker × n ──sessions, each second──▶ truth ─┐
 //! GET /api/streams/{channel}/viewers ──▶ count ┴──▶ Comparison ──▶ the largest deviations
 //! ```
-//! Edges tell the leader every 2 s, client processes tell us every second and we ask every second, so that a count may be
-//! [`AGE_MS`] old: it is right if it lies between the least and the most that was true since. Where nothing has changed for so
+//! Edges tell the leader every 2 s, control nodes ask it every second, client processes tell us every second and we ask every
+//! second, so that a count may be [`AGE_MS`] old, with a second for the way: it is right if it lies between the least and the most that was true since. Where nothing has changed for so
 //! long that is to say that it is the same.
 
 use std::{collections::VecDeque, time::Duration};
@@ -19,7 +19,7 @@ use tokio::{
 use super::{job::Target, probe};
 
 /// How old a count may be, in ms.
-const AGE_MS: u64 = 5_000;
+const AGE_MS: u64 = 6_000;
 
 /// How often the platform is asked.
 const EVERY: Duration = Duration::from_secs(1);

@@ -78,7 +78,7 @@ pub struct Args {
     /// truth, and fail where it is wrong by more percent than this; 2 if none are said.
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
     check_count: Option<f64>,
-    /// After the viewers have left, wait until the platform counts none, which must come within 35 s.
+    /// After the viewers have left, wait until the platform counts none, which must come within 36 s.
     #[arg(long, requires = "check_count")]
     until_empty: bool,
     #[command(flatten)]
