@@ -163,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn a_count_may_be_five_seconds_old_and_no_older() {
+    fn a_count_may_be_six_seconds_old_and_no_older() {
         let growing: Vec<u64> = (1..=10).map(|n| n * 100).collect();
-        assert_eq!(compared(&growing, 500).deviation_percent, 0.0);
+        assert_eq!(compared(&growing, 400).deviation_percent, 0.0);
         assert_eq!(compared(&growing, 1000).deviation_percent, 0.0);
-        assert_eq!(compared(&growing, 400).deviation_percent, 10.0);
+        assert_eq!(compared(&growing, 300).deviation_percent, 10.0);
         assert_eq!(compared(&growing, 1100).deviation_percent, 10.0);
-        assert_eq!(compared(&growing, 500).steady_samples, 0);
+        assert_eq!(compared(&growing, 400).steady_samples, 0);
     }
 
     #[test]
