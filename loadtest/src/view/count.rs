@@ -21,6 +21,9 @@ use super::{job::Target, probe};
 /// How old a count may be, in ms.
 const AGE_MS: u64 = 6_000;
 
+/// By how much a count may be ahead of what client processes have told us, in ms.
+const AHEAD_MS: u64 = 2_000;
+
 /// How often the platform is asked.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -34,6 +37,8 @@ pub const GONE_WITHIN: Duration = Duration::from_secs(30).saturating_add(Duratio
 #[derive(Debug, Default)]
 pub struct Comparison {
     truths: VecDeque<(u64, u64)>,
+    /// Counts that wait for the truth of their time: one a second for [`AHEAD_MS`].
+    counts: VecDeque<(u64, u64)>,
     outcome: Count,
 }
 
@@ -60,9 +65,8 @@ impl Comparison {
     /// So many sessions there are now. Times rise.
     pub fn truth(&mut self, now_ms: u64, watching: u64) {
         self.truths.push_back((now_ms, watching));
-        // The last one from before is what was true when that age began.
-        while self.truths.get(1).is_some_and(|(at_ms, _)| at_ms + AGE_MS <= now_ms) {
-            self.truths.pop_front();
+        while let Some((at_ms, count)) = self.counts.pop_front_if(|(at_ms, _)| *at_ms + AHEAD_MS <= now_ms) {
+            self.judge(at_ms, count);
         }
         self.outcome.most = self.outcome.most.max(watching);
     }
@@ -73,8 +77,16 @@ impl Comparison {
             self.outcome.unanswered += 1;
             return;
         };
+        self.counts.push_back((now_ms, count));
+    }
+
+    fn judge(&mut self, at_ms: u64, count: u64) {
+        // The last one from before is what was true when that age began.
+        while self.truths.get(1).is_some_and(|(truth_ms, _)| truth_ms + AGE_MS <= at_ms) {
+            self.truths.pop_front();
+        }
         let Some(&(_, now)) = self.truths.back() else { return };
-        let whole_age = self.truths.front().is_some_and(|(at_ms, _)| at_ms + AGE_MS <= now_ms);
+        let whole_age = self.truths.front().is_some_and(|(truth_ms, _)| truth_ms + AGE_MS <= at_ms);
         let recent = || self.truths.iter().map(|(_, watching)| *watching);
         let least = if whole_age { recent().min().unwrap_or(now) } else { 0 };
         let most = recent().max().unwrap_or(now);
@@ -159,6 +171,7 @@ mod tests {
             comparison.truth(second as u64 * 1000, *truth);
         }
         comparison.counted((truths.len() as u64 - 1) * 1000, Some(count));
+        comparison.truth((truths.len() as u64 - 1) * 1000 + AHEAD_MS, truths[truths.len() - 1]);
         comparison.outcome()
     }
 
