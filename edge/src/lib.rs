@@ -7,6 +7,7 @@
 //!                             ▼  └── follow ◀─────────────┘
 //!                           reload
 //! clients ──/api/…──▶ gateway ──▶ a control node
+//! clients ──/chat/…─▶ chat ──▶ the hub beside the edge, which has the connection from then on
 //! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
 //! clients ──HTTP──▶ near ──▶ which edges and origins suit them, from the view
 //! ```
@@ -16,6 +17,7 @@
 mod answer;
 mod budget;
 mod cache;
+pub mod chat;
 pub mod config;
 mod door;
 pub mod gateway;
@@ -40,6 +42,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     budget::Budget,
+    chat::Hub,
     door::Door,
     gateway::{ApiUpstream, Gateway},
     http::date::Dates,
@@ -67,6 +70,7 @@ pub(crate) struct Shared {
     site: OnceLock<Arc<dyn Site>>,
     near: OnceLock<Nearness>,
     gateway: OnceLock<Arc<Gateway>>,
+    chat: OnceLock<Arc<dyn Hub>>,
     random: Random,
     connections: TaskTracker,
     draining: CancellationToken,
@@ -102,6 +106,7 @@ impl Edge {
             site: OnceLock::new(),
             near: OnceLock::new(),
             gateway: OnceLock::new(),
+            chat: OnceLock::new(),
             random,
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -144,6 +149,13 @@ impl Edge {
         let Shared { config, live, random, .. } = &*self.0;
         let gateway = Gateway::new(config.api.clone(), upstream, live.view.clone(), random.clone());
         let _ = self.0.gateway.set(Arc::new(gateway));
+        self
+    }
+
+    /// Hands connections that ask for `/chat/…` to `hub`; without one they are 404. Only the first call counts.
+    #[must_use]
+    pub fn with_chat(self, hub: Arc<dyn Hub>) -> Self {
+        let _ = self.0.chat.set(hub);
         self
     }
 

@@ -9,7 +9,8 @@
 //! hyper keeps about 20 KB for a connection, also while nothing happens on it, and most viewers wait most of the time.
 //! So hyper is given the socket only while requests arrive and replies leave; a dormant or held connection is a socket
 //! and a task. The socket is taken back only when everything hyper was given has been written and nothing it has read
-//! is lost: what it read ahead stands in front of the socket again.
+//! is lost: what it read ahead stands in front of the socket again. A connection that asks for `/chat/…` leaves for the
+//! hub in the same manner, and does not come back.
 
 use std::{
     convert::Infallible,
@@ -19,7 +20,7 @@ use std::{
     task::Poll,
 };
 
-use http::{HeaderMap, Method, Request, Response, Version, header};
+use http::{HeaderMap, Method, Request, Response, Version, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -36,7 +37,11 @@ use super::{
     reply::{Answer, Later, Reply},
     wire::{Busy, MOST_AHEAD, Pulse, Wire},
 };
-use crate::{config::ms, stats::Cut};
+use crate::{
+    chat::{Handed, Hub, Raw},
+    config::ms,
+    stats::Cut,
+};
 
 /// Serves `socket` until it ends; says why the edge ended it, if it did.
 pub(crate) async fn serve<S: Socket>(socket: S, caller: Caller) -> Option<Cut> {
@@ -55,6 +60,11 @@ pub(crate) async fn serve<S: Socket>(socket: S, caller: Caller) -> Option<Cut> {
         let (back, held) = match Box::pin(work(wire, &caller)).await {
             Worked::Dormant(wire) => (wire, None),
             Worked::Held(wire, held) => (wire, Some(held)),
+            Worked::Left(wire, hub, request) => {
+                let (socket, ahead) = wire.into_parts();
+                hub.take(request, Handed { socket: Raw::of(socket), ahead, peer: caller.guest.ip() }).await;
+                return None;
+            }
             Worked::Ended(cut) => return cut,
         };
         wire = back;
@@ -88,7 +98,14 @@ async fn dormant<S: Socket>(wire: &mut Wire<S>, caller: &Caller, patience: Durat
 enum Worked<S> {
     Dormant(Wire<S>),
     Held(Wire<S>, Held),
+    Left(Wire<S>, Arc<dyn Hub>, Parts),
     Ended(Option<Cut>),
+}
+
+/// A request that is taken out of the engine's hands.
+enum Taken {
+    Held(Held),
+    Chat(Arc<dyn Hub>, Parts),
 }
 
 /// A request that waits, without its engine.
@@ -112,9 +129,9 @@ async fn work<S: Socket>(wire: Wire<S>, caller: &Caller) -> Worked<S> {
             return Poll::Ready(End::Engine(result.err().map(|_| Cut::Protocol)));
         }
         if pulse.flushed.load(Relaxed)
-            && let Some(held) = slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && let Some(taken) = slot.lock().unwrap_or_else(PoisonError::into_inner).take()
         {
-            return Poll::Ready(End::Held(held));
+            return Poll::Ready(End::Taken(taken));
         }
         while tick.as_mut().poll(cx).is_ready() {
             if caller.edge.draining.is_cancelled() {
@@ -132,14 +149,15 @@ async fn work<S: Socket>(wire: Wire<S>, caller: &Caller) -> Worked<S> {
     match end {
         End::Engine(cut) => Worked::Ended(cut),
         End::Dormant => Worked::Dormant(take_back(engine)),
-        End::Held(held) => Worked::Held(take_back(engine), held),
+        End::Taken(Taken::Held(held)) => Worked::Held(take_back(engine), held),
+        End::Taken(Taken::Chat(hub, request)) => Worked::Left(take_back(engine), hub, request),
     }
 }
 
 enum End {
     Engine(Option<Cut>),
     Dormant,
-    Held(Held),
+    Taken(Taken),
 }
 
 fn engine(caller: &Caller) -> http1::Builder {
@@ -218,7 +236,7 @@ async fn put<S: Socket>(wire: &mut Wire<S>, bytes: &[u8], caller: &Caller) -> Re
 struct Clerk {
     caller: Caller,
     pulse: Arc<Pulse>,
-    slot: Arc<Mutex<Option<Held>>>,
+    slot: Arc<Mutex<Option<Taken>>>,
 }
 
 /// A reply for hyper: there already, to be waited for, or taken out of its hands.
@@ -241,6 +259,13 @@ impl Future for Pickup {
     }
 }
 
+impl Clerk {
+    fn take(&self, taken: Taken) -> Pickup {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+        Pickup::Never
+    }
+}
+
 impl Service<Request<Incoming>> for Clerk {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -250,15 +275,15 @@ impl Service<Request<Incoming>> for Clerk {
         let busy = self.pulse.begin();
         let removable =
             request.version() == Version::HTTP_11 && request.body().is_end_stream() && !wants_close(request.headers());
+        let speaks_chat = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         let (parts, body) = request.into_parts();
+        if speaks_chat && let Some(hub) = self.caller.hub(&parts) {
+            return self.take(Taken::Chat(hub, parts));
+        }
         let method = parts.method.clone();
         match self.caller.receive(parts, body) {
             Reply::Now(response) => Pickup::Now(ready(Ok(response.map(|body| body.with(busy))))),
-            Reply::Later(answer) if removable => {
-                let held = Held { answer, method, busy };
-                *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
-                Pickup::Never
-            }
+            Reply::Later(answer) if removable => self.take(Taken::Held(Held { answer, method, busy })),
             Reply::Later(answer) => {
                 let caller = self.caller.clone();
                 let reply = async move { Ok(answer.await.into_response(&caller.edge).map(|body| body.with(busy))) };

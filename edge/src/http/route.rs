@@ -17,6 +17,7 @@ use super::{
     reply::{self, Reply},
 };
 use crate::{
+    chat::CHAT,
     door::{self, Barred, Entrance, Shown},
     live::Known,
     stats::Kind,
@@ -49,6 +50,9 @@ impl Caller {
                 },
                 None => self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates)),
             };
+        }
+        if path.starts_with(CHAT) && self.edge.chat.get().is_some() {
+            return self.counted(Kind::Api, self.upgrade_required());
         }
         if path == "/api/time" {
             return self.counted(

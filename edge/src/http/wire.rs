@@ -112,6 +112,11 @@ impl<S> Wire<S> {
         }
     }
 
+    /// The socket, and what was read ahead.
+    pub(crate) fn into_parts(self) -> (S, Bytes) {
+        (self.socket, self.ahead)
+    }
+
     /// How many bytes were read ahead.
     pub(crate) fn ahead(&self) -> usize {
         self.ahead.len()

@@ -1,0 +1,70 @@
+//! The way to the chat hub, which stands beside the edge: connections that ask for `/chat/…` leave HTTP and become its own.
+
+use std::{any::Any, net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use tokio::net::TcpStream;
+
+use crate::{
+    Socket,
+    http::{Caller, body::Body, reply},
+    upstream::BoxFuture,
+};
+
+/// What lies below this is the hub's.
+pub(crate) const CHAT: &str = "/chat/";
+
+/// Takes connections over.
+pub trait Hub: Send + Sync + 'static {
+    /// Answers `request`, a `GET` under `/chat/` over HTTP/1.1, whatever it holds, and has the connection from then on. The
+    /// connection counts as the edge's until the future ends, which drops it.
+    fn take(&self, request: Parts, line: Handed) -> BoxFuture<'static, ()>;
+}
+
+/// A connection that is handed over.
+pub struct Handed {
+    /// The socket.
+    pub socket: Raw,
+    /// What was read from it and not looked at: it comes before what the socket says next.
+    pub ahead: Bytes,
+    /// Who is at its other end.
+    pub peer: IpAddr,
+}
+
+/// A socket, as it came.
+pub enum Raw {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// Any other.
+    Other(Box<dyn Socket>),
+}
+
+impl Raw {
+    /// Finds out what `socket` is.
+    pub(crate) fn of<S: Socket>(socket: S) -> Self {
+        let mut slot = Some(socket);
+        if let Some(plain) = (&mut slot as &mut dyn Any).downcast_mut::<Option<TcpStream>>().and_then(Option::take) {
+            return Self::Plain(plain);
+        }
+        match slot {
+            Some(socket) => Self::Other(Box::new(socket)),
+            None => unreachable!("only a plain socket is taken"),
+        }
+    }
+}
+
+impl Caller {
+    /// Who takes the connection over, where it asks for chat.
+    pub(crate) fn hub(&self, request: &Parts) -> Option<Arc<dyn Hub>> {
+        let hub = self.edge.chat.get().filter(|_| request.uri.path().starts_with(CHAT));
+        hub.filter(|_| request.method == Method::GET).cloned()
+    }
+
+    /// What is told to whoever asks for chat in another way than HTTP/1.1's (RFC 9110 §15.5.22).
+    pub(crate) fn upgrade_required(&self) -> Response<Body> {
+        let mut response = reply::bare(StatusCode::UPGRADE_REQUIRED, 0, &self.edge.dates);
+        response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        response
+    }
+}
