@@ -10,6 +10,7 @@
 
 pub mod fanout;
 pub mod home;
+pub mod mesh;
 pub mod moderation;
 pub mod protocol;
 pub mod ws;
