@@ -146,11 +146,6 @@ impl Judge {
         self.last.retain(|(of, _), _| *of != hub);
     }
 
-    /// A hub's readers see what there is of a channel, up to there.
-    pub fn begins(&mut self, hub: usize, channel: &ChannelName, head: Position) {
-        self.last.insert((hub, channel.clone()), head);
-    }
-
     pub fn shown(&mut self, hub: usize, channel: &ChannelName, event: &Event) {
         let position = event.position;
         let digest = digest(event);
@@ -184,7 +179,7 @@ impl Judge {
         if self.is_calm() {
             self.broke(Violation::Anew(channel.clone(), head));
         }
-        self.last.insert((hub, channel.clone()), head);
+        self.last.remove(&(hub, channel.clone()));
     }
 
     pub fn acked(&mut self, channel: &ChannelName, position: Position, origin: Origin) {

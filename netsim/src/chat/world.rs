@@ -472,10 +472,6 @@ impl<'a> World<'a> {
                 }
                 self.send(hub, to, message);
             }
-            Output::Ready(channel) => {
-                let head = self.head(hub, &channel);
-                self.judge.begins(hub, &channel, head);
-            }
             Output::Show { channel, event } => {
                 (hub, event.position.epoch, event.position.seq, digest(&event)).hash(&mut self.hasher);
                 self.judge.shown(hub, &channel, &event);
@@ -505,7 +501,7 @@ impl<'a> World<'a> {
                     slot.stores.push((channel, epoch, version, change));
                 }
             }
-            Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
+            Output::Ready(_) | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
         }
     }
 
