@@ -360,7 +360,10 @@ impl Mesh {
                 self.whole(now, from, channel, (epoch, owner), *snapshot, out);
             }
             Message::Records { channel, epoch, records } => self.records(now, from, channel, epoch, records, out),
-            Message::Joined { channel, epoch, follow } => self.joined(now, channel, epoch, *follow, out),
+            Message::Joined { channel, epoch, members, follow } => {
+                let is_new = members >= self.standing.current().epoch && self.standing.home_of(&channel) == Some(from);
+                self.joined(now, channel, epoch, is_new, *follow, out);
+            }
             Message::Events { channel, epoch, events } => self.events(now, channel, epoch, events, out),
         }
     }
