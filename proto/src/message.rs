@@ -24,6 +24,7 @@ use crate::{
     admin::AdminCommand,
     annex,
     health::Health,
+    hub::HubAsk,
     id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
     level::Level,
     object::ResourceName,
@@ -115,6 +116,9 @@ pub enum Request {
         /// How many bytes the body has.
         length: u32,
     },
+    /// Since version 2. A chat hub renews its place in the mesh, comes in or leaves. Answered by
+    /// `Result<HubLease, Denied>` ([`crate::hub::HubLease`]).
+    Hub(HubAsk),
 }
 
 /// Where a node is, how busy, and how its sessions do, every 2 s.
@@ -244,6 +248,7 @@ impl Request {
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
+            Self::Hub(_) => Level::CHAT,
             _ => Level::FIRST,
         }
     }
@@ -264,6 +269,7 @@ impl Request {
             Self::Clock => "clock",
             Self::Report { .. } => "report",
             Self::Api { .. } => "api",
+            Self::Hub(_) => "hub",
         }
     }
 }

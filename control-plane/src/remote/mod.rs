@@ -3,11 +3,13 @@
 //! ```text
 //! services ──Ask──▶ carry ──▶ Remote::ask ──COMMAND──▶ a control node ──▶ "another one leads" ──▶ that one …
 //! lease: RENEW every 3 s ─────▶ Remote::ask
+//! hub: HUB every 500 ms ──────▶ Remote::ask ──▶ a place in the chat mesh
 //! report: REPORT every 2 s ───▶ Remote::ask_with ──▶ how busy all nodes are
 //! ```
 
 mod api;
 mod carry;
+mod hub;
 mod lease;
 mod report;
 
@@ -33,6 +35,7 @@ use tracing::debug;
 
 pub use api::ApiRemote;
 pub use carry::carry;
+pub use hub::{HubHeld, HubHold, hold_hub};
 pub use lease::{Held, hold};
 pub use report::report;
 
