@@ -11,6 +11,7 @@
 //! | 2 | there is a limit to a platform's channels |
 //! | 2 | a new leader's clock ends no grace; names are barred: [`crate::admin::AdminReply::Barred`] |
 //! | 2 | chat hubs hold leases and are members of a mesh: [`crate::hub`], [`crate::message::Request::Hub`] |
+//! | 2 | what must outlive every hub is kept: [`crate::chat::ChatRequest`], [`crate::message::Request::Chat`] |
 //!
 //! A node speaks its newest version and the one before it, so that a platform can be upgraded node by node. On a connection
 //! the newest that both know counts; in the registry, the newest that *all* control nodes know: what they write, each of

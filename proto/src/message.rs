@@ -119,6 +119,12 @@ pub enum Request {
     /// Since version 2. A chat hub renews its place in the mesh, comes in or leaves. Answered by
     /// `Result<HubLease, Denied>` ([`crate::hub::HubLease`]).
     Hub(HubAsk),
+    /// Since version 2. What a channel's home asks of those who keep its chat's durable part; `length` bytes of body, a
+    /// [`crate::chat::ChatRequest`]. Answered by `Result<ChatReply, Denied>` ([`crate::chat::ChatReply`]).
+    Chat {
+        /// How many bytes the body has.
+        length: u32,
+    },
 }
 
 /// Where a node is, how busy, and how its sessions do, every 2 s.
@@ -218,7 +224,9 @@ impl Request {
     /// How many bytes follow the request's frame.
     pub fn body_length(&self) -> u32 {
         match self {
-            Self::Consensus { length } | Self::Report { length } | Self::Api { length } => *length,
+            Self::Consensus { length } | Self::Report { length } | Self::Api { length } | Self::Chat { length } => {
+                *length
+            }
             _ => 0,
         }
     }
@@ -248,7 +256,7 @@ impl Request {
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
-            Self::Hub(_) => Level::CHAT,
+            Self::Hub(_) | Self::Chat { .. } => Level::CHAT,
             _ => Level::FIRST,
         }
     }
@@ -270,6 +278,7 @@ impl Request {
             Self::Report { .. } => "report",
             Self::Api { .. } => "api",
             Self::Hub(_) => "hub",
+            Self::Chat { .. } => "chat",
         }
     }
 }
