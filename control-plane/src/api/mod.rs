@@ -12,6 +12,7 @@ mod admin;
 mod auth;
 mod caller;
 mod carrier;
+mod chat;
 mod extract;
 mod health;
 mod keys;

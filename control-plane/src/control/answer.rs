@@ -67,6 +67,10 @@ impl Handler for Control {
                 reply.answer(&answer).await
             }
             Request::Api { .. } => inner.answer_api(reply).await,
+            Request::Chat { .. } => {
+                let answer = inner.chat(peer, &reply.take_body()).await;
+                reply.answer(&answer).await
+            }
             Request::Hub(ask) => {
                 let answer = inner.hub(peer, ask).await;
                 reply.answer(&answer).await

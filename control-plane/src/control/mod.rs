@@ -15,6 +15,7 @@
 mod answer;
 mod api;
 mod carry;
+mod chat;
 mod hub;
 mod keys;
 mod lead;

@@ -43,7 +43,7 @@ pub enum ChatRequest {
 
 impl ChatRequest {
     /// The longest, in bytes.
-    pub const MAX: usize = 1 << 20;
+    pub const MAX: usize = 2 << 20;
 
     /// How many changes, and how many lines of the log, are stored at once.
     pub const MAX_CHANGES: usize = 256;
@@ -66,6 +66,8 @@ pub enum ChatReply {
     Stored {
         /// The newest version that is stored.
         version: u64,
+        /// Versions of changes that can't be kept: roles of somebody without an account, or where a channel has no owner.
+        unstored: Vec<u64>,
     },
     /// To [`ChatRequest::Store`], none of which was done: a home of a newer mesh epoch has stored.
     Stale {
