@@ -8,7 +8,7 @@ use freshet_proto::{
     id::ChannelName,
 };
 
-use super::Api;
+use super::{Api, Shared};
 use crate::accounts::{Standing, StoreError, Stored, as_chat};
 
 impl Api {
@@ -20,7 +20,7 @@ impl Api {
         let accounts = &self.shared.accounts;
         match request {
             ChatRequest::Open { channel } => {
-                if !self.knows(&channel).await? {
+                if !self.shared.knows_channel(&channel).await? {
                     return Ok(ChatReply::NoSuchChannel);
                 }
                 let durable = accounts.open_chat(&channel).await?;
@@ -28,7 +28,7 @@ impl Api {
                 Ok(ChatReply::Opened { owner: channel, durable })
             }
             ChatRequest::Store { channel, epoch, changes, log } => {
-                if !self.knows(&channel).await? {
+                if !self.shared.knows_channel(&channel).await? {
                     return Ok(ChatReply::NoSuchChannel);
                 }
                 Ok(match accounts.store_chat(&channel, epoch, &changes, &log).await? {
@@ -38,7 +38,7 @@ impl Api {
                 })
             }
             ChatRequest::Standing { channel, login } => {
-                if !self.knows(&channel).await? {
+                if !self.shared.knows_channel(&channel).await? {
                     return Ok(ChatReply::NoSuchChannel);
                 }
                 let Standing { follows_since_ms, role, admin } = accounts.standing(&channel, &login).await?;
@@ -48,9 +48,11 @@ impl Api {
             _ => Ok(ChatReply::NoSuchChannel),
         }
     }
+}
 
-    async fn knows(&self, channel: &ChannelName) -> Result<bool, StoreError> {
-        Ok(self.shared.platform.view().channels.contains_key(channel)
-            || self.shared.accounts.channel(channel).await?.is_some())
+impl Shared {
+    /// Whether there is such a channel: somebody's, or one that an operator made.
+    pub(super) async fn knows_channel(&self, channel: &ChannelName) -> Result<bool, StoreError> {
+        Ok(self.platform.view().channels.contains_key(channel) || self.accounts.channel(channel).await?.is_some())
     }
 }

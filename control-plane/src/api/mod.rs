@@ -19,6 +19,7 @@ mod keys;
 mod me;
 mod members;
 mod memory;
+mod moderation;
 mod openapi;
 mod page;
 mod platform;
