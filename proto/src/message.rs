@@ -24,6 +24,7 @@ use crate::{
     admin::AdminCommand,
     annex,
     health::Health,
+    hub::HubAsk,
     id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
     level::Level,
     object::ResourceName,
@@ -112,6 +113,15 @@ pub enum Request {
     /// Since version 2. What a client asks of the REST API, as its edge passes it on; `length` bytes of body, a
     /// [`crate::api::ApiRequest`]. Answered by `Result<ApiReply, Denied>` ([`crate::api::ApiReply`]) and then `length` bytes.
     Api {
+        /// How many bytes the body has.
+        length: u32,
+    },
+    /// Since version 2. A chat hub renews its place in the mesh, comes in or leaves. Answered by
+    /// `Result<HubLease, Denied>` ([`crate::hub::HubLease`]).
+    Hub(HubAsk),
+    /// Since version 2. What a channel's home asks of those who keep its chat's durable part; `length` bytes of body, a
+    /// [`crate::chat::ChatRequest`]. Answered by `Result<ChatReply, Denied>` ([`crate::chat::ChatReply`]).
+    Chat {
         /// How many bytes the body has.
         length: u32,
     },
@@ -214,7 +224,9 @@ impl Request {
     /// How many bytes follow the request's frame.
     pub fn body_length(&self) -> u32 {
         match self {
-            Self::Consensus { length } | Self::Report { length } | Self::Api { length } => *length,
+            Self::Consensus { length } | Self::Report { length } | Self::Api { length } | Self::Chat { length } => {
+                *length
+            }
             _ => 0,
         }
     }
@@ -244,6 +256,7 @@ impl Request {
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
+            Self::Hub(_) | Self::Chat { .. } => Level::CHAT,
             _ => Level::FIRST,
         }
     }
@@ -264,6 +277,8 @@ impl Request {
             Self::Clock => "clock",
             Self::Report { .. } => "report",
             Self::Api { .. } => "api",
+            Self::Hub(_) => "hub",
+            Self::Chat { .. } => "chat",
         }
     }
 }
