@@ -19,9 +19,36 @@ pub struct Hubs {
     pub revision: u64,
     /// At most [`Hubs::MAX`].
     pub members: BTreeMap<NodeId, HubMember>,
+    /// The members before the last changes, the newest last; at most [`Hubs::BEFORE`]. A new home opens once no home of
+    /// theirs can decide any more.
+    pub before: Vec<EarlierHubs>,
+}
+
+/// The members at an earlier mesh epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierHubs {
+    /// The mesh epoch.
+    pub revision: u64,
+    /// The members.
+    pub members: BTreeMap<NodeId, HubMember>,
 }
 
 impl Hubs {
+    /// How many earlier sets of members are told.
+    pub const BEFORE: usize = 8;
+
+    /// Changes the members at log index `revision`.
+    pub fn change(&mut self, revision: u64, change: impl FnOnce(&mut BTreeMap<NodeId, HubMember>)) {
+        if self.revision > 0 {
+            self.before.push(EarlierHubs { revision: self.revision, members: self.members.clone() });
+        }
+        let too_many = self.before.len().saturating_sub(Self::BEFORE);
+        self.before.drain(..too_many);
+        change(&mut self.members);
+        self.revision = revision;
+    }
+
+
     /// How many there may be at once: a message's id has ten bits for its hub's number.
     pub const MAX: usize = 1024;
 }

@@ -7,6 +7,7 @@
 //! WATCH     ◀── { frame(WatchEvent) }*
 //! CONSENSUS ◀── frame(length) · `length` bytes · FIN
 //! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY, REPORT ◀── frame(Result<…, Denied>) · FIN
+//! MESH      ◀── frame(()) · { frame(what hubs say) }*
 //! API       ◀── frame(Result<ApiReply, Denied>) · `length` bytes · FIN
 //! ```
 //! FETCH and FOLLOW move media, WATCH the view; the rest is asked of control nodes. JOIN alone may be asked without a
@@ -124,6 +125,16 @@ pub enum Request {
     Chat {
         /// How many bytes the body has.
         length: u32,
+    },
+    /// Since version 2. A chat hub asks another for one lane of all that this one has to say to it. Answered by an empty
+    /// frame and then frames whose content is the hubs' own, until the link ends.
+    Mesh {
+        /// Who asks.
+        node: NodeId,
+        /// Drawn anew for each link: lanes of one belong together, and end together.
+        link: u64,
+        /// Which lane.
+        lane: u8,
     },
 }
 
@@ -256,7 +267,7 @@ impl Request {
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
-            Self::Hub(_) | Self::Chat { .. } => Level::CHAT,
+            Self::Hub(_) | Self::Chat { .. } | Self::Mesh { .. } => Level::CHAT,
             _ => Level::FIRST,
         }
     }
@@ -279,6 +290,7 @@ impl Request {
             Self::Api { .. } => "api",
             Self::Hub(_) => "hub",
             Self::Chat { .. } => "chat",
+            Self::Mesh { .. } => "mesh",
         }
     }
 }

@@ -62,9 +62,9 @@ impl Registry {
             Some(former) if self.is_in(node, life) => HubMember { weight, ..former },
             _ => HubMember { number: self.free_number()?, weight, since: at.index },
         };
-        let hubs = Arc::make_mut(&mut self.later.annex.hubs);
-        hubs.members.insert(node, member);
-        hubs.revision = at.index;
+        Arc::make_mut(&mut self.later.annex.hubs).change(at.index, |members| {
+            members.insert(node, member);
+        });
         self.later.roll.lives.insert(node, life);
         self.advance(at, vec![], vec![], out);
         Ok(None)
@@ -101,19 +101,17 @@ impl Later {
         if nodes.iter().all(|node| !self.annex.hubs.members.contains_key(node)) {
             return false;
         }
-        let hubs = Arc::make_mut(&mut self.annex.hubs);
-        for node in nodes {
-            hubs.members.remove(node);
-            self.roll.lives.remove(node);
-        }
-        hubs.revision = index;
+        Arc::make_mut(&mut self.annex.hubs).change(index, |members| members.retain(|node, _| !nodes.contains(node)));
+        self.roll.lives.retain(|node, _| !nodes.contains(node));
         true
     }
 
     /// There is no mesh until hubs come in: the epochs of another history of this registry may have gone further.
     pub(super) fn forget_mesh(&mut self) {
         if !self.annex.hubs.members.is_empty() {
-            Arc::make_mut(&mut self.annex.hubs).members.clear();
+            let hubs = Arc::make_mut(&mut self.annex.hubs);
+            hubs.members.clear();
+            hubs.before.clear();
             self.roll.lives.clear();
         }
     }
