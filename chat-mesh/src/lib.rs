@@ -10,6 +10,8 @@
 
 pub mod fanout;
 pub mod home;
+pub mod hub;
+pub mod mesh;
 pub mod moderation;
 pub mod protocol;
 pub mod ws;
