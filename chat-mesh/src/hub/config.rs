@@ -44,8 +44,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            connections: 200_000,
-            connections_per_address: 100,
+            connections: 120_000,
+            connections_per_address: 2_000,
             origins: Vec::new(),
             threads: 0,
             join_timeout_ms: 5_000,
