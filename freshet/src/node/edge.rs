@@ -139,7 +139,18 @@ impl EdgeNode {
             None => (edge, None, None),
         };
         let (edge, no_more) = (edge.with_near(near), CancellationToken::new());
-        let mut node = Self { edge, http: http.local_addr()?, https: None, chat, view, held, locator, endpoint, no_more, drain_patience };
+        let mut node = Self {
+            edge,
+            http: http.local_addr()?,
+            https: None,
+            chat,
+            view,
+            held,
+            locator,
+            endpoint,
+            no_more,
+            drain_patience,
+        };
         if let Some((listener, tls)) = https {
             node.https = Some(listener.local_addr()?);
             let (edge, no_more) = (node.edge.clone(), node.no_more.clone());
