@@ -163,7 +163,11 @@ async fn over_tls_it_is_the_same() {
         bob.said("ada", &format!("n{n}"), &format!("line {n}")).await;
         assert_eq!(guest.expect("message").await["text"], format!("line {n}"));
     }
-    house.hub.drain(Vec::new(), Duration::from_secs(20)).await;
-    guest.expect("bye").await;
-    assert_eq!(guest.closed().await, Some(1012));
+    let hub = house.hub.clone();
+    let drained = tokio::spawn(async move { hub.drain(Vec::new(), Duration::from_secs(20)).await });
+    for mut client in [guest, bob] {
+        client.find("bye").await;
+        assert_eq!(client.closed().await, Some(1012));
+    }
+    drained.await.unwrap();
 }
