@@ -29,9 +29,9 @@ use super::{
     inbox::{Inbox, Letter},
     join,
     keep::Keep,
-    seat::Join,
+    seat::{Join, Known},
 };
-use crate::mesh::{Input, Mesh, Now, Output};
+use crate::mesh::{Follower, Input, Mesh, Now, Output};
 
 /// How many commands may wait for a hub. Beyond that, clients are told to come again in a moment, and others wait.
 pub(super) const MAX_COMMANDS: usize = 8_192;
@@ -227,8 +227,8 @@ impl Actor {
         let channel = self.channels.entry(name.clone());
         let is_new = matches!(channel, std::collections::btree_map::Entry::Vacant(_));
         let channel = channel.or_insert_with(|| Channel::new(name.clone()));
-        if channel.ready {
-            return self.seat(join);
+        if self.mesh.follower(&name).is_some_and(Follower::is_current) {
+            return self.seat(join, Known::All);
         }
         if self.waiting >= MAX_WAITING {
             return refuse(&join, &Refusal::for_ms(Code::Paused, 1_000));
@@ -243,16 +243,15 @@ impl Actor {
 
     fn ready(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.get_mut(name) else { return };
-        channel.ready = true;
         let waiting = std::mem::take(&mut channel.waiting);
         self.waiting -= waiting.len();
         for Waiting { join, .. } in waiting {
-            self.seat(join);
+            self.seat(join, Known::All);
         }
     }
 
     /// Lets a reader in.
-    fn seat(&mut self, join: Join) {
+    fn seat(&mut self, join: Join, known: Known) {
         let name = join.channel.clone();
         if self.flushed(&name, |_| ()).is_none() {
             return refuse(&join, &Code::NoSuchChannel.into());
@@ -260,7 +259,7 @@ impl Actor {
         let (Some(channel), Some(follower)) = (self.channels.get_mut(&name), self.mesh.follower(&name)) else {
             return refuse(&join, &Refusal::for_ms(Code::Paused, 1_000));
         };
-        match join::arrive(&self.shared, channel, follower, join) {
+        match join::arrive(&self.shared, channel, (follower, known), join) {
             Ok(()) => self.shared.stats.joins.add(1),
             Err(join) => {
                 refuse(&join, &Code::NoSuchChannel.into());
@@ -344,23 +343,17 @@ impl Actor {
 
     /// What has a time limit: joins that wait.
     fn look(&mut self, now: Instant) {
-        let paused = Refusal::for_ms(Code::Paused, 1_000);
-        let mut unwanted = Vec::new();
-        for (name, channel) in &mut self.channels {
-            let before = channel.waiting.len();
-            channel.waiting.retain(|waiting| {
-                let waits = waiting.until > now;
-                if !waits {
-                    refuse(&waiting.join, &paused);
-                }
-                waits
-            });
-            self.waiting -= before - channel.waiting.len();
-            if !channel.is_wanted() {
-                unwanted.push(name.clone());
-            }
+        let mut late = Vec::new();
+        for channel in self.channels.values_mut() {
+            late.extend(channel.waiting.extract_if(.., |waiting| waiting.until <= now).map(|waiting| waiting.join));
         }
-        unwanted.iter().for_each(|name| self.forget_unwanted(name));
+        self.waiting -= late.len();
+        for join in late {
+            let name = join.channel.clone();
+            // What is known here may be out of date, so none of it is shown; what comes is.
+            self.seat(join, Known::Old);
+            self.forget_unwanted(&name);
+        }
         self.shared.stats.channels.set(self.channels.len());
     }
 }

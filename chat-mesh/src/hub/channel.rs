@@ -51,8 +51,6 @@ pub(super) struct Waiting {
 /// See the module.
 pub(super) struct Channel {
     pub name: ChannelName,
-    /// Whether it can be read here.
-    pub ready: bool,
     pub waiting: Vec<Waiting>,
     pub readers: Slab<Reader>,
     pub by_login: BTreeMap<Login, Vec<usize>>,
@@ -75,7 +73,6 @@ impl Channel {
     pub(super) fn new(name: ChannelName) -> Self {
         Self {
             name,
-            ready: false,
             waiting: Vec::new(),
             readers: Slab::new(),
             by_login: BTreeMap::new(),

@@ -10,7 +10,7 @@ use super::{
     channel::{Channel, Reader},
     door::Access,
     inbox::Letter,
-    seat::{Arrival, Join, Pass},
+    seat::{Arrival, Join, Known, Pass},
 };
 use crate::{
     home::Resume,
@@ -28,7 +28,7 @@ const EVENT_BYTES: usize = 300;
 pub(super) fn arrive(
     shared: &Shared,
     channel: &mut Channel,
-    follower: &Follower,
+    (follower, known): (&Follower, Known),
     mut join: Join,
 ) -> Result<(), Box<Join>> {
     let role = role(follower, join.identity.as_ref(), join.follows_since_ms);
@@ -37,8 +37,9 @@ pub(super) fn arrive(
     }
     let state = follower.state();
     let head = state.head();
-    let (mut events, mut gap): (Vec<Arc<Event>>, _) = match join.resume.map(|position| state.history().resume(position))
-    {
+    let resumed = join.resume.map(|position| state.history().resume(position));
+    let (mut events, mut gap): (Vec<Arc<Event>>, _) = match resumed {
+        _ if known == Known::Old => (Vec::new(), Some(None)),
         Some(Resume::Replay(events)) => (events, None),
         Some(Resume::Gap { missed, tail }) => (tail, Some(missed)),
         None => (state.history().last_shown(join.history.min(HISTORY) as usize), None),

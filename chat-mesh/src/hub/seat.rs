@@ -34,6 +34,15 @@ pub struct Join {
     pub inbox: Arc<Inbox>,
 }
 
+/// What a hub knows of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Everything up to now.
+    All,
+    /// What was so when the channel's home was last in reach.
+    Old,
+}
+
 /// What a connection gets that has joined: what is told at once, and where the log goes on.
 pub struct Arrival {
     /// Which of its joins.

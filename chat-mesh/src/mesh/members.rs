@@ -82,3 +82,53 @@ fn hash(channel: &[u8], hub: u64) -> u64 {
     };
     mix(mix(seed) ^ mix(hub.wrapping_add(0x9e37_79b9_7f4a_7c15)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(weights: &[u32]) -> Members {
+        let member = |(n, weight): (usize, &u32)| (NodeId(n as u64 + 1), Member { number: n as u16, weight: *weight });
+        Members { epoch: 1, hubs: weights.iter().enumerate().map(member).collect(), before: Vec::new() }
+    }
+
+    fn channels() -> impl Iterator<Item = ChannelName> {
+        (0..10_000).map(|n| format!("channel{n}").parse().unwrap())
+    }
+
+    #[test]
+    fn channels_go_to_hubs_in_proportion_to_their_weights() {
+        let members = members(&[1, 1, 2]);
+        let mut homes = BTreeMap::<_, u32>::new();
+        channels().for_each(|channel| *homes.entry(members.home_of(&channel).unwrap()).or_default() += 1);
+        for (hub, expected) in [(1, 2_500), (2, 2_500), (3, 5_000)] {
+            let is = homes[&NodeId(hub)];
+            assert!(is.abs_diff(expected) < 200, "hub {hub} has {is} of 10,000");
+        }
+    }
+
+    #[test]
+    fn the_loss_of_a_hub_moves_its_channels_alone_and_to_their_standbys() {
+        let all = members(&[1, 1, 1, 1]);
+        let mut fewer = all.clone();
+        fewer.hubs.remove(&NodeId(2));
+        for channel in channels() {
+            let ranked = all.rank(&channel);
+            assert_eq!(Some(ranked[0]), all.home_of(&channel));
+            let expected = if ranked[0] == NodeId(2) { ranked[1] } else { ranked[0] };
+            assert_eq!(fewer.home_of(&channel), Some(expected), "{channel}");
+        }
+    }
+
+    #[test]
+    fn a_channels_home_is_the_same_for_all_time() {
+        let members = members(&[1, 1, 1]);
+        let home = |name: &str| members.home_of(&name.parse().unwrap()).unwrap().0;
+        assert_eq!(["ada", "bob", "carol", "dave", "eve", "frank"].map(home), [0; 6]);
+    }
+
+    #[test]
+    fn without_hubs_nobody_has_it() {
+        assert_eq!(Members::default().home_of(&"ada".parse().unwrap()), None);
+    }
+}

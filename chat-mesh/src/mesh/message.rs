@@ -194,8 +194,6 @@ pub struct Follow {
     pub continues: bool,
     /// The events.
     pub tail: Tail,
-    /// The newest position that stands.
-    pub head: Position,
     /// Whose channel it is.
     pub owner: Login,
     /// Moderators and VIPs.
