@@ -183,7 +183,11 @@ impl Actor {
             }
             Output::Open(channel) => self.keep.open(channel),
             Output::Store { channel, epoch, version, change } => self.keep.store(channel, epoch, version, change),
-            Output::Log { channel, entry } => self.keep.log(channel, entry),
+            Output::Log { channel, entry } => {
+                // As few are written as moderators act.
+                let epoch = self.mesh.homes().find(|(home, _)| **home == channel).map_or(0, |(_, epoch)| epoch);
+                self.keep.log(channel, epoch, entry);
+            }
             Output::Left => drop(self.shared.left.send_replace(true)),
         }
     }

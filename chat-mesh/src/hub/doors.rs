@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use freshet_proto::{
-    chat::UserId,
+    chat::Login,
     id::{ChannelName, NodeId},
 };
 
@@ -25,15 +25,27 @@ pub trait Store: Send + Sync + 'static {
     /// What is stored of a channel; `None` where there is no such channel.
     fn open(&self, channel: ChannelName) -> Doing<Result<Option<Stored>, Unavailable>>;
 
-    /// Stores changes, each with the version that it makes, in order. `epoch` is that of the home that made them: of two
-    /// homes, the later one's count. Storing one twice stores it once.
-    fn store(&self, channel: ChannelName, epoch: u64, changes: Vec<(u64, Change)>) -> Doing<Result<(), Unavailable>>;
+    /// Stores changes, each with the version that it makes, in order, and lines of the moderation log. `epoch` is that of the
+    /// home that made them: of two homes, the later one's count. Storing one twice stores it once.
+    fn store(
+        &self,
+        channel: ChannelName,
+        epoch: u64,
+        changes: Vec<(u64, Change)>,
+        log: Vec<LogEntry>,
+    ) -> Doing<Result<Outcome, Unavailable>>;
 
-    /// Keeps lines of the moderation log.
-    fn log(&self, channel: ChannelName, entries: Vec<LogEntry>) -> Doing<Result<(), Unavailable>>;
+    /// What somebody is to a channel.
+    fn standing(&self, channel: ChannelName, login: Login) -> Doing<Result<Standing, Unavailable>>;
+}
 
-    /// What an account is to a channel.
-    fn standing(&self, channel: ChannelName, user: UserId) -> Doing<Result<Standing, Unavailable>>;
+/// What became of what was to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is there to stay.
+    Stored,
+    /// It can't be stored, now or later: why.
+    Refused(String),
 }
 
 /// What an account is to a channel, beyond what its moderators made of it.

@@ -11,7 +11,10 @@ use tokio::{
     time::{Duration, sleep},
 };
 
-use super::{actor::Command, doors::Store};
+use super::{
+    actor::Command,
+    doors::{Outcome, Store},
+};
 use crate::{
     mesh,
     moderation::{Change, LogEntry},
@@ -38,7 +41,7 @@ pub(super) struct Keep {
 struct Queue {
     /// As many as moderators make: each waits for the last, so they are few.
     changes: VecDeque<(u64, u64, Change)>,
-    entries: VecDeque<LogEntry>,
+    entries: VecDeque<(u64, LogEntry)>,
 }
 
 /// What one call stores.
@@ -78,9 +81,9 @@ impl Keep {
         self.add(channel, |queue| queue.changes.push_back((epoch, version, change)));
     }
 
-    /// Keeps a line of the moderation log.
-    pub(super) fn log(&mut self, channel: ChannelName, entry: LogEntry) {
-        self.add(channel, |queue| queue.entries.push_back(entry));
+    /// Keeps a line of the moderation log, by the channel's home in `epoch`.
+    pub(super) fn log(&mut self, channel: ChannelName, epoch: u64, entry: LogEntry) {
+        self.add(channel, |queue| queue.entries.push_back((epoch, entry)));
     }
 
     fn add(&mut self, channel: ChannelName, add: impl FnOnce(&mut Queue)) {
@@ -99,17 +102,19 @@ impl Keep {
     /// The call under way for `channel` is done: makes the next, if there is something.
     pub(super) fn next(&mut self, channel: ChannelName) {
         let Some(queue) = self.queues.get_mut(&channel) else { return };
-        let epoch = queue.changes.front().map_or(0, |(epoch, ..)| *epoch);
+        let epochs = queue.changes.front().map(|(epoch, ..)| *epoch).into_iter();
+        let epoch = epochs.chain(queue.entries.front().map(|(epoch, _)| *epoch)).min().unwrap_or_default();
         let mut job = Job { channel, epoch, changes: Vec::new(), entries: Vec::new() };
-        while let Some((epoch, version, change)) = queue.changes.pop_front() {
-            if epoch != job.epoch || job.changes.len() == CALL {
-                queue.changes.push_front((epoch, version, change));
-                break;
-            }
+        while job.changes.len() < CALL
+            && let Some((_, version, change)) = queue.changes.pop_front_if(|(of, ..)| *of == epoch)
+        {
             job.changes.push((version, change));
         }
-        let entries = queue.entries.len().min(CALL);
-        job.entries.extend(queue.entries.drain(..entries));
+        while job.entries.len() < CALL
+            && let Some((_, entry)) = queue.entries.pop_front_if(|(of, _)| *of == epoch)
+        {
+            job.entries.push(entry);
+        }
         if job.changes.is_empty() && job.entries.is_empty() {
             self.queues.remove(&job.channel);
             return;
@@ -118,28 +123,27 @@ impl Keep {
     }
 }
 
-/// Changes first: a moderator waits for them.
+/// Stores it, however often it takes.
 async fn run(job: Job, store: Arc<dyn Store>, back: mpsc::WeakSender<Command>) {
     let Job { channel, epoch, changes, entries } = job;
+    let version = changes.last().map(|(version, _)| *version);
     let mut wait = RETRY.0;
-    if let Some(version) = changes.last().map(|(version, _)| *version) {
-        while let Err(error) = store.store(channel.clone(), epoch, changes.clone()).await {
-            tracing::warn!(%channel, %error, "what moderators did is not stored yet");
-            if back.upgrade().is_none() {
-                return;
-            }
-            again(&mut wait).await;
+    let outcome = loop {
+        match store.store(channel.clone(), epoch, changes.clone(), entries.clone()).await {
+            Ok(outcome) => break outcome,
+            Err(error) => tracing::warn!(%channel, %error, "what moderators did is not stored yet"),
         }
-        tell(&back, Command::Mesh(mesh::Input::Stored { channel: channel.clone(), version })).await;
-    }
-    while !entries.is_empty()
-        && let Err(error) = store.log(channel.clone(), entries.clone()).await
-    {
-        tracing::warn!(%channel, %error, "lines of the moderation log are not stored yet");
         if back.upgrade().is_none() {
             return;
         }
         again(&mut wait).await;
+    };
+    match (outcome, version) {
+        (Outcome::Stored, Some(version)) => {
+            tell(&back, Command::Mesh(mesh::Input::Stored { channel: channel.clone(), version })).await;
+        }
+        (Outcome::Stored, None) => {}
+        (Outcome::Refused(why), _) => tracing::warn!(%channel, %why, "what moderators did can't be stored"),
     }
     tell(&back, Command::Kept(channel)).await;
 }

@@ -44,7 +44,7 @@ use self::actor::{Actor, Command, MAX_COMMANDS};
 pub use self::{
     config::Config,
     door::{Access, Door, Holder},
-    doors::{Doing, Links, NoLinks, Standing, Store, Unavailable},
+    doors::{Doing, Links, NoLinks, Outcome, Standing, Store, Unavailable},
     format::Format,
     inbox::{End, Inbox, Letter, MAX_LETTERS},
     seat::{Arrival, Join, Pass},
@@ -165,7 +165,7 @@ impl Hub {
         let Some(identity) = join.identity.clone() else { return self.enter(join) };
         let Ok(permit) = Arc::clone(&shared.standings).try_acquire_owned() else { return self.enter(join) };
         let hub = self.clone();
-        let asked = shared.store.standing(join.channel.clone(), identity.user.id);
+        let asked = shared.store.standing(join.channel.clone(), identity.user.login);
         tokio::spawn(async move {
             if let Ok(Ok(standing)) = timeout(STANDING, asked).await {
                 join.follows_since_ms = standing.follows_since_ms;
@@ -188,7 +188,7 @@ impl Hub {
         let Some(user) = inbox.with_holder(|holder| Some(holder?.identity.as_ref()?.user.clone())) else { return };
         for channel in channels {
             let Ok(permit) = Arc::clone(&self.shared.standings).try_acquire_owned() else { return };
-            let asked = self.shared.store.standing(channel.clone(), user.id.clone());
+            let asked = self.shared.store.standing(channel.clone(), user.login.clone());
             let (commands, channel, login) = (self.commands.clone(), channel.clone(), user.login.clone());
             tokio::spawn(async move {
                 if let Ok(Ok(standing)) = timeout(STANDING, asked).await {

@@ -10,13 +10,13 @@ use std::{
 use aws_lc_rs::signature::Ed25519KeyPair;
 use bytes::{Bytes, BytesMut};
 use freshet_chat_mesh::{
-    hub::{Caller, Config, Doing, Door, Hub, NoLinks, Parts, Socket, Standing, Store, Unavailable},
+    hub::{Caller, Config, Doing, Door, Hub, NoLinks, Outcome, Parts, Socket, Standing, Store, Unavailable},
     mesh::{Input, Member, Members, Stored},
     moderation::{Change, Durable, LogEntry},
 };
 use freshet_proto::{
     annex::{Algorithm, KeyState, Keyring, Mark, Revocations, Revoked, Visibility},
-    chat::UserId,
+    chat::Login,
     clock::WallClock,
     id::{ChannelName, NodeId},
     random::Random,
@@ -69,21 +69,24 @@ impl Store for Kept {
         Box::pin(async move { Ok(Some(Stored { owner: channel, durable: durable? })) })
     }
 
-    fn store(&self, channel: ChannelName, _: u64, changes: Vec<(u64, Change)>) -> Doing<Result<(), Unavailable>> {
+    fn store(
+        &self,
+        channel: ChannelName,
+        _: u64,
+        changes: Vec<(u64, Change)>,
+        log: Vec<LogEntry>,
+    ) -> Doing<Result<Outcome, Unavailable>> {
         let done = self.with(|shelf| {
             let durable = shelf.durable.entry(channel).or_default();
             changes.iter().for_each(|(_, change)| assert!(durable.apply(change, NOW_MS).is_ok()));
+            shelf.log.extend(log);
+            Outcome::Stored
         });
         Box::pin(async { done })
     }
 
-    fn log(&self, _: ChannelName, entries: Vec<LogEntry>) -> Doing<Result<(), Unavailable>> {
-        let done = self.with(|shelf| shelf.log.extend(entries));
-        Box::pin(async { done })
-    }
-
-    fn standing(&self, _: ChannelName, user: UserId) -> Doing<Result<Standing, Unavailable>> {
-        let follows_since_ms = self.with(|shelf| shelf.follows.get(user.as_str()).copied());
+    fn standing(&self, _: ChannelName, login: Login) -> Doing<Result<Standing, Unavailable>> {
+        let follows_since_ms = self.with(|shelf| shelf.follows.get(login.as_str()).copied());
         Box::pin(async move { Ok(Standing { follows_since_ms: follows_since_ms? }) })
     }
 }

@@ -116,13 +116,13 @@ async fn who_follows_may_write_where_followers_alone_may() {
     let mut bob = house.user_in_ada("bob").await;
     assert_eq!(bob.refused("ada", "1", "may I?").await, "msg_followersonly");
     let mut eve = {
-        house.kept.0.lock().unwrap().follows.insert("id-eve".into(), crate::house::NOW_MS - 1);
+        house.kept.0.lock().unwrap().follows.insert("eve".into(), crate::house::NOW_MS - 1);
         house.user("eve").await
     };
     assert_eq!(eve.join("ada").await["role"], "follower");
     eve.said("ada", "2", "I may").await;
     // Who begins to follow while they are there may soon after they have tried.
-    house.kept.0.lock().unwrap().follows.insert("id-bob".into(), crate::house::NOW_MS - 1);
+    house.kept.0.lock().unwrap().follows.insert("bob".into(), crate::house::NOW_MS - 1);
     let mut n = 3;
     while {
         bob.say("ada", &n.to_string(), "now?").await;

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::Context;
 use freshet_chat_mesh::{
-    hub::{Caller, Config, Doing, Door, Hub, NoLinks, Parts, Socket, Standing, Store, Unavailable},
+    hub::{Caller, Config, Doing, Door, Hub, NoLinks, Outcome, Parts, Socket, Standing, Store, Unavailable},
     mesh::{Input, Member, Members, Stored},
     moderation::{Change, Durable, LogEntry},
 };
@@ -24,7 +24,7 @@ use freshet_edge::{
     upstream::BoxFuture,
 };
 use freshet_proto::{
-    chat::UserId,
+    chat::Login,
     id::{ChannelName, NodeId},
     view::View,
 };
@@ -142,20 +142,22 @@ impl Store for Volatile {
         Box::pin(async move { Ok(Some(Stored { owner: channel, durable })) })
     }
 
-    fn store(&self, channel: ChannelName, _: u64, changes: Vec<(u64, Change)>) -> Doing<Result<(), Unavailable>> {
+    fn store(
+        &self,
+        channel: ChannelName,
+        _: u64,
+        changes: Vec<(u64, Change)>,
+        _: Vec<LogEntry>,
+    ) -> Doing<Result<Outcome, Unavailable>> {
         let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let durable = stored.entry(channel).or_default();
         for (_, change) in changes {
             let _ = durable.apply(&change, 0);
         }
-        Box::pin(async { Ok(()) })
+        Box::pin(async { Ok(Outcome::Stored) })
     }
 
-    fn log(&self, _: ChannelName, _: Vec<LogEntry>) -> Doing<Result<(), Unavailable>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn standing(&self, _: ChannelName, _: UserId) -> Doing<Result<Standing, Unavailable>> {
+    fn standing(&self, _: ChannelName, _: Login) -> Doing<Result<Standing, Unavailable>> {
         Box::pin(async { Ok(Standing::default()) })
     }
 }
