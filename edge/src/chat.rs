@@ -1,25 +1,32 @@
-//! The way to the chat hub, which stands beside the edge: connections that ask for `/chat/…` leave HTTP and become its own.
+//! The way to the chat hub, which stands beside the edge: connections that ask for `/chat/…` leave HTTP and become its own,
+//! and the API's requests for a channel's chat are answered by it.
 
 use std::{any::Any, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
+use freshet_proto::api::{ApiReply, ApiRequest};
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use tokio::net::TcpStream;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
-    Socket,
+    Shared, Socket,
+    budget::Guest,
     http::{Caller, body::Body, reply},
+    stats::Line,
     upstream::BoxFuture,
 };
 
 /// What lies below this is the hub's.
 pub(crate) const CHAT: &str = "/chat/";
 
-/// Takes connections over.
+/// The chat hub beside an edge.
 pub trait Hub: Send + Sync + 'static {
-    /// Answers `request`, a `GET` under `/chat/` over HTTP/1.1, whatever it holds, and has the connection from then on. The
-    /// connection counts as the edge's until the future ends, which drops it.
-    fn take(&self, request: Parts, line: Handed) -> BoxFuture<'static, ()>;
+    /// Answers `request`, a `GET` under `/chat/` over HTTP/1.1, whatever it holds, and has the connection from then on.
+    fn take(&self, request: Parts, line: Handed);
+
+    /// Answers a request for `/api/streams/{id}/chat`; who asks is in `x-client-*`, as for a control node.
+    fn ask(&self, request: ApiRequest) -> BoxFuture<'static, (ApiReply, Bytes)>;
 }
 
 /// A connection that is handed over.
@@ -30,6 +37,21 @@ pub struct Handed {
     pub ahead: Bytes,
     /// Who is at its other end.
     pub peer: IpAddr,
+    /// Keep this for as long as the connection lasts.
+    pub stay: Stay,
+}
+
+/// A connection counts as the edge's, and a drain waits for it, until this is dropped.
+pub struct Stay {
+    edge: Arc<Shared>,
+    _guest: Arc<Guest>,
+    _token: TaskTrackerToken,
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.edge.stats.line(Line::Chat).down();
+    }
 }
 
 /// A socket, as it came.
@@ -59,6 +81,18 @@ impl Caller {
     pub(crate) fn hub(&self, request: &Parts) -> Option<Arc<dyn Hub>> {
         let hub = self.edge.chat.get().filter(|_| request.uri.path().starts_with(CHAT));
         hub.filter(|_| request.method == Method::GET).cloned()
+    }
+
+    /// Its place, beyond its life as an HTTP connection.
+    pub(crate) fn stay(&self) -> Stay {
+        self.edge.stats.line(Line::Chat).up();
+        Stay { edge: self.edge.clone(), _guest: self.guest.clone(), _token: self.edge.connections.token() }
+    }
+
+    /// Who answers the API at `path`, where that is a channel's chat.
+    pub(crate) fn chat_at(&self, path: &str) -> Option<&Arc<dyn Hub>> {
+        let name = path.strip_prefix("/api/streams/")?.strip_suffix("/chat")?;
+        self.edge.chat.get().filter(|_| !name.contains('/'))
     }
 
     /// What is told to whoever asks for chat in another way than HTTP/1.1's (RFC 9110 §15.5.22).

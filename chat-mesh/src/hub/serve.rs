@@ -60,6 +60,8 @@ pub struct Caller {
     pub ahead: Bytes,
     /// Who is at the other end.
     pub peer: IpAddr,
+    /// Kept for as long as the connection lasts.
+    pub stay: Box<dyn Send>,
 }
 
 /// Somebody who is let in.
@@ -83,7 +85,7 @@ struct Turned {
 impl Hub {
     /// Answers a request for a WebSocket, and serves the connection until it ends.
     pub async fn serve(self, caller: Caller) {
-        let Caller { request, socket, ahead, peer } = caller;
+        let Caller { request, socket, ahead, peer, stay } = caller;
         let welcome = match self.admit(&request, peer) {
             Ok(welcome) => welcome,
             Err(turned) => {
@@ -101,14 +103,14 @@ impl Hub {
                     return;
                 }
                 let (reader, writer) = socket.into_split();
-                self.live(welcome, reader, Sink::tcp(writer), &ahead).await;
+                self.live(welcome, reader, Sink::tcp(writer), &ahead, stay).await;
             }
             Socket::Other(mut socket) => {
                 if !Box::pin(answered(&mut socket, &answer)).await {
                     return;
                 }
                 let (reader, writer) = split(socket);
-                self.live(welcome, reader, Sink::other(writer), &ahead).await;
+                self.live(welcome, reader, Sink::other(writer), &ahead, stay).await;
             }
         }
     }
@@ -120,6 +122,7 @@ impl Hub {
         reader: R,
         sink: Sink,
         ahead: &Bytes,
+        stay: Box<dyn Send>,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
         let Welcome { deflate, inbox, session, place, .. } = welcome;
         let Ok(connection) = self.shared.fanout.connect(sink) else { return Box::pin(async {}) };
@@ -136,6 +139,7 @@ impl Hub {
             joins: Vec::new(),
             join: 0,
             place,
+            stay,
         };
         Box::pin(connection::run(life))
     }

@@ -222,13 +222,14 @@ async fn accept(listener: TcpListener, hub: Hub, tls: Option<TlsAcceptor>) {
             match tls {
                 None => {
                     let Some((request, ahead)) = head(&mut socket).await else { return };
-                    hub.serve(Caller { request, socket: Socket::Tcp(socket), ahead, peer }).await;
+                    hub.serve(Caller { request, socket: Socket::Tcp(socket), ahead, peer, stay: Box::new(()) }).await;
                 }
                 Some(tls) => {
                     let Ok(mut socket) = tls.accept(socket).await else { return };
                     let Some((request, ahead)) = head(&mut socket).await else { return };
                     let socket = Socket::Other(Box::new(socket));
-                    hub.serve(Caller { request, socket, ahead, peer: IpAddr::from([127, 0, 0, 1]) }).await;
+                    let peer = IpAddr::from([127, 0, 0, 1]);
+                    hub.serve(Caller { request, socket, ahead, peer, stay: Box::new(()) }).await;
                 }
             }
         });

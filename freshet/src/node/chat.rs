@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::Context;
+use bytes::Bytes;
 use freshet_chat_mesh::{
     hub::{Caller, Config, Doing, Door, Hub, NoLinks, Outcome, Parts, Socket, Standing, Store, Unavailable},
     mesh::{Input, Member, Members, Stored},
@@ -24,6 +25,7 @@ use freshet_edge::{
     upstream::BoxFuture,
 };
 use freshet_proto::{
+    api::{ApiReply, ApiRequest},
     chat::Login,
     id::{ChannelName, NodeId},
     view::View,
@@ -121,14 +123,22 @@ impl ChatNode {
 }
 
 impl freshet_edge::chat::Hub for Counter {
-    fn take(&self, request: Request, line: Handed) -> BoxFuture<'static, ()> {
-        let socket = match line.socket {
+    fn take(&self, request: Request, line: Handed) {
+        let Handed { socket, ahead, peer, stay } = line;
+        let socket = match socket {
             Raw::Plain(socket) => Socket::Tcp(socket),
             Raw::Other(socket) => Socket::Other(Box::new(socket)),
         };
-        let caller = Caller { request, socket, ahead: line.ahead, peer: line.peer };
-        let served = self.at.spawn(self.hub.clone().serve(caller));
-        Box::pin(async move { drop(served.await) })
+        let serving = self.hub.clone().serve(Caller { request, socket, ahead, peer, stay: Box::new(stay) });
+        drop(self.at.spawn(serving));
+    }
+
+    fn ask(&self, request: ApiRequest) -> BoxFuture<'static, (ApiReply, Bytes)> {
+        let (hub, at) = (self.hub.clone(), self.at.clone());
+        Box::pin(async move {
+            let answered = at.spawn(async move { hub.api(request).await }).await;
+            answered.unwrap_or_else(|_| (ApiReply { status: 503, headers: Vec::new(), length: 0 }, Bytes::new()))
+        })
     }
 }
 
