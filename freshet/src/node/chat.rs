@@ -31,7 +31,12 @@ use freshet_proto::{
     view::View,
 };
 use http::request::Parts as Request;
-use tokio::{runtime::Runtime, sync::watch, time::Duration};
+use metrics::{counter, gauge};
+use tokio::{
+    runtime::Runtime,
+    sync::watch,
+    time::{Duration, sleep},
+};
 
 use super::World;
 use crate::admin::Check;
@@ -65,12 +70,8 @@ impl ChatNode {
             told.tell(Input::Members(Members { epoch, hubs, before: Vec::new() })).await;
             told.tell(Input::Lease { until_ms: u64::MAX / 2, epoch }).await;
         });
+        runtime.spawn(export(hub.clone()));
         Ok(Self { hub, runtime: Some(runtime) })
-    }
-
-    /// The hub itself.
-    pub fn hub(&self) -> &Hub {
-        &self.hub
     }
 
     /// Whether clients should be sent here.
@@ -90,6 +91,36 @@ impl Drop for ChatNode {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// How often metrics are brought up to date.
+const EXPORT: Duration = Duration::from_secs(1);
+
+/// Tells the recorder of metrics what the hub has done.
+async fn export(hub: Hub) {
+    loop {
+        let (stats, fanout) = (hub.stats(), hub.fanout());
+        gauge!("freshet_chat_connections").set(hub.connections() as f64);
+        gauge!("freshet_chat_channels").set(stats.channels.get() as f64);
+        counter!("freshet_chat_joins_total").absolute(stats.joins.get());
+        counter!("freshet_chat_events_total").absolute(stats.events.get());
+        counter!("freshet_chat_deliveries_total").absolute(fanout.deliveries);
+        counter!("freshet_chat_delivered_bytes_total").absolute(fanout.bytes);
+        counter!("freshet_chat_writes_total").absolute(fanout.writes);
+        counter!("freshet_chat_gaps_total", "at" => "reader").absolute(fanout.gaps);
+        counter!("freshet_chat_gaps_total", "at" => "hub").absolute(stats.gaps.get());
+        counter!("freshet_chat_posts_total", "result" => "accepted").absolute(stats.accepted.get());
+        for (code, count) in stats.refused() {
+            counter!("freshet_chat_posts_total", "result" => code).absolute(count);
+        }
+        for (why, count) in stats.turned_away_by_why() {
+            counter!("freshet_chat_turned_away_total", "why" => why).absolute(count);
+        }
+        for (why, count) in stats.ended_by_why() {
+            counter!("freshet_chat_ended_total", "why" => why).absolute(count);
+        }
+        sleep(EXPORT).await;
     }
 }
 
