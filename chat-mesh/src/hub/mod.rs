@@ -44,13 +44,13 @@ use tokio::{
 
 use self::actor::{Actor, Command, MAX_COMMANDS};
 pub use self::{
-    config::Config,
+    config::{Config, InvalidConfig},
     door::{Access, Door, Holder},
     doors::{Doing, Links, NoLinks, Outcome, Standing, Store, Unavailable},
     format::Format,
     inbox::{End, Inbox, Letter, MAX_LETTERS},
     seat::{Arrival, Join, Pass},
-    serve::{Caller, Duplex, Socket},
+    serve::{Caller, Duplex, Opener, Socket},
     stats::{Level, Stats, Sum},
 };
 use crate::{

@@ -2,6 +2,7 @@
 //!
 //! The edge has verified who asks, as for every request to the API, and says so in `x-client-*`.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use freshet_proto::{
     api::{ApiReply, ApiRequest},
@@ -143,7 +144,7 @@ impl Hub {
             false => Problem::new(400, format!("the body is no JSON: {error}")),
         })?;
         let invalid = |what: &str| Problem::new(422, what);
-        let nonce = post.nonce.or_else(|| asked.header("idempotency-key").map(str::to_owned));
+        let nonce = post.nonce.or_else(|| asked.header("idempotency-key").map(nonce_of));
         let nonce = nonce.unwrap_or_else(|| self.shared.random.token());
         let reply_to = post.reply_to.map(|id| id.parse::<MessageId>());
         let text = Text::try_from(post.text).map_err(|_| Refusal::from(Code::TooLong))?;
@@ -254,6 +255,14 @@ pub fn named(path: &str) -> Option<&str> {
 /// A position, or a resume token.
 fn position(text: &str) -> Option<Position> {
     text.parse().ok().or_else(|| text.parse::<ResumeToken>().ok().map(|token| token.position))
+}
+
+/// What a post is called that came under this idempotency key, which may be too long for a nonce.
+fn nonce_of(key: &str) -> String {
+    match key.len() {
+        1..=32 => key.to_owned(),
+        _ => digest(&SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
 }
 
 fn written(status: u16, headers: Vec<(String, String)>, body: &Value) -> (ApiReply, Bytes) {

@@ -15,6 +15,7 @@ use super::{
     Hub,
     connection::{self, Life},
     door::{Access, Holder},
+    doors::Doing,
     inbox::Inbox,
     lobby::{NoPlace, Place},
     reply,
@@ -64,6 +65,20 @@ pub struct Caller {
     pub stay: Box<dyn Send>,
 }
 
+/// Who asks for chat over HTTP/2, by an extended CONNECT (RFC 8441).
+pub struct Opener {
+    /// The request.
+    pub request: Parts,
+    /// Its `:protocol`.
+    pub protocol: String,
+    /// The stream, once the answer has been sent; `None` where it could not be.
+    pub stream: Doing<Option<Box<dyn Duplex>>>,
+    /// Who is at the other end.
+    pub peer: IpAddr,
+    /// Kept for as long as the connection lasts.
+    pub stay: Box<dyn Send>,
+}
+
 /// Somebody who is let in.
 struct Welcome {
     response: Response<()>,
@@ -86,7 +101,7 @@ impl Hub {
     /// Answers a request for a WebSocket, and serves the connection until it ends.
     pub async fn serve(self, caller: Caller) {
         let Caller { request, socket, ahead, peer, stay } = caller;
-        let welcome = match self.admit(&request, peer) {
+        let welcome = match self.admit(&request, None, peer) {
             Ok(welcome) => welcome,
             Err(turned) => {
                 self.shared.stats.turned_away(turned.why);
@@ -113,6 +128,28 @@ impl Hub {
                 self.live(welcome, reader, Sink::other(writer), &ahead, stay).await;
             }
         }
+    }
+
+    /// The answer to a request for a WebSocket over HTTP/2. Where it is 200, serves the stream until it ends.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn open(self, opener: Opener) -> Response<Bytes> {
+        let Opener { request, protocol, stream, peer, stay } = opener;
+        let mut welcome = match self.admit(&request, Some(&protocol), peer) {
+            Ok(welcome) => welcome,
+            Err(turned) => {
+                self.shared.stats.turned_away(turned.why);
+                return reply::problem(turned.response, &turned.text);
+            }
+        };
+        let response = std::mem::take(&mut welcome.response).map(|()| Bytes::new());
+        tokio::spawn(async move {
+            let Ok(Some(stream)) = timeout(ANSWER, stream).await else { return };
+            let (reader, writer) = split(stream);
+            self.live(welcome, reader, Sink::other(writer), &Bytes::new(), stay).await;
+        });
+        response
     }
 
     /// The rest of a connection's life.
@@ -145,8 +182,8 @@ impl Hub {
     }
 
     /// Whether somebody may come in, and how.
-    fn admit(&self, request: &Parts, peer: IpAddr) -> Result<Welcome, Box<Turned>> {
-        let asked = Asked::read(request, None).map_err(|refused| {
+    fn admit(&self, request: &Parts, protocol: Option<&str>, peer: IpAddr) -> Result<Welcome, Box<Turned>> {
+        let asked = Asked::read(request, protocol).map_err(|refused| {
             Box::new(Turned { response: refused.response(), why: "handshake", text: refused.to_string() })
         })?;
         if !self.is_open() {

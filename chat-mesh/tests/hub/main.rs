@@ -6,6 +6,8 @@ mod ends;
 mod frames;
 mod house;
 mod limits;
+mod mesh;
 mod moderation;
+mod rest;
 mod resume;
 mod talk;

@@ -64,7 +64,7 @@ pub(crate) async fn serve<S: Socket>(socket: S, caller: Caller) -> Option<Cut> {
                 let (socket, ahead) = wire.into_parts();
                 hub.take(
                     request,
-                    Handed { socket: Raw::of(socket), ahead, peer: caller.guest.ip(), stay: caller.stay() },
+                    Handed { socket: Raw::of(socket), ahead, peer: caller.guest.ip(), stay: caller.stay(None) },
                 );
                 return None;
             }

@@ -16,12 +16,14 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use freshet_chat_mesh::{
-    hub::{Caller, Config, Doing, Door, Hub, NoLinks, Outcome, Parts, Socket, Standing, Store, Unavailable},
+    hub::{
+        Caller, Config, Doing, Door, Duplex, Hub, NoLinks, Opener, Outcome, Parts, Socket, Standing, Store, Unavailable,
+    },
     mesh::{Input, Member, Members, Stored},
     moderation::{Change, Durable, LogEntry},
 };
 use freshet_edge::{
-    chat::{Handed, Raw},
+    chat::{Handed, Opened, Raw},
     upstream::BoxFuture,
 };
 use freshet_proto::{
@@ -30,7 +32,7 @@ use freshet_proto::{
     id::{ChannelName, NodeId},
     view::View,
 };
-use http::request::Parts as Request;
+use http::{Response, request::Parts as Request};
 use metrics::{counter, gauge};
 use tokio::{
     runtime::Runtime,
@@ -162,6 +164,13 @@ impl freshet_edge::chat::Hub for Counter {
         };
         let serving = self.hub.clone().serve(Caller { request, socket, ahead, peer, stay: Box::new(stay) });
         drop(self.at.spawn(serving));
+    }
+
+    fn open(&self, request: Request, line: Opened) -> Response<Bytes> {
+        let _within = self.at.enter();
+        let Opened { protocol, stream, peer, stay } = line;
+        let stream = Box::pin(async move { stream.await.map(|stream| Box::new(stream) as Box<dyn Duplex>) });
+        self.hub.clone().open(Opener { request, protocol, stream, peer, stay: Box::new(stay) })
     }
 
     fn ask(&self, request: ApiRequest) -> BoxFuture<'static, (ApiReply, Bytes)> {
