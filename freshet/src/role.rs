@@ -265,6 +265,7 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
         member,
         kept: Some(config.node.data.clone()),
         config: config.edge.clone(),
+        chat: config.chat.clone(),
         placed: placed(config)?,
         http: port("HTTP", config.listen.http, "listen.http"),
         https: certificate.map(|certificate| (https, certificate)),
@@ -297,7 +298,7 @@ fn placed(config: &Config) -> Result<Placed, ConfigError> {
     Ok(Placed { place: config.place.told()?, as_bound: false, locator: config.place.locator()? })
 }
 
-/// Whether the values of `[control]`, `[keys]`, `[place]`, `[origin]` and `[edge]` make sense together.
+/// Whether the values of `[control]`, `[keys]`, `[place]`, `[origin]`, `[edge]` and `[chat]` make sense together.
 ///
 /// # Errors
 /// [`ConfigError::Range`] or [`ConfigError::Invalid`] with the key and its range.
@@ -307,7 +308,8 @@ pub fn validate(config: &Config) -> Result<(), ConfigError> {
     config.accounts.plan()?;
     config.place.told()?;
     config.origin.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
-    config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))
+    config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
+    config.chat.validate().map_err(|error| ConfigError::Range(error.to_string()))
 }
 
 fn identity(config: &Config) -> Result<Identity, ConfigError> {

@@ -64,6 +64,7 @@ impl From<io::Error> for Over {
 pub(super) struct Sent {
     pub bytes: usize,
     pub frames: usize,
+    pub gaps: usize,
 }
 
 /// What came of an attempt to bring a reader to the head of a log.
@@ -140,12 +141,12 @@ impl Conn {
         if taken == bytes.len() {
             let frames = batch.taken(cursor.at, taken).2;
             *cursor = batch.end();
-            return Ok(Sent { bytes: taken, frames });
+            return Ok(Sent { bytes: taken, frames, gaps: 0 });
         }
         let (whole, rest, frames) = batch.taken(cursor.at, taken);
         self.rest.extend_from_slice(rest);
         *cursor = whole;
-        Ok(Sent { bytes: taken, frames })
+        Ok(Sent { bytes: taken, frames, gaps: 0 })
     }
 
     /// Brings a reader of `log` from `cursor` nearer to the head, or, where it is too far behind, to the head with a gap.
@@ -172,7 +173,7 @@ impl Conn {
             self.member.gaps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let frame = log.state(gap);
             self.owe(now, &frame)?;
-            return Ok((self.caught(), Sent::default()));
+            return Ok((self.caught(), Sent { gaps: 1, ..Sent::default() }));
         }
         let sent = self.send(now, cursor, batch)?;
         let caught = if cursor.at == head.at { self.caught() } else { Caught::NotYet };

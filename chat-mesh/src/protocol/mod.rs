@@ -16,6 +16,7 @@ mod tests;
 mod token;
 
 pub use session::{Close, Identity, Input, Joined, MAX_CHANNELS, MAX_UNANSWERED, Output, Session};
+pub(crate) use session::{MODERATOR_POSTS, POSTS};
 pub use token::ResumeToken;
 
 /// The version of the protocol.
