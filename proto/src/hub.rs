@@ -48,7 +48,6 @@ impl Hubs {
         self.revision = revision;
     }
 
-
     /// How many there may be at once: a message's id has ten bits for its hub's number.
     pub const MAX: usize = 1024;
 }

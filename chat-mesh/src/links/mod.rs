@@ -147,7 +147,9 @@ impl MeshLinks {
         let outgoing = match &peer.outgoing {
             Some(outgoing) if outgoing.link() == link => outgoing.clone(),
             former => {
-                former.iter().for_each(|former| drop(former.close()));
+                if let Some(former) = former {
+                    former.close();
+                }
                 peer.outgoing.insert(Arc::new(Outgoing::new(link))).clone()
             }
         };
