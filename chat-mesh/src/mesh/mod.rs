@@ -183,6 +183,13 @@ pub enum Output {
         /// What.
         entry: LogEntry,
     },
+    /// This hub orders the channel's events from now on.
+    Home {
+        /// Which.
+        channel: ChannelName,
+        /// In which epoch.
+        epoch: u64,
+    },
     /// All channels that this hub was home of have found another, or have nobody who wants them: it may go
     /// ([`Input::Leave`]).
     Left,

@@ -348,6 +348,7 @@ impl Mesh {
         out: &mut Vec<Output>,
     ) {
         let Some(channel) = self.channels.get_mut(name) else { return };
+        out.push(Output::Home { channel: name.clone(), epoch: running.epoch() });
         (channel.running, channel.standby) = (Some(running), None);
         let (subs, posts) = opening.into_waiting();
         if let Some(running) = &mut channel.running {

@@ -501,7 +501,7 @@ impl<'a> World<'a> {
                     slot.stores.push((channel, epoch, version, change));
                 }
             }
-            Output::Ready(_) | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
+            Output::Ready(_) | Output::Home { .. } | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
         }
     }
 
