@@ -11,6 +11,7 @@
 pub mod fanout;
 pub mod home;
 pub mod hub;
+pub mod links;
 pub mod mesh;
 pub mod moderation;
 pub mod protocol;

@@ -203,6 +203,9 @@ impl Actor {
                 let epoch = self.mesh.homes().find(|(home, _)| **home == channel).map_or(0, |(_, epoch)| epoch);
                 self.keep.log(channel, epoch, entry);
             }
+            Output::Home { channel, epoch } => {
+                tracing::info!(epoch, channel = %channel, "this hub is the home of a channel");
+            }
             Output::Left => drop(self.shared.left.send_replace(true)),
         }
     }

@@ -475,8 +475,8 @@ impl<'a> World<'a> {
             Output::Show { channel, event } => {
                 (hub, event.position.epoch, event.position.seq, digest(&event)).hash(&mut self.hasher);
                 self.judge.shown(hub, &channel, &event);
-                if self.judge.broken.is_some() {
-                    self.tell(format!("hub {hub} shows {channel} {}", event.position));
+                if let freshet_proto::chat::What::User { login, action, .. } = &event.what {
+                    self.tell(format!("hub {hub} shows {channel} {}: {login} {action:?}", event.position));
                 }
             }
             Output::Gap { channel, missed, position } => {
@@ -501,7 +501,7 @@ impl<'a> World<'a> {
                     slot.stores.push((channel, epoch, version, change));
                 }
             }
-            Output::Ready(_) | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
+            Output::Ready(_) | Output::Home { .. } | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
         }
     }
 
