@@ -42,8 +42,11 @@ pub trait Store: Send + Sync + 'static {
 /// What became of what was to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is there to stay.
-    Stored,
+    /// Changes up to this version, and the lines, are there to stay. Those after it can't be stored.
+    Stored {
+        /// Which version.
+        up_to: u64,
+    },
     /// It can't be stored, now or later: why.
     Refused(String),
 }

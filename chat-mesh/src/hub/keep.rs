@@ -139,10 +139,13 @@ async fn run(job: Job, store: Arc<dyn Store>, back: mpsc::WeakSender<Command>) {
         again(&mut wait).await;
     };
     match (outcome, version) {
-        (Outcome::Stored, Some(version)) => {
-            tell(&back, Command::Mesh(mesh::Input::Stored { channel: channel.clone(), version })).await;
+        (Outcome::Stored { up_to }, Some(version)) => {
+            if up_to < version {
+                tracing::warn!(%channel, up_to, version, "some of what moderators did can't be stored");
+            }
+            tell(&back, Command::Mesh(mesh::Input::Stored { channel: channel.clone(), version: up_to })).await;
         }
-        (Outcome::Stored, None) => {}
+        (Outcome::Stored { .. }, None) => {}
         (Outcome::Refused(why), _) => tracing::warn!(%channel, %why, "what moderators did can't be stored"),
     }
     tell(&back, Command::Kept(channel)).await;

@@ -80,7 +80,7 @@ impl Store for Kept {
             let durable = shelf.durable.entry(channel).or_default();
             changes.iter().for_each(|(_, change)| assert!(durable.apply(change, NOW_MS).is_ok()));
             shelf.log.extend(log);
-            Outcome::Stored
+            Outcome::Stored { up_to: durable.version }
         });
         Box::pin(async { done })
     }

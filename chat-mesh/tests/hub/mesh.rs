@@ -133,6 +133,7 @@ async fn a_moderator_at_one_hub_silences_somebody_at_another_and_is_told_of_what
     assert_eq!(bob.refused("ada", "1", "maybe").await, "msg_rejected");
     assert_eq!(ada.find("notice").await["note"], "held");
     ada.said("ada", "b", "/ban bob spam").await;
+    assert_eq!(bob.find("notice").await["note"], "decided", "what was held is not said any more");
     assert_eq!(bob.find("notice").await["note"], "silenced");
     assert_eq!(bob.refused("ada", "2", "but").await, "msg_banned");
 }
