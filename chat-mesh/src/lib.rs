@@ -10,6 +10,8 @@
 
 pub mod fanout;
 pub mod home;
+pub mod irc;
 pub mod moderation;
 pub mod protocol;
+pub mod session;
 pub mod ws;
