@@ -91,6 +91,11 @@ impl Session {
         self.caps.format
     }
 
+    /// Whose it is; `None` before its token was found good, and of a guest.
+    pub fn login(&self) -> Option<&freshet_proto::chat::Login> {
+        self.client.login()
+    }
+
     /// Under which mark it reads them, so that it is not told what it said: [`crate::fanout::Connection::subscribe_as`].
     pub fn mark(&self) -> Option<Mark> {
         self.client.login().map(|login| encode::mark(login.as_str(), &self.name))
