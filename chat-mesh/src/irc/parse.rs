@@ -39,10 +39,12 @@ pub enum LineError {
     NoCommand,
 }
 
-/// Cuts a connection's bytes into lines. It owns nothing but how far it has looked.
+/// Cuts a connection's bytes into lines. It owns nothing but how far it has looked, so that no byte is looked at twice.
 #[derive(Debug, Default)]
 pub struct LineReader {
     looked: usize,
+    /// Where the tags of the line that is coming end.
+    tags: Option<usize>,
 }
 
 impl LineReader {
@@ -55,34 +57,37 @@ impl LineReader {
     /// See [`LineError`]; nothing more is to be read then.
     pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<String>, LineError> {
         loop {
-            let Some(at) = input[self.looked..].iter().position(|byte| *byte == b'\n') else {
-                self.looked = input.len();
-                check(input)?;
+            let end = input[self.looked..].iter().position(|byte| *byte == b'\n').map(|at| self.looked + at);
+            let there = &input[..end.unwrap_or(input.len())];
+            if there[self.looked..].contains(&0) {
+                return Err(LineError::Nul);
+            }
+            let space = || there[self.looked..].iter().position(|byte| *byte == b' ');
+            let tags = match there.first() {
+                Some(b'@') => self.tags.or_else(|| space().map(|at| self.looked + at + 1)),
+                _ => Some(0),
+            };
+            let without_cr = there.strip_suffix(b"\r").unwrap_or(there);
+            limit(without_cr.len(), tags)?;
+            let Some(end) = end else {
+                *self = Self { looked: input.len(), tags: tags.filter(|tags| *tags > 0) };
                 return Ok(None);
             };
-            let line = input.split_to(self.looked + at);
-            input.advance(1);
-            self.looked = 0;
-            let line = line.strip_suffix(b"\r").unwrap_or(&line);
-            check(line)?;
-            if !line.is_empty() {
-                return Ok(Some(String::from_utf8_lossy(line).into_owned()));
+            let line = (!without_cr.is_empty()).then(|| String::from_utf8_lossy(without_cr).into_owned());
+            input.advance(end + 1);
+            *self = Self::default();
+            if line.is_some() {
+                return Ok(line);
             }
         }
     }
 }
 
-/// Whether a line, or what there is of it, is within the limits.
-fn check(line: &[u8]) -> Result<(), LineError> {
-    let tags = match line.first() {
-        Some(b'@') => line.iter().position(|byte| *byte == b' ').map_or(line.len(), |at| at + 1),
-        _ => 0,
-    };
-    match line {
-        _ if tags > MAX_TAGS => Err(LineError::TagsTooLong),
-        // One more for the CR of a line whose LF has not come.
-        _ if line.len() - tags > MAX_REST + 1 => Err(LineError::TooLong),
-        _ if line.contains(&0) => Err(LineError::Nul),
+/// Whether so many bytes are within the limits, of which the tags are the first `tags`, or where they have no end all.
+fn limit(bytes: usize, tags: Option<usize>) -> Result<(), LineError> {
+    match tags.unwrap_or(bytes) {
+        tags if tags > MAX_TAGS => Err(LineError::TagsTooLong),
+        tags if bytes - tags.min(bytes) > MAX_REST => Err(LineError::TooLong),
         _ => Ok(()),
     }
 }
@@ -92,7 +97,10 @@ fn check(line: &[u8]) -> Result<(), LineError> {
 /// # Errors
 /// See [`LineError`].
 pub fn parse(line: &str) -> Result<Line<'_>, LineError> {
-    check(line.as_bytes())?;
+    if line.contains('\0') {
+        return Err(LineError::Nul);
+    }
+    limit(line.len(), if line.starts_with('@') { line.find(' ').map(|at| at + 1) } else { Some(0) })?;
     let mut rest = line;
     let tags = match rest.strip_prefix('@') {
         Some(tagged) => {
@@ -200,10 +208,10 @@ mod tests {
         };
         let whole = |tags, rest| read(&[line(tags, rest).as_bytes(), b"\r\n"]).map(|lines| lines.len());
         assert_eq!((whole(MAX_TAGS, MAX_REST), whole(0, MAX_REST)), (Ok(1), Ok(1)));
-        assert_eq!((whole(0, MAX_REST + 2), whole(9, MAX_REST + 2)), (Err(LineError::TooLong), Err(LineError::TooLong)));
+        assert_eq!((whole(0, MAX_REST + 1), whole(9, MAX_REST + 1)), (Err(LineError::TooLong), Err(LineError::TooLong)));
         assert_eq!(whole(MAX_TAGS + 1, 1), Err(LineError::TagsTooLong));
         assert_eq!(read(&[b"@", "t".repeat(MAX_TAGS).as_bytes()]), Err(LineError::TagsTooLong), "it has no end yet");
-        assert_eq!(read(&["x".repeat(MAX_REST + 2).as_bytes()]), Err(LineError::TooLong), "it has no end yet");
+        assert_eq!(read(&["x".repeat(MAX_REST + 1).as_bytes()]), Err(LineError::TooLong), "it has no end yet");
         assert_eq!(read(&[b"PRIVMSG #ada :a\0b\r\n"]), Err(LineError::Nul));
     }
 

@@ -76,10 +76,12 @@ impl<'a> Line<'a> {
                 word(param, out);
                 continue;
             }
-            if n > 0 || param.is_empty() || param.contains(' ') || param.starts_with(':') {
-                out.push(':');
-            }
+            let begin = out.len();
             out.extend(param.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')));
+            let written = &out[begin..];
+            if n > 0 || written.is_empty() || written.contains(' ') || written.starts_with(':') {
+                out.insert(begin, ':');
+            }
         }
         out.push_str("\r\n");
     }
@@ -145,6 +147,8 @@ mod tests {
         let line = line.tags(vec![("k;e =y".into(), "v;w x\r\n\0".into())]);
         assert_eq!(written(&line, true), "@key=v\\:w\\sx\\r\\n :abQUIT NOTICE #ada:x * :xQUIT :y\r\n");
         assert_eq!(written(&Line::new("X").param(":").param("y"), true), "X * :y\r\n");
+        assert_eq!(written(&Line::new("X").param("\r"), true), "X :\r\n");
+        assert_eq!(written(&Line::new("X").param("\n:y"), true), "X ::y\r\n");
         assert_eq!(written(&Line::new("X").param(" :a").param("y"), true), "X * :y\r\n");
     }
 
