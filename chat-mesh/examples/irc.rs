@@ -72,7 +72,13 @@ async fn accept(listener: TcpListener, is_ws: bool, fanout: &Arc<Fanout>, room: 
     }
 }
 
-async fn hear(mut socket: TcpStream, is_ws: bool, fanout: &Fanout, name: u64, room: &Room) -> Result<(), Box<dyn Error>> {
+async fn hear(
+    mut socket: TcpStream,
+    is_ws: bool,
+    fanout: &Fanout,
+    name: u64,
+    room: &Room,
+) -> Result<(), Box<dyn Error>> {
     let mut input = BytesMut::new();
     if is_ws {
         upgrade(&mut socket, &mut input).await?;
@@ -158,7 +164,8 @@ async fn serve(fanout: Arc<Fanout>, mut told: mpsc::Receiver<(u64, Told)>) {
     let logs = Format::ALL.into_iter().flat_map(|format| [(format, true), (format, false)]);
     let logs = logs.map(|(format, is_ws)| (format, is_ws, fanout.log(1, log(format)))).collect();
     let encoder = Encoder::new(ada(), modes);
-    let mut hall = Hall { home, encoder, logs, seats: BTreeMap::new(), tickets: BTreeMap::new(), next: 0, began, clock };
+    let mut hall =
+        Hall { home, encoder, logs, seats: BTreeMap::new(), tickets: BTreeMap::new(), next: 0, began, clock };
     while let Some((name, told)) = told.recv().await {
         hall.told(name, told);
     }
@@ -222,8 +229,16 @@ impl Hall {
                 };
                 let state = self.home.state();
                 let (head, modes) = (state.head(), state.durable().modes.clone());
-                let joined =
-                    Joined { channel, head, role, follows_since_ms: None, modes, pin: None, events: Vec::new(), gap: None };
+                let joined = Joined {
+                    channel,
+                    head,
+                    role,
+                    follows_since_ms: None,
+                    modes,
+                    pin: None,
+                    events: Vec::new(),
+                    gap: None,
+                };
                 self.tell(name, Input::Joined(Box::new(joined)));
             }
             Output::Join { channel, .. } => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client's bytes ──▶ ws::Peer ──▶ protocol::Session ──Submit──▶ home::Home ──Event──▶ protocol::encode
-//!                                                                  │                        │ framed once
+//!               or irc::LineReader, irc::Session                   │                   or irc::Encoder, framed once
 //!                       moderation: who may, what is cleaned, refused, held                 ▼
 //!                        sockets ◀──(a cursor per subscriber)── fanout::Log ◀───────────────┘
 //! ```

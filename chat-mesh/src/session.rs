@@ -287,11 +287,8 @@ impl Client {
         self.tickets += 1;
         let Post { nonce, text, reply_to, pdt_ms } = post;
         self.unanswered.insert(self.tickets, (channel.clone(), nonce.clone()));
-        let author = Author {
-            user: identity.user.clone(),
-            admin: identity.admin,
-            follows_since_ms: seat.follows_since_ms,
-        };
+        let author =
+            Author { user: identity.user.clone(), admin: identity.admin, follows_since_ms: seat.follows_since_ms };
         let submit = Submit { channel: channel.clone(), author, nonce, text, reply_to, pdt_ms };
         Ok((self.tickets, Box::new(submit)))
     }

@@ -90,7 +90,9 @@ fn name_of(verb: Verb, code: Code) -> Option<&'static str> {
 pub(super) fn note(note: &Note) -> Option<Told> {
     let because = |reason: &str| if reason.is_empty() { ".".to_owned() } else { format!(": {reason}") };
     match note {
-        Note::Warned { reason } => Some(("msg_warned".into(), format!("A moderator warns you{}", because(reason.as_str())))),
+        Note::Warned { reason } => {
+            Some(("msg_warned".into(), format!("A moderator warns you{}", because(reason.as_str()))))
+        }
         Note::Silenced { reason, until_ms: None } => {
             Some(("msg_banned".into(), format!("You are banned from this channel{}", because(reason.as_str()))))
         }
@@ -124,13 +126,23 @@ pub(super) fn modes(old: Option<&Modes>, new: &Modes) -> (Vec<(&'static str, Str
     let emotes = switch(emote_only, ("emote_only_on", "emote_only_off"), "emote-only mode");
     look("emote-only", is_same(&|old| old.emote_only == emote_only), bit(emote_only), emotes);
     let followers = followers_min.map_or("-1".to_owned(), |minutes| minutes.to_string());
-    look("followers-only", is_same(&|old| old.followers_min == followers_min), followers, followers_told(followers_min));
+    look(
+        "followers-only",
+        is_same(&|old| old.followers_min == followers_min),
+        followers,
+        followers_told(followers_min),
+    );
     let r9k = switch(unique, ("r9k_on", "r9k_off"), "unique-chat mode");
     look("r9k", is_same(&|old| old.unique == unique), bit(unique), r9k);
     look("slow", is_same(&|old| old.slow_s == slow_s), slow_s.to_string(), slow_told(slow_s));
     let links = switch(links_off, ("links_off", "links_on"), "no-links mode");
     look("", is_same(&|old| old.links_off == links_off), String::new(), links);
-    look("", is_same(&|old| old.shield == shield), String::new(), switch(shield, ("shield_on", "shield_off"), "shield mode"));
+    look(
+        "",
+        is_same(&|old| old.shield == shield),
+        String::new(),
+        switch(shield, ("shield_on", "shield_off"), "shield mode"),
+    );
     (tags, says)
 }
 
@@ -144,7 +156,9 @@ fn switch(on: bool, (is_on, is_off): (&'static str, &'static str), mode: &str) -
 fn slow_told(slow_s: u32) -> Told {
     match slow_s {
         0 => switch(false, ("slow_on", "slow_off"), "slow mode"),
-        _ => ("slow_on".into(), format!("This room is now in slow mode. You may send messages every {slow_s} seconds.")),
+        _ => {
+            ("slow_on".into(), format!("This room is now in slow mode. You may send messages every {slow_s} seconds."))
+        }
     }
 }
 

@@ -208,7 +208,10 @@ mod tests {
         };
         let whole = |tags, rest| read(&[line(tags, rest).as_bytes(), b"\r\n"]).map(|lines| lines.len());
         assert_eq!((whole(MAX_TAGS, MAX_REST), whole(0, MAX_REST)), (Ok(1), Ok(1)));
-        assert_eq!((whole(0, MAX_REST + 1), whole(9, MAX_REST + 1)), (Err(LineError::TooLong), Err(LineError::TooLong)));
+        assert_eq!(
+            (whole(0, MAX_REST + 1), whole(9, MAX_REST + 1)),
+            (Err(LineError::TooLong), Err(LineError::TooLong))
+        );
         assert_eq!(whole(MAX_TAGS + 1, 1), Err(LineError::TagsTooLong));
         assert_eq!(read(&[b"@", "t".repeat(MAX_TAGS).as_bytes()]), Err(LineError::TagsTooLong), "it has no end yet");
         assert_eq!(read(&["x".repeat(MAX_REST + 1).as_bytes()]), Err(LineError::TooLong), "it has no end yet");

@@ -173,7 +173,10 @@ fn guests_read_and_others_are_told_how_to_come_in() {
 #[test]
 fn joining_shows_oneself_and_the_state_of_the_room() {
     let mut socket = Socket::of_bob("twitch.tv/tags twitch.tv/commands");
-    assert_eq!(socket.says("JOIN #ada,#,ada,#b/b"), format!("<join ada>{}", "\n:tmi.twitch.tv 403 bob :There is no such channel here.".repeat(3)));
+    assert_eq!(
+        socket.says("JOIN #ada,#,ada,#b/b"),
+        format!("<join ada>{}", "\n:tmi.twitch.tv 403 bob :There is no such channel here.".repeat(3))
+    );
     assert_eq!(
         socket.input(joined(Role::Moderator)),
         ":bob!bob@bob.tmi.twitch.tv JOIN #ada\n\
@@ -184,7 +187,11 @@ fn joining_shows_oneself_and_the_state_of_the_room() {
          @emote-only=0;followers-only=-1;r9k=0;slow=5;subs-only=0;room-id=ada :tmi.twitch.tv ROOMSTATE #ada"
     );
     assert_eq!(socket.says("JOIN #ada"), "", "it is there");
-    assert_eq!(socket.says("CAP REQ :-twitch.tv/tags"), ":tmi.twitch.tv CAP * NAK :-twitch.tv/tags", "its log has tags");
+    assert_eq!(
+        socket.says("CAP REQ :-twitch.tv/tags"),
+        ":tmi.twitch.tv CAP * NAK :-twitch.tv/tags",
+        "its log has tags"
+    );
     let state = socket.input(Input::Standing(ada(), Role::Vip, None));
     assert_eq!(
         state,
@@ -320,10 +327,7 @@ fn notices_reach_those_whom_they_concern() {
 #[test]
 fn what_is_no_irc_closes_and_so_do_floods() {
     let mut socket = Socket::seated(Role::Plain);
-    assert_eq!(
-        socket.says("WHO #ada"),
-        ":tmi.twitch.tv 421 bob WHO :There is no such command here."
-    );
+    assert_eq!(socket.says("WHO #ada"), ":tmi.twitch.tv 421 bob WHO :There is no such command here.");
     assert_eq!(socket.says("\0"), ":tmi.twitch.tv NOTICE * :Not IRC: a line has no NUL.\n<close Malformed>");
     assert_eq!(Socket::seated(Role::Plain).says("QUIT :bye\r\nPING"), "<close Quit>");
     let mut socket = Socket::new();
@@ -344,7 +348,9 @@ fn joins_are_limited_in_rate_and_number() {
     let names: Vec<_> = (0..40).map(|n| format!("#c{n}")).collect();
     let answer = socket.says(&format!("JOIN {}", names.join(",")));
     assert_eq!(answer.matches("<join").count(), 20);
-    assert!(answer.ends_with("@msg-id=msg_ratelimit :tmi.twitch.tv NOTICE #c20 :Too many messages: try again in a moment."));
+    assert!(
+        answer.ends_with("@msg-id=msg_ratelimit :tmi.twitch.tv NOTICE #c20 :Too many messages: try again in a moment.")
+    );
     let mut out = Vec::new();
     socket.0.handle(20_000, Input::Frame(&format!("JOIN {}", names[20..].join(","))), &mut out);
     assert_eq!(out.iter().filter(|output| matches!(output, Output::Join { .. })).count(), MAX_CHANNELS - 20);
@@ -378,7 +384,9 @@ fn every_event_that_a_home_makes_is_told_as_twitch_tells_it() {
     );
     assert_eq!(told, format!("@{bob} :bob!bob@bob.tmi.twitch.tv PRIVMSG #ada :hi; there"));
     let (told, _) = all("mod", "/me waves");
-    assert!(told.starts_with("@badge-info=;badges=moderator/1;color=;display-name=MOD;mod=1;subscriber=0;turbo=0;user-type=mod;"));
+    assert!(told.starts_with(
+        "@badge-info=;badges=moderator/1;color=;display-name=MOD;mod=1;subscriber=0;turbo=0;user-type=mod;"
+    ));
     assert!(told.ends_with(" :mod!mod@mod.tmi.twitch.tv PRIVMSG #ada :\u{1}ACTION waves\u{1}"));
     let mut lines = |name: &str, text: &str| all(name, text).0;
     for (name, text, expected) in [
@@ -399,7 +407,12 @@ fn every_event_that_a_home_makes_is_told_as_twitch_tells_it() {
         assert_eq!(lines(name, text), expected, "{text}");
     }
     let announced = lines("mod", "/announce Hear!");
-    assert!(announced.ends_with(";login=mod;msg-id=announcement;msg-param-color=PRIMARY;system-msg= :tmi.twitch.tv USERNOTICE #ada :Hear!"), "{announced}");
+    assert!(
+        announced.ends_with(
+            ";login=mod;msg-id=announcement;msg-param-color=PRIMARY;system-msg= :tmi.twitch.tv USERNOTICE #ada :Hear!"
+        ),
+        "{announced}"
+    );
     assert!(lines("mod", "/uniquechat").contains("@r9k=1;room-id=ada "));
 }
 
@@ -419,7 +432,10 @@ fn a_format_has_what_was_asked_for() {
         let gap = encode::gap(&ada(), Some(7), format);
         assert!(gap.ends_with(":tmi.twitch.tv NOTICE #ada :7 lines are missing here.\r\n"), "{gap}");
     }
-    assert_eq!((encode::reconnect(ALL).as_str(), encode::reconnect(tags).as_str()), (":tmi.twitch.tv RECONNECT\r\n", ""));
+    assert_eq!(
+        (encode::reconnect(ALL).as_str(), encode::reconnect(tags).as_str()),
+        (":tmi.twitch.tv RECONNECT\r\n", "")
+    );
     assert_eq!(encode::PING, ":tmi.twitch.tv PING\r\n".replace(":tmi.twitch.tv PING", "PING :tmi.twitch.tv"));
 }
 

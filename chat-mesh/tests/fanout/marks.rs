@@ -19,7 +19,8 @@ fn reader(fanout: &Fanout, log: &Log, mark: Option<&str>, width: usize) -> (Conn
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_is_for_all_but_those_under_its_mark() {
-    let fanout = Fanout::new(Config { shards: 1, patience: tokio::time::Duration::from_secs(3600), ..Config::default() });
+    let fanout =
+        Fanout::new(Config { shards: 1, patience: tokio::time::Duration::from_secs(3600), ..Config::default() });
     let log = log(&fanout);
     let mut readers = Vec::new();
     for mark in [None, Some("a"), Some("b"), Some("c")] {
