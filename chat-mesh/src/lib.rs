@@ -1,16 +1,18 @@
 //! Chat: hubs at the edges, one order per channel.
 //!
 //! ```text
-//! client's bytes ──▶ ws::Peer ──▶ protocol::Session ──Submit──▶ home::Home ──Event──▶ protocol::encode
-//!               or irc::LineReader, irc::Session                   │                   or irc::Encoder, framed once
-//!                       moderation: who may, what is cleaned, refused, held                 ▼
-//!                        sockets ◀──(a cursor per subscriber)── fanout::Log ◀───────────────┘
+//! client's bytes ──▶ ws::Peer ──▶ protocol::Session ──Submit──▶ mesh: home::Home ──Event──▶ protocol::encode
+//!               or irc::LineReader, irc::Session                         │                  or irc::Encoder, framed once
+//!                             moderation: who may, what is cleaned, refused, held                 ▼
+//!                              sockets ◀──(a cursor per subscriber)── fanout::Log ◀───────────────┘
 //! ```
-//! Each part is complete by itself; nothing joins them yet.
+//! `hub` joins them: it is what a process runs.
 
 pub mod fanout;
 pub mod home;
+pub mod hub;
 pub mod irc;
+pub mod mesh;
 pub mod moderation;
 pub mod protocol;
 pub mod session;

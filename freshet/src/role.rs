@@ -265,6 +265,7 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
         member,
         kept: Some(config.node.data.clone()),
         config: config.edge.clone(),
+        chat: config.chat.clone(),
         placed: placed(config)?,
         http: port("HTTP", config.listen.http, "listen.http"),
         https: certificate.map(|certificate| (https, certificate)),

@@ -50,6 +50,7 @@ pub mod viewer;
 // A campaign.
 pub mod bugs;
 pub mod campaign;
+pub mod chat;
 pub mod consensus;
 pub mod controls;
 pub mod crowd;

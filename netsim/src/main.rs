@@ -8,6 +8,8 @@
 //! ```
 //! With `--layout platform` they play the seeds in which three control nodes replicate the registry.
 
+mod chat_command;
+
 use std::{
     fs,
     io::{self, BufRead, Write},
@@ -82,6 +84,21 @@ enum Command {
         #[arg(long, value_parser = parse_suite)]
         layout: Option<Suite>,
     },
+    /// Plays the mesh of chat hubs: many seeds, one seed's story (`--replay`), or seeds with a bug in (`--bug`).
+    Chat {
+        /// How many.
+        #[arg(long, default_value_t = 2000)]
+        seeds: u64,
+        /// The first.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Plays this one twice and tells its story.
+        #[arg(long, conflicts_with_all = ["seeds", "from"])]
+        replay: Option<u64>,
+        /// Puts a bug in, and plays seeds until it is found; `all` does that for every bug.
+        #[arg(long)]
+        bug: Option<String>,
+    },
     /// Relays UDP to a real node with delay, loss and cuts; each line of standard input changes it, and its end ends it.
     ///
     /// A PROFILE is words of the form key=number: delay_ms, jitter_ms, loss_permille, reorder_permille, rate_kbit, queue.
@@ -137,6 +154,7 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        Command::Chat { seeds, from, replay, bug } => chat_command::run(seeds, from, replay, bug.as_deref()),
         Command::Link { listen, node, both, toward, from, seed } => {
             let profiles = [(Side::Toward, toward.or(both)), (Side::From, from.or(both))];
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

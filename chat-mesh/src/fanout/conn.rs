@@ -64,12 +64,14 @@ impl From<io::Error> for Over {
 pub(super) struct Sent {
     pub bytes: usize,
     pub frames: usize,
+    pub gaps: usize,
 }
 
 impl std::ops::AddAssign for Sent {
     fn add_assign(&mut self, more: Self) {
         self.bytes += more.bytes;
         self.frames += more.frames;
+        self.gaps += more.gaps;
     }
 }
 
@@ -171,7 +173,7 @@ impl Conn {
             self.rest.extend_from_slice(rest);
         }
         *cursor = whole;
-        Ok(Sent { bytes: taken, frames })
+        Ok(Sent { bytes: taken, frames, gaps: 0 })
     }
 
     /// Brings a reader of `log` from `cursor` nearer to the head, or, where it is too far behind, to the head with a gap.
@@ -198,7 +200,7 @@ impl Conn {
             self.member.gaps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let frame = log.state(gap);
             self.owe(now, &frame)?;
-            return Ok((self.caught(), Sent::default()));
+            return Ok((self.caught(), Sent { gaps: 1, ..Sent::default() }));
         }
         let sent = self.send(now, cursor, mark, batch)?;
         let caught = if cursor.at == head.at { self.caught() } else { Caught::NotYet };

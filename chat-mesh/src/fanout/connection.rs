@@ -74,6 +74,8 @@ pub(super) struct Member {
     pub slot: AtomicUsize,
     pub gaps: AtomicU64,
     over: Notify,
+    /// Somebody waits until nothing is queued.
+    wants_room: AtomicBool,
 }
 
 /// A slot that is none.
@@ -98,6 +100,7 @@ impl Member {
             slot: AtomicUsize::new(NOWHERE),
             gaps: AtomicU64::new(0),
             over: Notify::new(),
+            wants_room: AtomicBool::new(false),
         }
     }
 
@@ -120,6 +123,9 @@ impl Member {
         }
         if queue.orders.is_empty() {
             queue.orders = VecDeque::new(); // most are empty most of the time
+            if self.wants_room.swap(false, AcqRel) {
+                self.over.notify_waiters();
+            }
         }
         order
     }
@@ -256,6 +262,26 @@ impl Connection {
                 return why;
             }
             over.await;
+        }
+    }
+
+    /// How many bytes of this connection's own frames wait to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.queue().bytes
+    }
+
+    /// Waits until none of this connection's own frames is queued, or nothing is written any more.
+    pub async fn drained(&self) {
+        loop {
+            let changed = self.0.over.notified();
+            self.0.wants_room.store(true, Release);
+            {
+                let queue = self.0.queue();
+                if queue.orders.is_empty() || queue.ended.is_some() {
+                    return;
+                }
+            }
+            changed.await;
         }
     }
 

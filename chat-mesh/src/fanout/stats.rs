@@ -15,6 +15,8 @@ pub struct Stats {
     pub writes: u64,
     /// Bytes of logs that sockets took.
     pub bytes: u64,
+    /// Gaps that readers were told because they were too slow.
+    pub gaps: u64,
     /// Connections that ended because more waited for them than may.
     pub overflowed: u64,
     /// Connections that ended because they took nothing.
@@ -27,12 +29,16 @@ pub(super) struct Counters {
     deliveries: AtomicU64,
     writes: AtomicU64,
     bytes: AtomicU64,
+    gaps: AtomicU64,
     overflowed: AtomicU64,
     stalled: AtomicU64,
 }
 
 impl Counters {
     pub(super) fn sent(&self, sent: Sent) {
+        if sent.gaps > 0 {
+            self.gaps.fetch_add(sent.gaps as u64, Relaxed);
+        }
         if sent.bytes > 0 {
             self.deliveries.fetch_add(sent.frames as u64, Relaxed);
             self.writes.fetch_add(1, Relaxed);
@@ -54,6 +60,7 @@ impl Counters {
         stats.deliveries += self.deliveries.load(Relaxed);
         stats.writes += self.writes.load(Relaxed);
         stats.bytes += self.bytes.load(Relaxed);
+        stats.gaps += self.gaps.load(Relaxed);
         stats.overflowed += self.overflowed.load(Relaxed);
         stats.stalled += self.stalled.load(Relaxed);
     }

@@ -153,6 +153,11 @@ impl Home {
         &self.state
     }
 
+    /// What it knew, when it is the home no more.
+    pub fn into_state(self) -> State {
+        self.state
+    }
+
     /// The epoch it orders in.
     pub fn epoch(&self) -> u64 {
         self.epoch

@@ -137,7 +137,7 @@ impl State {
     }
 
     /// An event that another hub made: it is shown, and it says what changed.
-    pub(super) fn learn(&mut self, event: Arc<Event>, now: Now) -> bool {
+    pub(crate) fn learn(&mut self, event: Arc<Event>, now: Now) -> bool {
         if !self.show(event.clone(), now) {
             return false;
         }

@@ -22,7 +22,7 @@ use freshet_proto::{
     id::ChannelName,
 };
 
-use super::{Line, SERVER, notice};
+use super::{Line, LineError, SERVER, notice};
 use crate::fanout::Mark;
 
 /// What the server asks over TCP when it has heard nothing for a while; over WebSocket there is [`crate::ws::encode::ping`].
@@ -195,6 +195,16 @@ pub fn gap(channel: &ChannelName, missed: Option<u64>, format: Format) -> String
     };
     let line = Line::new("NOTICE").from(SERVER).param(format!("#{channel}")).param(text);
     written(&line.tags(vec![tag("msg-id", "gap")]), format)
+}
+
+/// What somebody is told whose bytes are no lines.
+pub fn error(error: &LineError) -> String {
+    farewell(&format!("Not IRC: {error}."))
+}
+
+/// Why a connection is closed.
+pub fn farewell(text: &str) -> String {
+    written(&Line::new("NOTICE").from(SERVER).param("*").param(text), Format::default())
 }
 
 /// The hub goes away: come back. Empty where the connection would not understand it.

@@ -112,6 +112,30 @@ impl Durable {
         }
     }
 
+    /// The changes that make this of `earlier`, but for what the shield is raised to.
+    pub fn since(&self, earlier: &Self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for login in earlier.bans.keys().filter(|login| !self.bans.contains_key(*login)) {
+            changes.push(Change::Unban(login.clone()));
+        }
+        let new_bans = self.bans.iter().filter(|(login, ban)| earlier.bans.get(*login) != Some(ban));
+        changes.extend(new_bans.map(|(login, ban)| Change::Ban(login.clone(), ban.clone())));
+        for login in earlier.roles.keys().filter(|login| !self.roles.contains_key(*login)) {
+            changes.push(Change::Role(login.clone(), None));
+        }
+        let new_roles = self.roles.iter().filter(|(login, role)| earlier.roles.get(*login) != Some(role));
+        changes.extend(new_roles.map(|(login, role)| Change::Role(login.clone(), Some(*role))));
+        for term in earlier.terms.iter().filter(|term| !self.terms.iter().any(|now| now.pattern == term.pattern)) {
+            changes.push(Change::Term(term.pattern.clone(), None));
+        }
+        let new_terms = self.terms.iter().filter(|term| !earlier.terms.contains(term));
+        changes.extend(new_terms.map(|term| Change::Term(term.pattern.clone(), Some(term.action))));
+        if self.modes != earlier.modes {
+            changes.push(Change::Modes(self.modes.clone()));
+        }
+        changes
+    }
+
     /// Whether somebody is silenced at `now_ms` since 1970.
     pub fn ban_of(&self, login: &Login, now_ms: u64) -> Option<&Ban> {
         self.bans.get(login).filter(|ban| ban.until_ms.is_none_or(|until| until > now_ms))

@@ -62,6 +62,8 @@ pub struct Config {
     pub origin: freshet_origin::Config,
     /// Cache, reloads and connections of viewers (edge).
     pub edge: freshet_edge::Config,
+    /// Limits and deadlines of chat (edge).
+    pub chat: freshet_chat_mesh::hub::Config,
     /// The channels of an origin and the files that hold their stream keys.
     pub channels: Vec<Channel>,
 }

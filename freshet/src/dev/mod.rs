@@ -241,6 +241,7 @@ fn edge_plan(config: &Config, data: PathBuf, papers: Papers, certificate: Certif
         kept: Some(data.clone()),
         member: Some(Member { id: papers.id, data, quic, advertise: None }),
         config: config.edge.clone(),
+        chat: config.chat.clone(),
         placed: placed(config)?,
         http: port("HTTP", config.listen.http, "--http-port"),
         https: Some((port("HTTPS", config.listen.https, "--https-port"), certificate)),

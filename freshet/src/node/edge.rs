@@ -17,12 +17,13 @@ use freshet_proto::{
     quic::{self, Endpoint, Identity, Pool, Tuning},
     view::{NodeView, Role, View},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     World, any_port,
     api::Passed,
+    chat::ChatNode,
     papers::{Authority, keep_certified},
     placed::{Placed, report},
     shut_out_the_removed,
@@ -41,6 +42,8 @@ pub struct EdgePlan {
     pub member: Option<Member>,
     /// Limits, deadlines, cache.
     pub config: freshet_edge::Config,
+    /// Limits and deadlines of chat.
+    pub chat: freshet_chat_mesh::hub::Config,
     /// Where it is, and where clients are.
     pub placed: Placed,
     /// Where viewers come.
@@ -71,12 +74,15 @@ pub struct EdgeNode {
     pub http: SocketAddr,
     /// Where they come with TLS.
     pub https: Option<SocketAddr>,
+    /// The chat hub beside it, where there are accounts.
+    pub chat: Option<ChatNode>,
     /// What it knows of the platform.
     pub view: watch::Receiver<Arc<View>>,
     held: Option<watch::Receiver<Held>>,
     locator: Locator,
     endpoint: Endpoint,
     no_more: CancellationToken,
+    drain_patience: Duration,
 }
 
 impl EdgeNode {
@@ -99,6 +105,7 @@ impl EdgeNode {
             None => any_port(first.quic),
         };
         let (place, capacity) = (plan.placed.edge(http.local_addr()?), capacity(&plan));
+        let drain_patience = Duration::from_millis(plan.config.http.drain_timeout_ms);
         let identity = plan.identity.at_most(world.level);
         let endpoint = Endpoint::bind(at, &identity, world.doors(), Tuning::default())?;
         let (pool, random) = (Pool::new(&endpoint), world.random.clone());
@@ -109,10 +116,14 @@ impl EdgeNode {
             .with_site(Arc::new(Front::new(view.clone())));
         let locator = plan.placed.locator;
         let mut near = Near { place: place.clone(), locator: locator.clone(), ..Near::default() };
-        let (edge, held) = match plan.member {
+        let (edge, held, chat) = match plan.member {
             Some(member) => {
                 let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
-                let edge = edge.with_api(Arc::new(Passed(ApiRemote::new(remote()))));
+                let chat = ChatNode::start(plan.chat, member.id, view.clone(), world)?;
+                let mut edge = edge.with_api(Arc::new(Passed(ApiRemote::new(remote()))));
+                if let Some(counter) = chat.counter() {
+                    edge = edge.with_chat(counter);
+                }
                 let busy = edge.clone();
                 near.me = Some(member.id);
                 let tell = move || Report {
@@ -123,12 +134,23 @@ impl EdgeNode {
                 near.loads = report(remote(), place, tell, world);
                 let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
-                (edge, Some(member.take_part(remote(), &identity, &endpoint, world)?))
+                (edge, Some(member.take_part(remote(), &identity, &endpoint, world)?), Some(chat))
             }
-            None => (edge, None),
+            None => (edge, None, None),
         };
         let (edge, no_more) = (edge.with_near(near), CancellationToken::new());
-        let mut node = Self { edge, http: http.local_addr()?, https: None, view, held, locator, endpoint, no_more };
+        let mut node = Self {
+            edge,
+            http: http.local_addr()?,
+            https: None,
+            chat,
+            view,
+            held,
+            locator,
+            endpoint,
+            no_more,
+            drain_patience,
+        };
         if let Some((listener, tls)) = https {
             node.https = Some(listener.local_addr()?);
             let (edge, no_more) = (node.edge.clone(), node.no_more.clone());
@@ -156,14 +178,16 @@ impl EdgeNode {
         let (known, revision, channels) = (view.revision > 0, view.revision, view.channels.len());
         let told = self.held.as_ref().is_some_and(|held| held.borrow().draining);
         let draining = self.no_more.is_cancelled() || told;
-        vec![
+        let mut checks = vec![
             Check { name: "view", ok: known, detail: format!("revision {revision}, {channels} channels") },
             Check {
                 name: "viewers",
                 ok: !draining && (self.edge.ready() || !known),
                 detail: if draining { "draining".into() } else { "welcome".into() },
             },
-        ]
+        ];
+        checks.extend(self.chat.iter().flat_map(ChatNode::checks));
+        checks
     }
 
     /// Reads the database of places again; tells whether there is one.
@@ -174,9 +198,13 @@ impl EdgeNode {
         self.locator.reload()
     }
 
-    /// Takes no more viewers and answers those there are, for `edge.http.drain_timeout_ms` at most.
+    /// Takes no more viewers and answers those there are, for `edge.http.drain_timeout_ms` at most; those who chat are sent
+    /// elsewhere first.
     pub async fn drain(&self) {
         self.no_more.cancel();
+        if let Some(chat) = &self.chat {
+            chat.drain(self.drain_patience).await;
+        }
         self.edge.drain().await;
     }
 

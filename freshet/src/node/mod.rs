@@ -1,6 +1,7 @@
 //! The roles, each as one value that is bound, then serves, then drains.
 
 mod api;
+mod chat;
 mod control;
 mod edge;
 mod origin;

@@ -1,0 +1,390 @@
+//! The one task that owns a hub's machine, its channels and their logs. So a join sees one moment: what it is told and
+//! where its log goes on fit together.
+//!
+//! ```text
+//! connections ──Join, Submit──▶ commands ─┐                        ┌─▶ logs ──▶ readers
+//! links, members, store ────────Mesh──────┼─▶ Mesh ──▶ Output ─────┼─▶ letters
+//! places given back ────────────leaving───┘                        └─▶ Store, Links
+//! ```
+//! It never waits for anybody. Per turn it takes [`TURN`] commands at most, then appends to the logs what came of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use freshet_proto::{
+    chat::{Code, Event, Login, Modes, Refusal, Role, Submit, UserAction, What},
+    id::ChannelName,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Instant, sleep_until},
+};
+
+use super::{
+    Shared,
+    channel::{Channel, Reader, Waiting},
+    format::Encoder,
+    inbox::{Inbox, Letter},
+    join,
+    keep::Keep,
+    seat::{Join, Known},
+};
+use crate::mesh::{Follower, Input, Mesh, Now, Output};
+
+/// How many commands may wait for a hub. Beyond that, clients are told to come again in a moment, and others wait.
+pub(super) const MAX_COMMANDS: usize = 8_192;
+
+/// How many commands are taken before the logs are written.
+const TURN: usize = 256;
+
+/// How many joins may wait until their channels can be read, over all channels.
+const MAX_WAITING: usize = 100_000;
+
+/// How often what has a time limit is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What the hub's task is asked to do.
+pub(super) enum Command {
+    Join(Box<Join>),
+    Submit {
+        submit: Box<Submit>,
+        ticket: u64,
+        inbox: Arc<Inbox>,
+    },
+    /// What is told the machine by its surroundings.
+    Mesh(Input),
+    /// The call that stored something of a channel is done.
+    Kept(ChannelName),
+    /// Since when somebody follows a channel, in ms since 1970.
+    Follows(ChannelName, Login, Option<u64>),
+    /// Channels may have become private, or be gone.
+    Recheck,
+    /// Say when everything before this is done.
+    Sync(tokio::sync::oneshot::Sender<()>),
+}
+
+/// See the module.
+pub(super) struct Actor {
+    pub shared: Arc<Shared>,
+    pub mesh: Mesh,
+    pub channels: BTreeMap<ChannelName, Channel>,
+    encoder: Encoder,
+    keep: Keep,
+    /// Posts without an answer: whose they are, and what they call them. Clients and the queue bound them.
+    tickets: BTreeMap<u64, (Arc<Inbox>, u64)>,
+    next_ticket: u64,
+    dirty: BTreeSet<ChannelName>,
+    waiting: usize,
+    outputs: Vec<Output>,
+}
+
+impl Actor {
+    pub(super) fn new(shared: Arc<Shared>, mesh: Mesh, back: mpsc::WeakSender<Command>) -> Self {
+        let keep = Keep::new(Arc::clone(&shared.store), back);
+        let encoder = Encoder::new(shared.config.deflate_level);
+        Self {
+            shared,
+            mesh,
+            channels: BTreeMap::new(),
+            encoder,
+            keep,
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            dirty: BTreeSet::new(),
+            waiting: 0,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Runs until nobody can ask for anything any more.
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut leaving: mpsc::UnboundedReceiver<(ChannelName, usize)>,
+    ) {
+        let (mut left, mut batch) = (Vec::new(), Vec::new());
+        let mut look = Instant::now() + LOOK;
+        loop {
+            let wake = self.wake(look);
+            tokio::select! {
+                biased;
+                _ = leaving.recv_many(&mut left, TURN) => {}
+                taken = commands.recv_many(&mut batch, TURN) => if taken == 0 { return },
+                () = sleep_until(wake) => {}
+            }
+            let now = Instant::now();
+            for (channel, key) in left.drain(..) {
+                self.leave(&channel, key);
+            }
+            for command in batch.drain(..) {
+                self.command(command, now);
+            }
+            if self.mesh.deadline_ms() <= self.shared.now().mono_ms {
+                self.tell(Input::Timeout);
+            }
+            if now >= look {
+                self.look(now);
+                look = now + LOOK;
+            }
+            self.flush(now);
+        }
+    }
+
+    fn wake(&self, look: Instant) -> Instant {
+        let mesh = self.shared.began + Duration::from_millis(self.mesh.deadline_ms());
+        let dirty = self.dirty.iter().filter_map(|name| self.channels.get(name)?.due()).min();
+        dirty.into_iter().fold(look.min(mesh), Instant::min)
+    }
+
+    fn command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Join(join) => self.join(*join, now),
+            Command::Submit { submit, ticket, inbox } => {
+                self.next_ticket += 1;
+                self.tickets.insert(self.next_ticket, (inbox, ticket));
+                self.tell(Input::Submit { ticket: self.next_ticket, submit });
+            }
+            Command::Mesh(input) => self.tell(input),
+            Command::Kept(channel) => self.keep.next(channel),
+            Command::Follows(channel, login, since_ms) => self.follows(&channel, &login, since_ms),
+            Command::Recheck => self.recheck(),
+            Command::Sync(done) => drop(done.send(())),
+        }
+    }
+
+    /// Tells the machine something, and does what it wants done.
+    fn tell(&mut self, input: Input) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.mesh.handle(self.shared.now(), input, &mut outputs);
+        for output in outputs.drain(..) {
+            self.perform(output);
+        }
+        self.outputs = outputs;
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { to, message } => self.shared.links.send(to, message),
+            Output::Ready(channel) => self.ready(&channel),
+            Output::Show { channel, event } => self.show(channel, event),
+            Output::Gap { channel, missed, position } => {
+                self.shared.stats.gaps.add(1);
+                let modes = self.modes(&channel);
+                self.flushed(&channel, |channel| channel.gap(missed, position, &modes));
+            }
+            Output::Restart(channel) => self.restart(&channel),
+            Output::Notice { channel, notice } => self.notice(&channel, notice),
+            Output::Answer { ticket, answer } => {
+                self.shared.stats.answered(&answer);
+                if let Some((inbox, ticket)) = self.tickets.remove(&ticket) {
+                    inbox.put(Letter::Answer { ticket, answer });
+                }
+            }
+            Output::Open(channel) => self.keep.open(channel),
+            Output::Store { channel, epoch, version, change } => self.keep.store(channel, epoch, version, change),
+            Output::Log { channel, entry } => {
+                // As few are written as moderators act.
+                let epoch = self.mesh.homes().find(|(home, _)| **home == channel).map_or(0, |(_, epoch)| epoch);
+                self.keep.log(channel, epoch, entry);
+            }
+            Output::Left => drop(self.shared.left.send_replace(true)),
+        }
+    }
+
+    fn show(&mut self, name: ChannelName, event: Arc<Event>) {
+        let Some(channel) = self.channels.get_mut(&name) else { return };
+        let role = match &event.what {
+            What::User { login, action: UserAction::Role(_), .. } => Some(login.clone()),
+            _ => None,
+        };
+        channel.show(event, Instant::now(), Duration::from_millis(self.shared.config.batch_ms));
+        self.shared.stats.events.add(1);
+        if let Some(login) = role {
+            self.standing(&name, &login);
+        }
+        self.dirty.insert(name);
+    }
+
+    /// Does something to a channel once all its logs have all there is.
+    fn flushed<T>(&mut self, name: &ChannelName, then: impl FnOnce(&mut Channel) -> T) -> Option<T> {
+        let channel = self.channels.get_mut(name)?;
+        if !channel.flush_all(Instant::now(), &mut self.encoder) {
+            self.restart(name);
+        }
+        self.channels.get_mut(name).map(then)
+    }
+
+    fn flush(&mut self, now: Instant) {
+        for name in std::mem::take(&mut self.dirty) {
+            let Some(channel) = self.channels.get_mut(&name) else { continue };
+            if !channel.flush(now, &mut self.encoder) {
+                self.restart(&name);
+            } else if channel.due().is_some() {
+                self.dirty.insert(name);
+            }
+        }
+    }
+
+    fn join(&mut self, join: Join, now: Instant) {
+        let name = join.channel.clone();
+        let channel = self.channels.entry(name.clone());
+        let is_new = matches!(channel, std::collections::btree_map::Entry::Vacant(_));
+        let channel = channel.or_insert_with(|| Channel::new(name.clone()));
+        if self.mesh.follower(&name).is_some_and(Follower::is_current) {
+            return self.seat(join, Known::All);
+        }
+        if self.waiting >= MAX_WAITING {
+            return refuse(&join, &Refusal::for_ms(Code::Paused, 1_000));
+        }
+        self.waiting += 1;
+        let until = now + Duration::from_millis(self.shared.config.join_timeout_ms);
+        channel.waiting.push(Waiting { join, until });
+        if is_new {
+            self.tell(Input::Want(name));
+        }
+    }
+
+    fn ready(&mut self, name: &ChannelName) {
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        let waiting = std::mem::take(&mut channel.waiting);
+        self.waiting -= waiting.len();
+        for Waiting { join, .. } in waiting {
+            self.seat(join, Known::All);
+        }
+    }
+
+    /// Lets a reader in.
+    fn seat(&mut self, join: Join, known: Known) {
+        let name = join.channel.clone();
+        if self.flushed(&name, |_| ()).is_none() {
+            return refuse(&join, &Code::NoSuchChannel.into());
+        }
+        let (Some(channel), Some(follower)) = (self.channels.get_mut(&name), self.mesh.follower(&name)) else {
+            return refuse(&join, &Refusal::for_ms(Code::Paused, 1_000));
+        };
+        match join::arrive(&self.shared, channel, (follower, known), join) {
+            Ok(()) => self.shared.stats.joins.add(1),
+            Err(join) => {
+                refuse(&join, &Code::NoSuchChannel.into());
+                self.forget_unwanted(&name);
+            }
+        }
+    }
+
+    fn leave(&mut self, name: &ChannelName, key: usize) {
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        channel.leave(key);
+        self.forget_unwanted(name);
+    }
+
+    /// Forgets a channel that nobody reads or waits for. The machine keeps it for a while.
+    fn forget_unwanted(&mut self, name: &ChannelName) {
+        if self.channels.get(name).is_some_and(|channel| !channel.is_wanted()) {
+            self.channels.remove(name);
+            self.tell(Input::Unwant(name.clone()));
+        }
+    }
+
+    /// Numbers begin anew: readers go on in other logs, and are told that something is missing.
+    fn restart(&mut self, name: &ChannelName) {
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        let Some(state) = self.mesh.follower(name).map(|follower| follower.state()) else { return channel.forget_logs() };
+        let (head, modes) = (state.head(), &state.durable().modes);
+        let changed = channel.restart(modes);
+        self.shared.stats.gaps.add(1);
+        let readers: Vec<_> =
+            channel.readers.iter().map(|(_, reader)| (reader.format, Arc::clone(&reader.inbox))).collect();
+        for (format, inbox) in readers {
+            let (log, cursor) = channel.log(format, head, modes, &self.shared.fanout);
+            let gap = format.gap(name, None, head, &changed);
+            inbox.put(Letter::Moved { channel: name.clone(), log, cursor, gap });
+        }
+    }
+
+    /// The modes of a channel as far as this hub knows.
+    fn modes(&self, name: &ChannelName) -> Modes {
+        self.mesh.follower(name).map(|follower| follower.state().durable().modes.clone()).unwrap_or_default()
+    }
+
+    fn notice(&mut self, name: &ChannelName, notice: freshet_proto::chat::Notice) {
+        let (Some(channel), Some(follower)) = (self.channels.get(name), self.mesh.follower(name)) else { return };
+        let notice = Arc::new(notice);
+        for login in join::addressees(channel, follower, &notice.to) {
+            for reader in channel.readers_of(&login) {
+                reader.inbox.put(Letter::Notice(name.clone(), Arc::clone(&notice)));
+            }
+        }
+    }
+
+    fn follows(&mut self, name: &ChannelName, login: &Login, since_ms: Option<u64>) {
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        for key in channel.by_login.get(login).cloned().unwrap_or_default() {
+            if let Some(reader) = channel.readers.get_mut(key) {
+                reader.follows_since_ms = since_ms;
+            }
+        }
+        self.standing(name, login);
+    }
+
+    /// Tells the connections of somebody what they are in a channel now.
+    fn standing(&mut self, name: &ChannelName, login: &Login) {
+        let (Some(channel), Some(follower)) = (self.channels.get(name), self.mesh.follower(name)) else { return };
+        for reader in channel.readers_of(login) {
+            let role = join::role(follower, reader.identity.as_ref(), reader.follows_since_ms);
+            reader.inbox.put(Letter::Standing(name.clone(), role, reader.follows_since_ms));
+        }
+    }
+
+    /// Sends those away who may not read a channel any more.
+    fn recheck(&mut self) {
+        let refusal = Code::NoSuchChannel.into();
+        for (name, channel) in &self.channels {
+            let Some(follower) = self.mesh.follower(name) else { continue };
+            let access = self.shared.door.channel(name);
+            for (_, reader) in &channel.readers {
+                let role = join::role(follower, reader.identity.as_ref(), reader.follows_since_ms);
+                if !join::may_read(access, role, reader.watches) {
+                    evict(reader, name, &refusal);
+                }
+            }
+        }
+    }
+
+    /// What has a time limit: joins that wait.
+    fn look(&mut self, now: Instant) {
+        let mut late = Vec::new();
+        for channel in self.channels.values_mut() {
+            late.extend(channel.waiting.extract_if(.., |waiting| waiting.until <= now).map(|waiting| waiting.join));
+        }
+        self.waiting -= late.len();
+        for join in late {
+            let name = join.channel.clone();
+            // What is known here may be out of date, so none of it is shown; what comes is.
+            self.seat(join, Known::Old);
+            self.forget_unwanted(&name);
+        }
+        self.shared.stats.channels.set(self.channels.len());
+    }
+}
+
+/// The machine's clock.
+impl Shared {
+    pub(super) fn now(&self) -> Now {
+        let mono_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { mono_ms, wall_ms: self.clock.now_ms() }
+    }
+}
+
+fn refuse(join: &Join, refusal: &Refusal) {
+    let (channel, refusal) = (join.channel.clone(), refusal.clone());
+    join.inbox.put(Letter::NotJoined { join: Some(join.join), channel, refusal });
+}
+
+fn evict(reader: &Reader, channel: &ChannelName, refusal: &Refusal) {
+    reader.inbox.put(Letter::NotJoined { join: None, channel: channel.clone(), refusal: refusal.clone() });
+}
+
+/// Who may be told what concerns moderators.
+pub(super) const MODERATES: Role = Role::Moderator;

@@ -1,0 +1,280 @@
+//! A channel gets a home: this hub asks all others what they know, and opens when nothing that comes later can matter.
+
+use std::collections::BTreeMap;
+
+use freshet_proto::{
+    chat::{Code, Login, Position, Submit},
+    id::{ChannelName, NodeId},
+};
+
+use super::{
+    Earlier, Known, Mesh, Message, Now, Output, Stored, members::rank, running::Running, standby::Standby,
+    standing::OVER_MS,
+};
+use crate::{
+    home::{Home, Settings, Snapshot, State, Tail},
+    moderation::Change,
+};
+
+/// How many posts may wait for a channel to open.
+const MAX_WAITING: usize = 1_024;
+/// After how many ms hubs are asked again that have not answered.
+const AGAIN_MS: u64 = 300;
+/// After how many ms the earlier home and its standby count as lost, though both are members.
+const LOST_MS: u64 = 10_000;
+/// For how many ms what is stored is waited for, where a hub has everything anyway.
+const STORED_MS: u64 = 1_000;
+/// By how much the version of what is stored rises where that is not known: more than may be on its way.
+const LEAP: u64 = 1_000;
+/// How many events of what readers have seen are told to a new home, at most.
+const TAIL: usize = 4_096;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Opening {
+    epoch: u64,
+    began_ms: u64,
+    asked_ms: u64,
+    known: BTreeMap<NodeId, Known>,
+    stored: Option<Stored>,
+    subs: BTreeMap<NodeId, Option<Position>>,
+    posts: Vec<(NodeId, u64, Box<Submit>)>,
+}
+
+type Waiting = (BTreeMap<NodeId, Option<Position>>, Vec<(NodeId, u64, Box<Submit>)>);
+
+impl Opening {
+    /// A post waits; whether there is room for it.
+    pub fn wait(&mut self, from: NodeId, ticket: u64, submit: Box<Submit>) -> bool {
+        let has_room = self.posts.len() < MAX_WAITING;
+        if has_room && !self.posts.iter().any(|(hub, known, _)| (*hub, *known) == (from, ticket)) {
+            self.posts.push((from, ticket, submit));
+        }
+        has_room
+    }
+
+    /// A hub with readers waits.
+    pub fn subscribe(&mut self, from: NodeId, has: Option<Position>) {
+        self.subs.insert(from, has);
+    }
+
+    /// Whoever waits.
+    pub fn into_waiting(self) -> Waiting {
+        (self.subs, self.posts)
+    }
+}
+
+impl Mesh {
+    /// The channel's opening, which begins now if it has not.
+    pub(super) fn opening_of(&mut self, now: Now, name: &ChannelName, out: &mut Vec<Output>) -> &mut Opening {
+        let epoch = self.standing.current().epoch;
+        let channel = self.channels.entry(name.clone()).or_default();
+        if channel.opening.is_none() {
+            channel.fenced = channel.fenced.max(epoch);
+            out.push(Output::Open(name.clone()));
+            self.ask_all(name, out);
+        }
+        let channel = self.channels.entry(name.clone()).or_default();
+        channel.opening.get_or_insert_with(|| Opening {
+            epoch,
+            began_ms: now.mono_ms,
+            asked_ms: now.mono_ms,
+            known: BTreeMap::new(),
+            stored: None,
+            subs: BTreeMap::new(),
+            posts: Vec::new(),
+        })
+    }
+
+    /// Asks those that have not answered.
+    fn ask_all(&mut self, name: &ChannelName, out: &mut Vec<Output>) {
+        let epoch = self.standing.current().epoch;
+        let opening = self.channels.get(name).and_then(|channel| channel.opening.as_ref());
+        let has_answered = |hub: &NodeId| opening.is_some_and(|opening| opening.known.contains_key(hub));
+        let to: Vec<_> = self.standing.others().into_iter().filter(|hub| !has_answered(hub)).collect();
+        for hub in to {
+            self.send(hub, Message::Takeover { channel: name.clone(), epoch }, out);
+        }
+    }
+
+    /// Another hub is to be the home: tells it everything, and listens to no earlier one any more.
+    pub(super) fn asked_by_new_home(
+        &mut self,
+        now: Now,
+        name: ChannelName,
+        from: NodeId,
+        epoch: u64,
+        out: &mut Vec<Output>,
+    ) {
+        self.standing.hear_of(epoch);
+        self.standing.knows(from, epoch, now.mono_ms);
+        let channel = self.channels.entry(name.clone()).or_default();
+        if epoch < channel.fenced {
+            return;
+        }
+        channel.fenced = epoch;
+        channel.opening.take_if(|opening| opening.epoch < epoch);
+        if channel.running.as_ref().is_some_and(|running| running.epoch() < epoch) {
+            channel.standby = channel.running.take().map(Running::into_standby);
+        }
+        let known = match (&mut channel.standby, &channel.follower) {
+            (Some(standby), _) => {
+                standby.handed_over();
+                let snapshot = Box::new(standby.state.snapshot(now));
+                Known::Whole { epoch: standby.epoch, owner: standby.owner.clone(), snapshot }
+            }
+            (None, Some(follower)) => {
+                follower.known().map_or(Known::Nothing, |state| Known::Seen(state.history().tail(TAIL)))
+            }
+            (None, None) => Known::Nothing,
+        };
+        self.send(from, Message::Tail { channel: name, epoch, known: Box::new(known) }, out);
+    }
+
+    pub(super) fn tail(
+        &mut self,
+        now: Now,
+        name: ChannelName,
+        from: NodeId,
+        epoch: u64,
+        known: Known,
+        out: &mut Vec<Output>,
+    ) {
+        self.standing.knows(from, epoch, now.mono_ms);
+        let opening = self.channels.get_mut(&name).and_then(|channel| channel.opening.as_mut());
+        let Some(opening) = opening.filter(|opening| opening.epoch == epoch) else { return };
+        opening.known.insert(from, known);
+        self.try_to_open(now, &name, out);
+    }
+
+    pub(super) fn opened(&mut self, now: Now, name: ChannelName, stored: Option<Box<Stored>>, out: &mut Vec<Output>) {
+        let Some(channel) = self.channels.get_mut(&name) else { return };
+        match stored {
+            Some(stored) => {
+                if let Some(opening) = &mut channel.opening {
+                    opening.stored = Some(*stored);
+                }
+                self.try_to_open(now, &name, out);
+            }
+            None => {
+                let Some(opening) = channel.opening.take() else { return };
+                for (from, ticket, _) in opening.into_waiting().1 {
+                    let answer = Err(Code::NoSuchChannel.into());
+                    self.send(from, Message::Answer { ticket, answer }, out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn try_to_open(&mut self, now: Now, name: &ChannelName, out: &mut Vec<Output>) {
+        let opening = self.channels.get_mut(name).and_then(|channel| channel.opening.as_mut());
+        let Some(opening) = opening else { return };
+        if opening.asked_ms + AGAIN_MS <= now.mono_ms {
+            opening.asked_ms = now.mono_ms;
+            self.ask_all(name, out);
+        }
+        if !self.may_open(now, name) {
+            return;
+        }
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        let Some(opening) = channel.opening.take() else { return };
+        let seen =
+            channel.follower.as_ref().and_then(|follower| follower.known()).map(|state| state.history().tail(TAIL));
+        let hub = self.standing.current().hubs.get(&self.standing.me()).map_or(0, |member| member.number);
+        let Some(found) = Found::new(&opening, channel.standby.take(), seen, now) else { return };
+        let changes = found.unstored(opening.stored.as_ref());
+        let mut settings = Settings::new(name.clone(), found.owner.clone(), hub.into());
+        settings.limits = self.limits.clone();
+        let own = State::restore(self.limits.clone(), found.own, now);
+        // An epoch that is not newer than what was seen: the members that this hub knows are too old.
+        let Ok(home) = Home::take_over(settings, opening.epoch, own, found.tails, now) else { return };
+        for (version, change) in changes {
+            out.push(Output::Store { channel: name.clone(), epoch: opening.epoch, version, change });
+        }
+        self.begin(now, name, Running::new(home, found.owner), opening, out);
+    }
+
+    /// Whether nothing that comes later can matter.
+    fn may_open(&self, now: Now, name: &ChannelName) -> bool {
+        let Some(channel) = self.channels.get(name) else { return false };
+        let Some(opening) = &channel.opening else { return false };
+        let (members, now_ms) = (self.standing.current(), now.mono_ms);
+        let has = |hub: &NodeId| *hub == self.standing.me() || opening.known.contains_key(hub);
+        let is_known =
+            channel.standby.is_some() || opening.known.values().any(|known| matches!(known, Known::Whole { .. }));
+        let is_stored = opening.stored.is_some() || is_known && now_ms >= opening.began_ms + STORED_MS;
+        self.is_mine(now, name)
+            && opening.epoch == members.epoch
+            && is_stored
+            && members.before.iter().all(|set| self.standing.is_over(set, now_ms) || has_ended(set, name, &has))
+            && self.standing.is_settled(now_ms)
+            && (members.hubs.keys().all(has)
+                || now_ms >= opening.began_ms + OVER_MS && self.earlier_answered(name, &has)
+                || now_ms >= opening.began_ms + LOST_MS)
+    }
+
+    /// Whether of each earlier home and its standby one has answered, or neither is there.
+    fn earlier_answered(&self, name: &ChannelName, has: &impl Fn(&NodeId) -> bool) -> bool {
+        let members = self.standing.current();
+        members.before.iter().all(|set| {
+            let ranked = rank(&set.hubs, name);
+            let mut pair = ranked.iter().take(2);
+            pair.clone().any(has) || !pair.any(|hub| members.hubs.contains_key(hub))
+        })
+    }
+}
+
+/// Whether the home of an earlier set can make nothing stand any more: it has answered, or every hub that it could have
+/// for a standby has.
+fn has_ended(set: &Earlier, name: &ChannelName, has: &impl Fn(&NodeId) -> bool) -> bool {
+    let ranked = rank(&set.hubs, name);
+    let mut ranked = ranked.iter();
+    ranked.next().is_none_or(has) || ranked.len() > 0 && ranked.all(has)
+}
+
+/// What is known of the channel altogether.
+struct Found {
+    owner: Login,
+    own: Snapshot,
+    tails: Vec<Tail>,
+}
+
+impl Found {
+    /// `None` where nobody knows whose channel it is.
+    fn new(opening: &Opening, own: Option<Standby>, seen: Option<Tail>, now: Now) -> Option<Self> {
+        let mut wholes: Vec<(u64, Login, Snapshot)> = Vec::new();
+        wholes.extend(own.map(|own| (own.epoch, own.owner, own.state.snapshot(now))));
+        let mut tails: Vec<Tail> = seen.into_iter().collect();
+        for known in opening.known.values() {
+            match known {
+                Known::Whole { epoch, owner, snapshot } => wholes.push((*epoch, owner.clone(), (**snapshot).clone())),
+                Known::Seen(tail) => tails.push(tail.clone()),
+                Known::Nothing => {}
+            }
+        }
+        let head = |snapshot: &Snapshot| snapshot.tail.events.last().map(|event| event.position);
+        wholes.sort_by_key(|(epoch, _, snapshot)| (*epoch, head(snapshot), snapshot.durable.version));
+        let best = wholes.pop();
+        tails.extend(wholes.into_iter().map(|(_, _, snapshot)| snapshot.tail));
+        let stored = opening.stored.clone();
+        let Some((_, owner, mut own)) = best else {
+            let Stored { owner, durable } = stored?;
+            return Some(Self { owner, own: Snapshot { durable, ..Snapshot::default() }, tails });
+        };
+        match stored {
+            Some(stored) if stored.durable.version > own.durable.version => own.durable = stored.durable,
+            Some(_) => {}
+            None => own.durable.version += LEAP,
+        }
+        Some(Self { owner, own, tails })
+    }
+
+    /// What an earlier home did that was not stored, as the changes that make up for it, numbered up to the present version.
+    fn unstored(&self, stored: Option<&Stored>) -> Vec<(u64, Change)> {
+        let durable = &self.own.durable;
+        let Some(stored) = stored.filter(|stored| stored.durable.version < durable.version) else { return Vec::new() };
+        let changes = durable.since(&stored.durable);
+        let first = (durable.version + 1).saturating_sub(changes.len() as u64);
+        (first..).zip(changes).collect()
+    }
+}

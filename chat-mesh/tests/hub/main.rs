@@ -1,0 +1,11 @@
+//! Whole lives over real sockets, with a real WebSocket client: tungstenite, which shares no code with the hub.
+
+mod client;
+mod doors;
+mod ends;
+mod frames;
+mod house;
+mod limits;
+mod moderation;
+mod resume;
+mod talk;

@@ -1,0 +1,178 @@
+//! Chat through a real edge, in one process with the control node that keeps its accounts.
+
+mod support;
+
+use std::path::Path;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use support::{Freshet, PATIENCE, until};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message},
+};
+
+const FREE_PORTS: &str =
+    "--http-port 0 --https-port 0 --rtmp-port 0 --rtmps-port 0 --quic-port 0 --admin-port 0 --log-format json";
+
+const PASSWORD: &str = "correct horse battery";
+
+/// `freshet dev`.
+struct House {
+    freshet: Freshet,
+    told: Value,
+}
+
+/// Somebody's access token.
+type Token = String;
+
+impl House {
+    async fn open(data: &Path, more: &[&str]) -> Self {
+        let data_arg = support::arg(data);
+        let arguments: Vec<&str> =
+            ["dev", "--data", &data_arg].into_iter().chain(FREE_PORTS.split(' ')).chain(more.iter().copied()).collect();
+        let mut freshet = Freshet::start(&arguments);
+        let file = data.join("dev.json");
+        let told = until("dev.json", async || {
+            let told: Value = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).expect("JSON");
+            (told["pid"] == freshet.id()).then_some(told)
+        })
+        .await;
+        freshet.logged(&["following the registry"]).await;
+        Self { freshet, told }
+    }
+
+    fn host(&self) -> String {
+        let url = self.told["http_url"].as_str().expect("an address");
+        url.trim_start_matches("http://").trim_end_matches('/').to_owned()
+    }
+
+    /// Asks the API; the status and the JSON.
+    async fn ask(&self, method: &str, path: &str, token: &str, body: &Value) -> (u16, String, Value) {
+        let mut socket = TcpStream::connect(self.host()).await.expect("the edge listens");
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let bearer = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{bearer}content-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            self.host(),
+            body.len()
+        );
+        socket.write_all(head.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        timeout(PATIENCE, socket.read_to_string(&mut answer)).await.expect("in time").expect("text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Registers somebody, who has a channel from then on.
+    async fn register(&self, login: &str) -> Token {
+        let new = json!({ "username": login, "email": format!("{login}@example.org"), "password": PASSWORD });
+        until("an account", async || {
+            let (status, ..) = self.ask("POST", "/api/auth/register", "", &new).await;
+            (status == 201).then_some(())
+        })
+        .await;
+        let (_, _, signed_in) =
+            self.ask("POST", "/api/auth/login", "", &json!({ "username": login, "password": PASSWORD })).await;
+        let token = signed_in["access_token"].as_str().unwrap_or_else(|| panic!("{signed_in}")).to_owned();
+        until("the edge to know the keys", async || {
+            (self.ask("GET", "/api/me", &token, &Value::Null).await.0 == 200).then_some(())
+        })
+        .await;
+        token
+    }
+
+    /// A socket, once the edge knows the channel.
+    async fn chat(&self, channel: &str, token: &str) -> Client {
+        let host = self.host();
+        let query = if token.is_empty() { String::new() } else { format!("?token={token}") };
+        let url = format!("ws://{host}/chat/{channel}{query}");
+        until("a socket", async || {
+            let socket = TcpStream::connect(&host).await.expect("the edge listens");
+            match client_async(&url, socket).await {
+                Ok((socket, _)) => Some(Client { socket }),
+                Err(Error::Http(response)) => {
+                    assert_eq!(response.status(), 404, "the edge has not heard of the channel yet");
+                    None
+                }
+                Err(error) => panic!("{error}"),
+            }
+        })
+        .await
+    }
+}
+
+struct Client {
+    socket: WebSocketStream<TcpStream>,
+}
+
+impl Client {
+    async fn send(&mut self, object: Value) {
+        self.socket.send(Message::text(object.to_string())).await.expect("sent");
+    }
+
+    /// The next object of this type.
+    async fn find(&mut self, kind: &str) -> Value {
+        loop {
+            let message = timeout(PATIENCE, self.socket.next()).await.expect("in time").expect("open");
+            let Message::Text(text) = message.expect("a message") else { continue };
+            let object: Value = serde_json::from_str(&text).expect("an object");
+            if object["type"] == kind {
+                return object;
+            }
+        }
+    }
+
+    async fn join(&mut self, channel: &str) -> Value {
+        self.send(json!({ "type": "join", "channel": channel })).await;
+        self.find("ok").await
+    }
+
+    /// The status with which it is closed.
+    async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("in time") {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn people_chat_through_an_edge_and_are_told_when_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut house = House::open(dir.path(), &[]).await;
+    let (ada, bob) = (house.register("ada").await, house.register("bob").await);
+    let mut guest = house.chat("ada", "").await;
+    guest.join("ada").await;
+    let mut bob = house.chat("ada", &bob).await;
+    assert_eq!(bob.join("ada").await["role"], "plain");
+    bob.send(json!({ "type": "msg", "channel": "ada", "nonce": "n1", "text": "hello" })).await;
+    let id = bob.find("ack").await["id"].clone();
+    let message = guest.find("message").await;
+    assert_eq!((&message["id"], &message["user"]["login"]), (&id, &json!("bob")));
+    let mut ada = house.chat("ada", &ada).await;
+    let joined = ada.join("ada").await;
+    assert_eq!((&joined["role"], &joined["follow"]), (&json!("owner"), &json!(1)));
+    ada.send(json!({ "type": "msg", "channel": "ada", "nonce": "n2", "text": "/timeout bob 60" })).await;
+    assert_eq!(ada.find("ack").await["done"], "timeout");
+    assert_eq!(guest.find("user").await["action"], "timeout");
+    let admin = house.told["admin_url"].as_str().map(str::to_owned);
+    assert!(admin.is_some(), "{}", house.told);
+    house.freshet.signal("INT").await;
+    for client in [&mut guest, &mut bob, &mut ada] {
+        client.find("bye").await;
+        assert_eq!(client.closed().await, Some(1012));
+    }
+    let (status, _) = house.freshet.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", house.freshet.log());
+}

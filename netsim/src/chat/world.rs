@@ -1,0 +1,687 @@
+//! The world of one seed: an ordered queue of what happens, and the hubs it happens to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use freshet_chat_mesh::{
+    home::Limits,
+    mesh::{Input, Members, Mesh, Message, Now, Output, Stored},
+    moderation::Change,
+};
+use freshet_proto::{
+    chat::{Answer, Code, Event, Nonce, Origin, Position},
+    id::{ChannelName, NodeId},
+    random::Random,
+};
+
+use super::{
+    Bug, Outcome, Plan, Sometimes, Violation,
+    control::{Control, MARGIN_MS, RENEW_MS, TTL_MS},
+    judge::{Judge, digest},
+    lanes::Lanes,
+    people::{self, Post},
+    plan::{Kind, What},
+};
+
+/// When the world begins, in ms since 1970.
+const BEGIN_MS: u64 = 1_800_000_000_000;
+/// How long everything is left alone before it is judged, in ms, and how long speaking may take then.
+const QUIET_MS: u64 = 15_000;
+const SPEAK_MS: u64 = 9_000;
+/// How long a post may take, in ms, when a single hub dies.
+const FAILOVER_MS: u64 = 4_000;
+
+/// What happens.
+#[derive(Debug, Clone)]
+enum Happening {
+    Input(usize, u64, Box<Input>),
+    Tick(usize, u64),
+    Renew(usize, u64),
+    Asked { hub: usize, life: u64, asked_ms: u64 },
+    Control,
+    Begin(usize),
+    End(usize),
+    Say,
+    Again(u64),
+    Links,
+    Last,
+}
+
+/// A hub's process.
+#[derive(Debug)]
+struct Hub {
+    mesh: Mesh,
+    life: u64,
+    skew_ms: i64,
+    /// What waits while it is paused.
+    backlog: Option<Vec<Input>>,
+    stores: Vec<(ChannelName, u64, u64, Change)>,
+    opens: BTreeSet<ChannelName>,
+    leaves: bool,
+}
+
+/// See the module.
+pub struct World<'a> {
+    plan: &'a Plan,
+    bug: Option<Bug>,
+    random: Random,
+    now_ms: u64,
+    queue: BTreeMap<(u64, u64), Happening>,
+    count: u64,
+    hubs: Vec<Option<Hub>>,
+    lanes: Lanes,
+    control: Control,
+    active: BTreeSet<usize>,
+    posts: BTreeMap<u64, Post>,
+    said: u64,
+    homes: BTreeMap<ChannelName, (usize, u64)>,
+    judge: Judge,
+    sometimes: Sometimes,
+    hasher: DefaultHasher,
+    story: Vec<String>,
+    last: BTreeMap<u64, (usize, ChannelName)>,
+}
+
+impl<'a> World<'a> {
+    pub fn new(plan: &'a Plan, bug: Option<Bug>) -> Self {
+        let mut world = Self {
+            plan,
+            bug,
+            random: Random::seeded(plan.seed),
+            now_ms: 0,
+            queue: BTreeMap::new(),
+            count: 0,
+            hubs: (0..plan.hubs).map(|_| None).collect(),
+            lanes: Lanes::default(),
+            control: Control::default(),
+            active: BTreeSet::new(),
+            posts: BTreeMap::new(),
+            said: 0,
+            homes: BTreeMap::new(),
+            judge: Judge::new(plan.kind),
+            sometimes: Sometimes::default(),
+            hasher: DefaultHasher::new(),
+            story: Vec::new(),
+            last: BTreeMap::new(),
+        };
+        for hub in 0..plan.hubs {
+            world.start(hub);
+        }
+        for (n, fault) in plan.faults.iter().enumerate() {
+            world.at(fault.at_ms, Happening::Begin(n));
+            world.at(fault.at_ms + fault.for_ms, Happening::End(n));
+        }
+        for (at, what) in [(1, Happening::Control), (1_500, Happening::Say), (1, Happening::Links)] {
+            world.at(at, what);
+        }
+        world.at(plan.healed_ms + QUIET_MS, Happening::Last);
+        world
+    }
+
+    pub fn play(mut self) -> Outcome {
+        let end_ms = self.plan.healed_ms + QUIET_MS + SPEAK_MS;
+        while let Some(((at, _), what)) = self.queue.pop_first() {
+            if at > end_ms || self.judge.broken.is_some() {
+                break;
+            }
+            self.now_ms = at;
+            self.happen(what);
+        }
+        if self.judge.broken.is_none() {
+            self.judge_end();
+        }
+        Outcome {
+            violation: self.judge.broken.map(|violation| (self.now_ms, violation)),
+            lasted_ms: self.now_ms,
+            digest: self.hasher.finish(),
+            sometimes: self.sometimes,
+            story: self.story,
+        }
+    }
+
+    fn at(&mut self, at_ms: u64, what: Happening) {
+        self.count += 1;
+        self.queue.insert((at_ms, self.count), what);
+    }
+
+    fn tell(&mut self, line: String) {
+        line.hash(&mut self.hasher);
+        self.story.push(format!("{:8.3} {line}", self.now_ms as f64 / 1e3));
+    }
+
+    fn delay(&self) -> u64 {
+        1 + self.random.below(self.plan.delay_ms)
+    }
+
+    fn id(hub: usize) -> NodeId {
+        NodeId(hub as u64 + 1)
+    }
+
+    fn index(id: NodeId) -> usize {
+        usize::try_from(id.0).unwrap_or_default().saturating_sub(1)
+    }
+
+    fn now_of(&self, hub: usize) -> Now {
+        let (life, skew_ms) = self.hubs[hub].as_ref().map_or((0, 0), |hub| (hub.life, hub.skew_ms));
+        Now {
+            mono_ms: 1_000_000 * life + self.now_ms,
+            wall_ms: BEGIN_MS.saturating_add(self.now_ms).saturating_add_signed(skew_ms),
+        }
+    }
+
+    fn start(&mut self, hub: usize) {
+        self.count += 1;
+        let life = self.count;
+        self.hubs[hub] = Some(Hub {
+            mesh: Mesh::new(
+                Self::id(hub),
+                Limits::default(),
+                Now { mono_ms: 1_000_000 * life + self.now_ms, wall_ms: 0 },
+            ),
+            life,
+            skew_ms: self.random.below(200) as i64 - 100,
+            backlog: None,
+            stores: Vec::new(),
+            opens: BTreeSet::new(),
+            leaves: false,
+        });
+        self.judge.forget(hub);
+        for n in 0..self.plan.channels {
+            let wants = Input::Want(people::channel(n));
+            self.at(self.now_ms + 1 + self.random.below(300), Happening::Input(hub, life, Box::new(wants)));
+        }
+        self.at(self.now_ms + 1, Happening::Tick(hub, life));
+        self.at(self.now_ms + 1 + self.random.below(RENEW_MS), Happening::Renew(hub, life));
+    }
+
+    fn life(&self, hub: usize) -> Option<u64> {
+        self.hubs[hub].as_ref().map(|hub| hub.life)
+    }
+
+    /// Faults that hold now.
+    fn holds(&self, is: impl Fn(What) -> bool) -> bool {
+        self.active.iter().any(|n| is(self.plan.faults[*n].what))
+    }
+
+    fn reaches_control(&self, hub: usize) -> bool {
+        !self.holds(|what| matches!(what, What::Outage) || what == What::Alone(hub) || what == What::NoControl(hub))
+    }
+
+    fn are_apart(&self, a: usize, b: usize) -> bool {
+        self.holds(|what| match what {
+            What::Alone(hub) => hub == a || hub == b,
+            What::Apart(x, y) => (x, y) == (a, b) || (y, x) == (a, b),
+            _ => false,
+        })
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Input(hub, life, input) if self.life(hub) == Some(life) => self.input(hub, *input),
+            Happening::Tick(hub, life) if self.life(hub) == Some(life) => {
+                self.input(hub, Input::Timeout);
+                self.store(hub);
+                self.at(self.now_ms + 50, Happening::Tick(hub, life));
+            }
+            Happening::Renew(hub, life) if self.life(hub) == Some(life) => self.renew(hub, life),
+            Happening::Asked { hub, life, asked_ms } => self.asked(hub, life, asked_ms),
+            Happening::Control => {
+                if !self.control.is_out && self.control.expire(self.now_ms) {
+                    self.members();
+                }
+                self.at(self.now_ms + 100, Happening::Control);
+            }
+            Happening::Begin(n) => self.begin(n),
+            Happening::End(n) => self.end(n),
+            Happening::Say => self.say(),
+            Happening::Again(ticket) => self.say_again(ticket),
+            Happening::Links => self.links(),
+            Happening::Last => self.speak_last(),
+            Happening::Input(..) | Happening::Tick(..) | Happening::Renew(..) => {}
+        }
+    }
+
+    fn renew(&mut self, hub: usize, life: u64) {
+        let paused = self.hubs[hub].as_ref().is_some_and(|hub| hub.backlog.is_some() || hub.leaves);
+        if !paused && self.reaches_control(hub) {
+            let at = self.now_ms + self.delay();
+            self.at(at, Happening::Asked { hub, life, asked_ms: self.now_ms });
+        }
+        self.at(self.now_ms + RENEW_MS, Happening::Renew(hub, life));
+    }
+
+    fn asked(&mut self, hub: usize, life: u64, asked_ms: u64) {
+        if self.control.is_out || !self.reaches_control(hub) {
+            return;
+        }
+        if self.control.renew(Self::id(hub), life, self.now_ms) {
+            self.members();
+        }
+        let now_ms = 1_000_000 * life + asked_ms;
+        let lease = Input::Lease { until_ms: now_ms + TTL_MS - MARGIN_MS, epoch: self.control.members.epoch };
+        let at = self.now_ms + self.delay();
+        self.at(at, Happening::Input(hub, life, Box::new(lease)));
+    }
+
+    /// Tells all who listen what the members are.
+    fn members(&mut self) {
+        let members = self.control.members.clone();
+        self.tell(format!(
+            "epoch {}: {:?}",
+            members.epoch,
+            members.hubs.keys().map(|hub| hub.0 - 1).collect::<Vec<_>>()
+        ));
+        for hub in 0..self.hubs.len() {
+            self.tell_members(hub, members.clone());
+        }
+    }
+
+    fn tell_members(&mut self, hub: usize, members: Members) {
+        let Some(life) = self.life(hub).filter(|_| self.reaches_control(hub)) else { return };
+        let at = self.now_ms + self.delay();
+        self.at(at, Happening::Input(hub, life, Box::new(Input::Members(members))));
+    }
+
+    fn begin(&mut self, n: usize) {
+        let what = self.plan.faults[n].what;
+        self.active.insert(n);
+        self.tell(format!("begins: {what:?}"));
+        match what {
+            What::Crash(hub) => {
+                self.hubs[hub] = None;
+                for other in 0..self.hubs.len() {
+                    self.lanes.cut((hub, other));
+                    self.lanes.cut((other, hub));
+                    if let Some(life) = self.life(other) {
+                        let down = Input::LinkDown(Self::id(hub));
+                        self.at(self.now_ms + self.random.below(5_000), Happening::Input(other, life, Box::new(down)));
+                    }
+                }
+                self.posts.retain(|_, post| post.hub != hub || post.persists);
+            }
+            What::Pause(hub) => {
+                if let Some(hub) = &mut self.hubs[hub] {
+                    hub.backlog.get_or_insert_default();
+                }
+            }
+            What::Outage => self.control.is_out = true,
+            What::NewLeader => self.control.new_leader(self.now_ms),
+            What::Drain(hub) => {
+                self.input(hub, Input::Leave);
+                if let Some(slot) = &mut self.hubs[hub] {
+                    slot.leaves = true;
+                    if self.reaches_control(hub) && !self.control.is_out {
+                        self.control.leave(Self::id(hub));
+                        self.members();
+                    }
+                }
+            }
+            What::Jump(hub, ms) => {
+                if let Some(hub) = &mut self.hubs[hub] {
+                    hub.skew_ms += ms;
+                }
+            }
+            What::Alone(_) | What::NoControl(_) | What::Apart(..) => {}
+        }
+        self.weather();
+    }
+
+    fn end(&mut self, n: usize) {
+        let what = self.plan.faults[n].what;
+        self.active.remove(&n);
+        self.tell(format!("ends: {what:?}"));
+        match what {
+            What::Crash(hub) if self.hubs[hub].is_none() && !self.holds(|what| what == What::Crash(hub)) => {
+                self.start(hub);
+                self.tell_members(hub, self.control.members.clone());
+            }
+            What::Drain(hub) => {
+                // As after a restart.
+                self.begin_again(hub);
+            }
+            What::Pause(hub) if !self.holds(|what| what == What::Pause(hub)) => {
+                let backlog = self.hubs[hub].as_mut().and_then(|hub| hub.backlog.take());
+                backlog.into_iter().flatten().for_each(|input| self.input(hub, input));
+            }
+            What::Outage if !self.holds(|what| what == What::Outage) => {
+                self.control.is_out = false;
+                self.control.new_leader(self.now_ms);
+            }
+            _ => {}
+        }
+        self.weather();
+        let members = self.control.members.clone();
+        (0..self.hubs.len()).for_each(|hub| self.tell_members(hub, members.clone()));
+    }
+
+    fn begin_again(&mut self, hub: usize) {
+        if self.hubs[hub].as_ref().is_some_and(|hub| hub.leaves) {
+            self.posts.retain(|_, post| post.hub != hub || post.persists);
+            for other in 0..self.hubs.len() {
+                self.lanes.cut((hub, other));
+                self.lanes.cut((other, hub));
+            }
+            self.start(hub);
+            self.tell_members(hub, self.control.members.clone());
+        }
+    }
+
+    /// Lets through what comes through now, and nothing else.
+    fn weather(&mut self) {
+        for a in 0..self.hubs.len() {
+            for b in (0..self.hubs.len()).filter(|b| *b != a) {
+                if self.are_apart(a, b) {
+                    self.lanes.block((a, b), self.now_ms);
+                    continue;
+                }
+                for message in self.lanes.heal((a, b)) {
+                    self.send(a, b, message);
+                }
+            }
+        }
+    }
+
+    /// Links end that were blocked for long, and are made again.
+    fn links(&mut self) {
+        for (a, b) in self.lanes.end_idle(self.now_ms) {
+            self.lanes.cut((b, a));
+            for (hub, peer) in [(a, b), (b, a)] {
+                if let Some(life) = self.life(hub) {
+                    self.at(self.now_ms + 1, Happening::Input(hub, life, Box::new(Input::LinkDown(Self::id(peer)))));
+                }
+            }
+        }
+        for a in 0..self.hubs.len() {
+            for b in a + 1..self.hubs.len() {
+                let (Some(of_a), Some(of_b)) = (self.life(a), self.life(b)) else { continue };
+                if self.are_apart(a, b) || !self.lanes.wants_link((a, b)) && !self.lanes.wants_link((b, a)) {
+                    continue;
+                }
+                self.lanes.up((a, b));
+                self.lanes.up((b, a));
+                let at = self.now_ms + self.delay();
+                self.at(at, Happening::Input(a, of_a, Box::new(Input::LinkUp(Self::id(b)))));
+                let at = self.now_ms + self.delay();
+                self.at(at, Happening::Input(b, of_b, Box::new(Input::LinkUp(Self::id(a)))));
+            }
+        }
+        self.at(self.now_ms + 100, Happening::Links);
+    }
+
+    fn send(&mut self, from: usize, to: usize, mut message: Message) {
+        if self.bug == Some(Bug::LeasesForEver)
+            && let Message::Tell { epoch, .. } = &mut message
+        {
+            *epoch = (*epoch).min(3);
+        }
+        let ordered = self.bug != Some(Bug::LanesUnordered);
+        let delay = self.delay();
+        let at = self.lanes.send((from, to), self.now_ms, delay, &message, ordered);
+        if let (Some(at), Some(life)) = (at, self.life(to)) {
+            let input = Input::Message { from: Self::id(from), message };
+            self.at(at, Happening::Input(to, life, Box::new(input)));
+        }
+    }
+
+    fn input(&mut self, hub: usize, input: Input) {
+        let now = self.now_of(hub);
+        let Some(slot) = &mut self.hubs[hub] else { return };
+        if let Some(backlog) = &mut slot.backlog {
+            if !matches!(input, Input::Timeout) {
+                backlog.push(input);
+            }
+            return;
+        }
+        let mut out = Vec::new();
+        if let Some(input) = spoilt(self.bug, input) {
+            slot.mesh.handle(now, input, &mut out);
+        }
+        for output in out {
+            self.output(hub, output);
+        }
+        self.note_homes(hub);
+    }
+
+    fn note_homes(&mut self, hub: usize) {
+        let Some(slot) = &self.hubs[hub] else { return };
+        let homes: Vec<_> = slot.mesh.homes().map(|(channel, epoch)| (channel.clone(), epoch)).collect();
+        for (channel, epoch) in homes {
+            let known = self.homes.get(&channel).copied();
+            if known.is_none_or(|(_, newest)| newest < epoch) {
+                self.homes.insert(channel.clone(), (hub, epoch));
+                self.sometimes.homes += u64::from(known.is_some());
+                self.tell(format!("hub {hub} is home of {channel} in {epoch}"));
+            }
+        }
+    }
+
+    fn output(&mut self, hub: usize, output: Output) {
+        match output {
+            Output::Send { to, message } => {
+                let to = Self::index(to);
+                let lies = self.bug == Some(Bug::StandbyLies);
+                if let Message::Records { channel, epoch, records } = &message
+                    && lies
+                    && let Some(position) = records.iter().rev().find_map(position_of)
+                {
+                    // It is said to have them, and never gets them.
+                    let has = Message::Has { channel: channel.clone(), epoch: *epoch, position };
+                    return self.send(to, hub, has);
+                }
+                self.send(hub, to, message);
+            }
+            Output::Show { channel, event } => {
+                (hub, event.position.epoch, event.position.seq, digest(&event)).hash(&mut self.hasher);
+                self.judge.shown(hub, &channel, &event);
+                if self.judge.broken.is_some() {
+                    self.tell(format!("hub {hub} shows {channel} {}", event.position));
+                }
+            }
+            Output::Gap { channel, missed, position } => {
+                self.tell(format!("hub {hub}: a gap of {missed:?} in {channel} before what follows {position}"));
+                self.sometimes.gaps += 1;
+                self.judge.gap(hub, &channel, position);
+            }
+            Output::Restart(channel) => {
+                self.tell(format!("hub {hub}: {channel} begins anew"));
+                self.sometimes.gaps += 1;
+                let head = self.head(hub, &channel);
+                self.judge.restart(hub, &channel, head);
+            }
+            Output::Answer { ticket, answer } => self.answer(hub, ticket, answer),
+            Output::Open(channel) => {
+                if let Some(slot) = &mut self.hubs[hub] {
+                    slot.opens.insert(channel);
+                }
+            }
+            Output::Store { channel, epoch, version, change } => {
+                if let Some(slot) = &mut self.hubs[hub] {
+                    slot.stores.push((channel, epoch, version, change));
+                }
+            }
+            Output::Ready(_) | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
+        }
+    }
+
+    fn head(&self, hub: usize, channel: &ChannelName) -> Position {
+        let follower = self.hubs[hub].as_ref().and_then(|hub| hub.mesh.follower(channel));
+        follower.map_or(Position::default(), |follower| follower.state().head())
+    }
+
+    /// Brings what a hub wants stored or read to the control plane.
+    fn store(&mut self, hub: usize) {
+        if self.control.is_out || !self.reaches_control(hub) {
+            return;
+        }
+        let wall_ms = self.now_of(hub).wall_ms;
+        let Some(slot) = self.hubs[hub].as_mut().filter(|slot| slot.backlog.is_none()) else { return };
+        let (life, stores, opens) = (slot.life, std::mem::take(&mut slot.stores), std::mem::take(&mut slot.opens));
+        for (channel, epoch, version, change) in stores {
+            if self.control.store(&channel, epoch, version, &change, wall_ms) {
+                let at = self.now_ms + self.delay();
+                self.at(at, Happening::Input(hub, life, Box::new(Input::Stored { channel, version })));
+            }
+        }
+        for channel in opens {
+            let stored: Stored = self.control.open(&channel);
+            let at = self.now_ms + self.delay();
+            let opened = Input::Opened { channel, stored: Some(Box::new(stored)) };
+            self.at(at, Happening::Input(hub, life, Box::new(opened)));
+        }
+    }
+
+    /// Somebody says something somewhere.
+    fn say(&mut self) {
+        if self.now_ms < self.plan.healed_ms + QUIET_MS {
+            self.at(self.now_ms + 20 + self.random.below(120), Happening::Say);
+        }
+        let hub = self.random.below(self.plan.hubs as u64) as usize;
+        if self.hubs[hub].as_ref().is_none_or(|hub| hub.leaves) {
+            return;
+        }
+        self.said += 1;
+        let post = people::draw(&self.random, hub, self.plan.channels, self.said, self.now_ms);
+        self.submit(post);
+    }
+
+    fn submit(&mut self, post: Post) -> u64 {
+        self.count += 1;
+        let ticket = self.count;
+        if post.persists {
+            self.at(self.now_ms + 3_000, Happening::Again(ticket));
+        }
+        let (hub, submit) = (post.hub, Box::new(post.submit.clone()));
+        self.posts.insert(ticket, post);
+        self.input(hub, Input::Submit { ticket, submit });
+        ticket
+    }
+
+    /// A client that has heard nothing goes to another hub.
+    fn say_again(&mut self, ticket: u64) {
+        let Some(mut post) = self.posts.remove(&ticket) else { return };
+        // Longer than that, and homes have forgotten the nonce.
+        if post.since_ms + 30_000 < self.now_ms {
+            return;
+        }
+        post.hub = (post.hub + 1) % self.plan.hubs;
+        if self.bug == Some(Bug::NonceForgotten) {
+            self.count += 1;
+            let n = self.count;
+            self.judge_same(&post, n);
+            post.submit.nonce = Nonce::cut(&format!("{}x{n}", post.submit.nonce.as_str()));
+        }
+        self.sometimes.again += 1;
+        self.submit(post);
+    }
+
+    /// With the bug in, the same words under another name are still the same post.
+    fn judge_same(&mut self, post: &Post, _n: u64) {
+        self.story.push(format!("{} is sent again under another name", post.submit.nonce.as_str()));
+    }
+
+    fn answer(&mut self, hub: usize, ticket: u64, answer: Answer) {
+        if let Some((at, channel)) = self.last.get(&ticket).cloned() {
+            match answer {
+                Ok(_) => drop(self.last.remove(&ticket)),
+                Err(refusal) if refusal.code == Code::Paused => self.judge.broke(Violation::Silent(channel, at)),
+                Err(_) => drop(self.last.remove(&ticket)),
+            }
+            return;
+        }
+        let Some(post) = self.posts.remove(&ticket) else { return };
+        match answer {
+            Ok(accepted) => {
+                self.sometimes.acked += 1;
+                self.sometimes.alone += u64::from(self.control.is_out);
+                // A command waits until it is stored.
+                if accepted.done.is_none() {
+                    self.in_time(hub, self.now_ms - post.since_ms);
+                }
+                if let Some(position) = accepted.position {
+                    let origin =
+                        Origin { login: post.submit.author.user.login.clone(), nonce: post.submit.nonce.clone() };
+                    self.judge.acked(&post.submit.channel, position, origin);
+                }
+            }
+            Err(_) => self.sometimes.refused += 1,
+        }
+    }
+
+    /// How long a post may take while a single thing goes wrong.
+    fn in_time(&mut self, hub: usize, took_ms: u64) {
+        if self.plan.kind == Kind::Wild || took_ms < 1_000 + 8 * self.plan.delay_ms {
+            return;
+        }
+        let during = self
+            .plan
+            .faults
+            .iter()
+            .find(|fault| (fault.at_ms..fault.at_ms + fault.for_ms + 5_000).contains(&self.now_ms));
+        match during.map(|fault| fault.what) {
+            Some(What::Crash(other)) if other != hub && took_ms > FAILOVER_MS + 4 * self.plan.delay_ms => {
+                self.judge.broke(Violation::Slow(took_ms, "when a hub died"));
+            }
+            Some(What::Outage | What::NewLeader) => {
+                self.judge.broke(Violation::Slow(took_ms, "without a control plane"));
+            }
+            Some(What::Drain(other)) if other != hub => {
+                self.judge.broke(Violation::Slow(took_ms, "when a hub was drained"))
+            }
+            None => self.judge.broke(Violation::Slow(took_ms, "although all was well")),
+            _ => {}
+        }
+    }
+
+    /// All is well for a while: everybody must be able to speak.
+    fn speak_last(&mut self) {
+        for hub in 0..self.plan.hubs {
+            for n in 0..self.plan.channels {
+                self.said += 1;
+                let mut post = people::draw(&self.random, hub, self.plan.channels, self.said, self.now_ms);
+                (post.submit.channel, post.persists) = (people::channel(n), false);
+                let (channel, ticket) = (post.submit.channel.clone(), self.submit(post));
+                if self.posts.remove(&ticket).is_some() {
+                    self.last.insert(ticket, (hub, channel));
+                }
+            }
+        }
+    }
+
+    fn judge_end(&mut self) {
+        if let Some((hub, channel)) = self.last.values().next().cloned() {
+            self.judge.broke(Violation::Silent(channel, hub));
+        }
+        for n in 0..self.plan.channels {
+            let channel = people::channel(n);
+            let mut seen: Vec<(usize, Vec<&Event>)> = Vec::new();
+            for (hub, slot) in self.hubs.iter().enumerate() {
+                let follower = slot.as_ref().and_then(|slot| slot.mesh.follower(&channel));
+                match follower.filter(|follower| follower.is_current()) {
+                    Some(follower) => {
+                        seen.push((hub, follower.state().history().iter().map(|event| &**event).collect()));
+                    }
+                    None => self.judge.broke(Violation::Unlike(channel.clone(), hub)),
+                }
+            }
+            self.judge.end(&channel, &seen);
+        }
+    }
+}
+
+fn position_of(record: &freshet_chat_mesh::home::Record) -> Option<Position> {
+    match record {
+        freshet_chat_mesh::home::Record::Event(event) => Some(event.position),
+        _ => None,
+    }
+}
+
+/// What a hub hears when a bug is in.
+fn spoilt(bug: Option<Bug>, input: Input) -> Option<Input> {
+    match (bug, input) {
+        (Some(Bug::LeasesForEver), Input::Lease { epoch, .. }) => Some(Input::Lease { until_ms: u64::MAX, epoch }),
+        (Some(Bug::FenceIgnored), Input::Message { message: Message::Takeover { .. }, .. }) => None,
+        (_, input) => Some(input),
+    }
+}
