@@ -290,7 +290,9 @@ impl Actor {
     /// Numbers begin anew: readers go on in other logs, and are told that something is missing.
     fn restart(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.get_mut(name) else { return };
-        let Some(state) = self.mesh.follower(name).map(|follower| follower.state()) else { return channel.forget_logs() };
+        let Some(state) = self.mesh.follower(name).map(|follower| follower.state()) else {
+            return channel.forget_logs();
+        };
         let (head, modes) = (state.head(), &state.durable().modes);
         let changed = channel.restart(modes);
         self.shared.stats.gaps.add(1);
