@@ -30,8 +30,9 @@ use freshet_proto::{
 };
 use http::request::Parts as Request;
 use tokio::{runtime::Runtime, sync::watch, time::Duration};
+use tokio_util::sync::CancellationToken;
 
-use super::World;
+use super::{World, irc::Bound};
 use crate::admin::Check;
 
 /// By how much chat's threads yield to the edge's: a step of `nice` is a tenth of the time where there is not enough.
@@ -75,6 +76,15 @@ impl ChatNode {
     pub fn checks(&self) -> Vec<Check> {
         let detail = format!("{} connections", self.hub.connections());
         vec![Check { name: "chat", ok: self.hub.is_open(), detail }]
+    }
+
+    /// Takes IRC clients until `no_more`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn serve_irc(&self, bound: Bound, no_more: &CancellationToken) -> anyhow::Result<()> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        bound.serve(&self.hub, runtime.handle(), no_more).context("taking IRC clients")
     }
 
     /// Gives its channels away and sends everybody elsewhere, within `patience`.
