@@ -5,6 +5,8 @@ import { until } from "./process.mjs";
 const require = createRequire(import.meta.url);
 const tmi = require("tmi.js");
 const { Client: IrcClient } = require("irc-framework");
+/** What tmi.js connects with. */
+export const WebSocket = createRequire(require.resolve("tmi.js"))("ws");
 
 /** Longer than anything here takes. */
 const PATIENCE = 20_000;

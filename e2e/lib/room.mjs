@@ -1,27 +1,41 @@
-// The example server of IRC: one channel, `ada`, of ada, with the moderator mod.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { join, resolve } from "node:path";
+// A channel that IRC clients can be in: `freshet dev` with three people, each of whom has a channel by that.
+import { Freshet } from "./freshet.mjs";
+import { until } from "./process.mjs";
 
-const ROOT = resolve(import.meta.dirname, "../..");
-const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
+const PASSWORD = "correct horse battery";
 
 export class Room {
-  static async start() {
+  /** Starts a server where `names` have accounts; the channel is of the first, the second its moderator. */
+  static async start(...names) {
     const room = new Room();
-    room.child = spawn(join(TARGET, "debug/examples/irc"), [], { stdio: ["pipe", "pipe", "inherit"] });
-    const [line] = await once(room.child.stdout, "data");
-    Object.assign(room, JSON.parse(String(line)));
+    room.freshet = await Freshet.start("--set", "accounts.registration=open");
+    room.tokens = {};
+    for (const name of names) room.tokens[name] = await room.#register(name);
     return room;
   }
 
-  token(name) {
-    return `${name}.X.Y`;
+  async #register(username) {
+    const body = { username, email: `${username}@example.org`, password: PASSWORD };
+    const tried = (what, ask) => until(what, 20_000, () => ask().catch((error) => ((this.last = error), null))).catch((error) => {
+      throw new Error(`${error.message}: ${this.last?.message}\n${this.freshet.program.output}`);
+    });
+    await tried("account", () => this.freshet.api("POST", "/api/auth/register", body));
+    const { access_token } = await this.freshet.api("POST", "/api/auth/login", { username, password: PASSWORD });
+    await tried("key at the edge", () => this.freshet.api("GET", "/api/me", undefined, access_token));
+    return access_token;
   }
 
-  async stop() {
-    const end = once(this.child, "exit");
-    this.child.stdin.end();
-    await end;
+  token(name) {
+    return this.tokens[name];
+  }
+
+  /** Where clients of a kind come: {host, port}. */
+  at(url) {
+    const { hostname, port } = new URL(this.freshet.info[url].replace(/^ircs?:/, "http:"));
+    return { host: hostname, port: Number(port) };
+  }
+
+  stop() {
+    return this.freshet.stop();
   }
 }

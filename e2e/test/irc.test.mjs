@@ -1,7 +1,7 @@
 // Bots as they are written for Twitch: unmodified tmi.js over WebSocket and irc-framework over TCP, in one channel.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Framework, Tmi, inHex } from "../lib/irc.mjs";
+import { Framework, Tmi, WebSocket, inHex } from "../lib/irc.mjs";
 import { Room } from "../lib/room.mjs";
 import { until } from "../lib/process.mjs";
 
@@ -15,16 +15,21 @@ let plain;
 const CAPS = ["twitch.tv/tags", "twitch.tv/commands"];
 
 before(async () => {
-  room = await Room.start();
+  room = await Room.start("ada", "mod", "bot");
+  const [ws, tcp] = [room.at("irc_ws_url"), room.at("irc_url")];
   [owner, mod, guest, bot, plain] = await Promise.all([
-    Tmi.connect({ port: room.ws, name: "ada", token: inHex(room.token("ada")) }),
-    Tmi.connect({ port: room.ws, name: "mod", token: `oauth:${inHex(room.token("mod"))}` }),
-    Tmi.connect({ port: room.ws }),
-    Framework.connect({ port: room.tcp, name: "bot", token: room.token("bot"), caps: CAPS }),
-    Framework.connect({ port: room.tcp, name: "justinfan7" }),
+    Tmi.connect({ ...ws, name: "ada", token: inHex(room.token("ada")) }),
+    Tmi.connect({ ...ws, name: "mod", token: `oauth:${inHex(room.token("mod"))}` }),
+    Tmi.connect({ ...ws }),
+    Framework.connect({ ...tcp, name: "bot", token: room.token("bot"), caps: CAPS }),
+    Framework.connect({ ...tcp, name: "justinfan7" }),
   ]);
-  await Promise.all([owner, mod, guest].map(({ client }) => client.join("ada")));
+  // The edge hears of a new channel a moment after its owner.
+  await until("the channel at the edge", 20_000, () => owner.client.join("ada").then(() => true, () => false));
+  await Promise.all([mod, guest].map(({ client }) => client.join("ada")));
   await Promise.all([bot, plain].map((client) => client.join("#ada")));
+  await owner.client.mod("#ada", "mod");
+  await until("the moderator's state", 20_000, () => mod.client.isMod("#ada", "mod"));
 });
 after(async () => {
   await Promise.all([owner, mod, guest, bot, plain].map((client) => client?.close()));
@@ -137,8 +142,25 @@ test("pings are answered as each client expects", async () => {
   await bot.line(/^:tmi\.twitch\.tv PONG tmi\.twitch\.tv :12345$/);
 });
 
+test("there is TLS, over TCP and over WebSocket", async () => {
+  const secure = await Framework.connect({ ...room.at("ircs_url"), name: "justinfan8", tls: true, rejectUnauthorized: false });
+  await secure.join("#ada");
+  const url = room.freshet.info.irc_wss_url;
+  // tmi.js knows no port but 443 for this, so it is its WebSocket alone.
+  const socket = new WebSocket(url, "irc", { rejectUnauthorized: false });
+  let told = "";
+  socket.on("message", (text) => (told += text));
+  await new Promise((opened, failed) => socket.once("open", opened).once("error", failed));
+  socket.send("NICK justinfan9\r\nJOIN #ada\r\n");
+  await until("a channel over wss", 20_000, () => / 366 justinfan9 #ada /.test(told));
+  await owner.client.say("#ada", "well kept");
+  await until("the line over both", 20_000, () => secure.heard.includes("ada: well kept") && told.endsWith(" PRIVMSG #ada :well kept\r\n"));
+  socket.terminate();
+  await secure.close();
+});
+
 test("who leaves hears nothing more", async () => {
-  const other = await Tmi.connect({ port: room.ws });
+  const other = await Tmi.connect(room.at("irc_ws_url"));
   await other.client.join("ada");
   await other.client.part("ada");
   await owner.client.say("#ada", "are they gone?");
@@ -149,10 +171,10 @@ test("who leaves hears nothing more", async () => {
 });
 
 test("a token that is not good, and none, end the attempt", async () => {
-  const wrong = new Tmi({ port: room.ws, name: "ada", token: inHex("not a token") });
+  const wrong = new Tmi({ ...room.at("irc_ws_url"), name: "ada", token: inHex("not a token") });
   await assert.rejects(wrong.client.connect(), (why) => /Login authentication failed/.test(String(why)));
   const none = new Framework();
-  none.client.connect({ host: "127.0.0.1", port: room.tcp, nick: "ada", auto_reconnect: false });
+  none.client.connect({ ...room.at("irc_url"), nick: "ada", auto_reconnect: false });
   await none.line(/NOTICE \* :Login authentication failed/);
   await until("the end", 20_000, () => !none.client.connected);
 });
