@@ -12,6 +12,7 @@ pub mod fanout;
 pub mod home;
 pub mod hub;
 pub mod irc;
+pub mod links;
 pub mod mesh;
 pub mod moderation;
 pub mod protocol;

@@ -27,9 +27,9 @@ pub const MAX_UNANSWERED: usize = 64;
 pub(crate) const MAX_BACKLOG: usize = 32;
 
 /// Posts in 30 s: Twitch's limits.
-const POSTS: (u32, u32) = (20, 30_000);
+pub(crate) const POSTS: (u32, u32) = (20, 30_000);
 /// Those of a moderator, in the channels where they are one.
-const MODERATOR_POSTS: (u32, u32) = (100, 30_000);
+pub(crate) const MODERATOR_POSTS: (u32, u32) = (100, 30_000);
 /// Joins in 10 s.
 const JOINS: (u32, u32) = (20, 10_000);
 /// Objects or lines of any kind in 10 s; who sends more is closed.

@@ -4,7 +4,7 @@
 //! other nodes ──remote──▶ control ──Proposal──▶ raft (log, fsync, quorum) ──▶ machine::Registry ──Delta──▶ feed
 //!                                                                                 └──▶ watch::serve ──QUIC──▶ watch::follow
 //! ```
-//! [`machine`], [`channel`], [`leases`], [`loads`] and [`log`] do no I/O and read no clock. [`local`] runs the machine alone, on one
+//! [`machine`], [`channel`], [`leases`], [`hubs`], [`loads`] and [`log`] do no I/O and read no clock. [`local`] runs the machine alone, on one
 //! node's disk. Media never comes here: no command is sent per message, per segment or per viewer.
 
 pub mod accounts;
@@ -13,6 +13,7 @@ pub mod ca;
 pub mod channel;
 pub mod control;
 pub mod feed;
+pub mod hubs;
 pub mod join;
 pub mod key;
 pub mod keys;

@@ -6,6 +6,7 @@
 
 mod annex;
 mod charters;
+mod hubs;
 mod input;
 mod keys;
 mod later;
@@ -122,6 +123,7 @@ impl Registry {
     /// Becomes another registry with the same state, when it begins anew from a backup: revisions of the two don't compare.
     pub fn begin_anew(&mut self, cluster: u64) {
         self.cluster = cluster;
+        self.later.forget_mesh();
     }
 
     /// Changes how long things last from now on. Deadlines that run stay.
@@ -268,6 +270,8 @@ impl Registry {
             Input::Start { channel } => self.start(at, channel, out),
             Input::End { channel } => self.end(at, channel, out),
             Input::Purge { channel } => self.purge(at, channel, out),
+            Input::HubIn { node, weight, life } => self.hub_in(at, node, weight, life, out),
+            Input::HubsOut { hubs } => self.hubs_out(at, &hubs, out),
         };
         out.push(Output::Reply(reply));
     }

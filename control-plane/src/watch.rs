@@ -13,7 +13,7 @@ use std::{
 };
 
 use freshet_proto::{
-    annex,
+    annex::{self, Annex},
     level::Level,
     message::{MAX_FRAME, Request, WatchEvent},
     quic::{Pool, QuicError, Reader, Responder, within},
@@ -103,7 +103,7 @@ async fn catch_up(feed: &Feed, at: Option<Position>, reply: &mut Responder) -> R
 #[derive(Default)]
 struct Told {
     removed: Option<u64>,
-    annex: [Option<u64>; 4],
+    annex: [Option<u64>; Annex::PARTS],
 }
 
 impl Told {

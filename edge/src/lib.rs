@@ -211,7 +211,7 @@ impl Edge {
 impl Shared {
     /// Connections: what there is to count before anybody is taken for a viewer.
     fn clients(&self) -> u64 {
-        [Line::Http1, Line::Https1, Line::Https2].into_iter().map(|line| self.stats.lines(line)).sum()
+        [Line::Http1, Line::Https1, Line::Https2, Line::Chat].into_iter().map(|line| self.stats.lines(line)).sum()
     }
 
     fn nearness(&self) -> &Nearness {

@@ -141,6 +141,8 @@ pub enum Line {
     Https1,
     /// HTTP/2 over TLS.
     Https2,
+    /// Chat, whatever it came over.
+    Chat,
 }
 
 /// Everything that is counted.
@@ -148,7 +150,7 @@ pub struct Stats {
     requests: [[Count; STATUSES.len()]; Kind::ALL.len()],
     bytes: [Count; Kind::ALL.len()],
     drops: [Count; Cut::ALL.len()],
-    lines: [Level; 3],
+    lines: [Level; 4],
     /// Requests answered from what the edge had.
     pub hits: Count,
     /// Requests that started a fetch.
@@ -201,7 +203,7 @@ impl Stats {
             }),
             bytes: Kind::ALL.map(|(_, kind)| Count::new(counter!("freshet_edge_bytes_total", "kind" => kind))),
             drops: Cut::ALL.map(|(_, why)| Count::new(counter!("freshet_edge_drops_total", "reason" => why))),
-            lines: ["http1", "https1", "https2"]
+            lines: ["http1", "https1", "https2", "chat"]
                 .map(|kind| Level::new(gauge!("freshet_edge_connections", "kind" => kind))),
             hits: cache("hit"),
             misses: cache("miss"),

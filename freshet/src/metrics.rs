@@ -38,8 +38,23 @@ fn describe() {
     describe_ingest();
     describe_offer();
     describe_edge();
+    describe_chat();
     describe_quic();
     describe_control();
+}
+
+fn describe_chat() {
+    describe_gauge!("freshet_chat_connections", "Chat connections");
+    describe_gauge!("freshet_chat_channels", "Channels whose chat is read here");
+    describe_counter!("freshet_chat_joins_total", "Times that somebody came into a channel");
+    describe_counter!("freshet_chat_events_total", "Messages and other events that were shown, each once");
+    describe_counter!("freshet_chat_deliveries_total", "Frames of channels that were delivered, each reader counted");
+    describe_counter!("freshet_chat_delivered_bytes_total", Unit::Bytes, "Bytes of these frames");
+    describe_counter!("freshet_chat_writes_total", "Writes to sockets that these took");
+    describe_counter!("freshet_chat_gaps_total", "Gaps that were told: a reader too slow, or the hub itself cut off");
+    describe_counter!("freshet_chat_posts_total", "Posts and commands, accepted or by the code of their refusal");
+    describe_counter!("freshet_chat_turned_away_total", "Chat connections that were not taken, by reason");
+    describe_counter!("freshet_chat_ended_total", "Chat connections that ended, by reason");
 }
 
 fn describe_ingest() {

@@ -314,7 +314,7 @@ fn placed(config: &Config) -> Result<Placed, ConfigError> {
     Ok(Placed { place: config.place.told()?, as_bound: false, locator: config.place.locator()? })
 }
 
-/// Whether the values of `[control]`, `[keys]`, `[place]`, `[origin]` and `[edge]` make sense together.
+/// Whether the values of `[control]`, `[keys]`, `[place]`, `[origin]`, `[edge]` and `[chat]` make sense together.
 ///
 /// # Errors
 /// [`ConfigError::Range`] or [`ConfigError::Invalid`] with the key and its range.
@@ -324,7 +324,8 @@ pub fn validate(config: &Config) -> Result<(), ConfigError> {
     config.accounts.plan()?;
     config.place.told()?;
     config.origin.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
-    config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))
+    config.edge.validate().map_err(|error| ConfigError::Range(error.to_string()))?;
+    config.chat.validate().map_err(|error| ConfigError::Range(error.to_string()))
 }
 
 fn identity(config: &Config) -> Result<Identity, ConfigError> {

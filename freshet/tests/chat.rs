@@ -2,11 +2,17 @@
 
 mod support;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use support::{Freshet, PATIENCE, until};
+use support::{Freshet, PATIENCE, get, until, viewer::Viewer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -87,6 +93,15 @@ impl House {
         })
         .await;
         token
+    }
+
+    /// The sum of all series of a metric.
+    async fn metric(&self, name: &str) -> u64 {
+        let url = format!("{}/metrics", self.told["admin_url"].as_str().expect("an address"));
+        let text = get(&url).await.expect("metrics").text();
+        let of_metric = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let values = text.lines().filter(of_metric).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum::<f64>() as u64
     }
 
     /// A socket, once the edge knows the channel.
@@ -175,4 +190,95 @@ async fn people_chat_through_an_edge_and_are_told_when_it_goes() {
     }
     let (status, _) = house.freshet.ended().await;
     assert_eq!(status.code(), Some(0), "{}", house.freshet.log());
+}
+
+#[tokio::test]
+async fn chat_over_the_api_is_the_same_chat() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path(), &[]).await;
+    let (_, bob) = (house.register("ada").await, house.register("bob").await);
+    let mut guest = house.chat("ada", "").await;
+    guest.join("ada").await;
+    let (status, head, posted) =
+        house.ask("POST", "/api/streams/ada/chat", &bob, &json!({ "text": "hello", "nonce": "n1" })).await;
+    assert_eq!(status, 201, "{head}\n{posted}");
+    assert_eq!(guest.find("message").await["id"], posted["id"]);
+    let (status, _, read) = house.ask("GET", "/api/streams/ada/chat?limit=5", "", &Value::Null).await;
+    assert_eq!((status, &read["events"][0]["text"], &read["position"]), (200, &json!("hello"), &posted["position"]));
+    let (status, head, problem) = house.ask("POST", "/api/streams/ada/chat", "", &json!({ "text": "x" })).await;
+    assert_eq!((status, &problem["code"]), (401, &json!("msg_login_required")));
+    assert!(head.contains("content-type: application/problem+json") && head.contains("www-authenticate"), "{head}");
+    let (status, ..) = house.ask("POST", "/api/streams/ada/chat", "no.good.token", &json!({ "text": "x" })).await;
+    assert_eq!(status, 401);
+    assert_eq!(house.ask("GET", "/api/streams/nobody/chat", "", &Value::Null).await.0, 404);
+    assert_eq!(house.ask("DELETE", "/api/streams/ada/chat", &bob, &Value::Null).await.0, 405);
+}
+
+/// What those who flood were told.
+#[derive(Default)]
+struct Told {
+    taken: AtomicU64,
+    refused: AtomicU64,
+    closed: AtomicU64,
+}
+
+/// Says as much as it can, and comes back whenever it is sent away.
+async fn flood(url: String, host: String, told: Arc<Told>) {
+    loop {
+        let Ok(socket) = TcpStream::connect(&host).await else { continue };
+        let Ok((mut socket, _)) = client_async(&url, socket).await else { continue };
+        let join = json!({ "type": "join", "channel": "demo", "history": 100 }).to_string();
+        let mut open = socket.send(Message::text(join)).await.is_ok();
+        let mut n = 0;
+        while open {
+            for _ in 0..20 {
+                n += 1;
+                let text = json!({ "type": "msg", "channel": "demo", "nonce": n.to_string(), "text": "\u{1d11e}".repeat(400) });
+                open &= socket.feed(Message::text(text.to_string())).await.is_ok();
+            }
+            open &= socket.flush().await.is_ok();
+            for _ in 0..20 {
+                match socket.next().await {
+                    Some(Ok(Message::Text(text))) if text.contains("\"ack\"") => drop(told.taken.fetch_add(1, Relaxed)),
+                    Some(Ok(Message::Text(text))) if text.contains("\"nack\"") => {
+                        drop(told.refused.fetch_add(1, Relaxed))
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => open = false,
+                }
+            }
+        }
+        told.closed.fetch_add(1, Relaxed);
+    }
+}
+
+/// Video and chat come from one edge. However much is said, every reload and every part is answered, in order, and who
+/// watches is never more than a few parts behind what the origin makes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_chat_keeps_no_part_from_who_watches() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path(), &["--demo"]).await;
+    let bots = [house.register("bot1").await, house.register("bot2").await, house.register("bot3").await];
+    let (host, channel) = (house.host(), "demo");
+    let viewer = Viewer::watch(&[format!("http://{host}/live/{channel}")], &Arc::default());
+    until("the first parts", async || (viewer.parts() >= 4).then_some(())).await;
+    let told = Arc::new(Told::default());
+    let mut flooding = tokio::task::JoinSet::new();
+    for n in 0..24 {
+        let url = format!("ws://{host}/chat/{channel}?token={}", bots[n % bots.len()]);
+        flooding.spawn(flood(url, host.clone(), told.clone()));
+    }
+    until("the flood", async || (told.closed.load(Relaxed) >= 24).then_some(())).await;
+    let (parts, made) = (viewer.parts(), house.metric("freshet_origin_parts_total").await);
+    until("thirty more parts", async || (viewer.parts() >= parts + 30).then_some(())).await;
+    let now_made = house.metric("freshet_origin_parts_total").await;
+    let (seen, tracks) = (viewer.parts() - parts, 2);
+    assert!(now_made - made <= tracks * (seen + 4), "made {}, seen {seen} of each track", now_made - made);
+    assert_eq!(viewer.turns(), 0, "the edge has answered all that was asked");
+    assert_eq!(house.metric("freshet_edge_drops_total").await, 0);
+    let [taken, refused, closed] = [&told.taken, &told.refused, &told.closed].map(|count| count.load(Relaxed));
+    assert!(taken > 0 && refused > taken && closed > 24, "{taken} taken, {refused} refused, {closed} closed");
+    flooding.shutdown().await;
+    let counted = house.metric("freshet_chat_posts_total").await;
+    assert!(counted >= taken, "{counted} posts are counted, {taken} were taken");
 }

@@ -1,5 +1,5 @@
 //! What the platform has agreed on besides who is live and who is there: keys, revocations, where nodes are, what channels
-//! are like. Since version 2 ([`crate::level`]), so it travels and is kept beside the view, each part whole whenever it
+//! are like, which hubs chat is spread over. Since version 2 ([`crate::level`]), so it travels and is kept beside the view, each part whole whenever it
 //! changes: all of it changes rarely and is small.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -10,6 +10,8 @@ use crate::{
     id::{ChannelName, Epoch, NodeId},
     view::{Bar, Role},
 };
+
+pub use crate::hub::{HubMember, Hubs};
 
 /// All of it, as a node knows it. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub struct Annex {
     pub places: Arc<Places>,
     /// What channels are like, where they are not like others.
     pub marks: Arc<Marks>,
+    /// Which hubs chat is spread over.
+    pub hubs: Arc<Hubs>,
 }
 
 /// One part of the [`Annex`], whole.
@@ -36,6 +40,8 @@ pub enum Part {
     Places(Arc<Places>),
     /// See [`Annex::marks`].
     Marks(Arc<Marks>),
+    /// See [`Annex::hubs`].
+    Hubs(Arc<Hubs>),
 }
 
 impl Part {
@@ -46,6 +52,7 @@ impl Part {
             Self::Revoked(part) => part.revision,
             Self::Places(part) => part.revision,
             Self::Marks(part) => part.revision,
+            Self::Hubs(part) => part.revision,
         }
     }
 
@@ -62,13 +69,17 @@ impl Part {
 }
 
 impl Annex {
+    /// How many parts there are.
+    pub const PARTS: usize = 5;
+
     /// Every part.
-    pub fn parts(&self) -> [Part; 4] {
+    pub fn parts(&self) -> [Part; Self::PARTS] {
         [
             Part::Keys(self.keys.clone()),
             Part::Revoked(self.revoked.clone()),
             Part::Places(self.places.clone()),
             Part::Marks(self.marks.clone()),
+            Part::Hubs(self.hubs.clone()),
         ]
     }
 
@@ -79,6 +90,7 @@ impl Annex {
             Part::Revoked(revoked) => self.revoked = revoked,
             Part::Places(places) => self.places = places,
             Part::Marks(marks) => self.marks = marks,
+            Part::Hubs(hubs) => self.hubs = hubs,
         }
     }
 
@@ -99,6 +111,7 @@ impl Annex {
         Arc::make_mut(&mut self.revoked).revision = 0;
         Arc::make_mut(&mut self.places).revision = 0;
         Arc::make_mut(&mut self.marks).revision = 0;
+        Arc::make_mut(&mut self.hubs).revision = 0;
     }
 }
 

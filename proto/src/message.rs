@@ -7,6 +7,7 @@
 //! WATCH     ◀── { frame(WatchEvent) }*
 //! CONSENSUS ◀── frame(length) · `length` bytes · FIN
 //! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY, REPORT ◀── frame(Result<…, Denied>) · FIN
+//! MESH      ◀── frame(()) · { frame(what hubs say) }*
 //! API       ◀── frame(Result<ApiReply, Denied>) · `length` bytes · FIN
 //! ```
 //! FETCH and FOLLOW move media, WATCH the view; the rest is asked of control nodes. JOIN alone may be asked without a
@@ -24,6 +25,7 @@ use crate::{
     admin::AdminCommand,
     annex,
     health::Health,
+    hub::HubAsk,
     id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
     level::Level,
     object::ResourceName,
@@ -114,6 +116,25 @@ pub enum Request {
     Api {
         /// How many bytes the body has.
         length: u32,
+    },
+    /// Since version 2. A chat hub renews its place in the mesh, comes in or leaves. Answered by
+    /// `Result<HubLease, Denied>` ([`crate::hub::HubLease`]).
+    Hub(HubAsk),
+    /// Since version 2. What a channel's home asks of those who keep its chat's durable part; `length` bytes of body, a
+    /// [`crate::chat::ChatRequest`]. Answered by `Result<ChatReply, Denied>` ([`crate::chat::ChatReply`]).
+    Chat {
+        /// How many bytes the body has.
+        length: u32,
+    },
+    /// Since version 2. A chat hub asks another for one lane of all that this one has to say to it. Answered by an empty
+    /// frame and then frames whose content is the hubs' own, until the link ends.
+    Mesh {
+        /// Who asks.
+        node: NodeId,
+        /// Drawn anew for each link: lanes of one belong together, and end together.
+        link: u64,
+        /// Which lane.
+        lane: u8,
     },
 }
 
@@ -214,7 +235,9 @@ impl Request {
     /// How many bytes follow the request's frame.
     pub fn body_length(&self) -> u32 {
         match self {
-            Self::Consensus { length } | Self::Report { length } | Self::Api { length } => *length,
+            Self::Consensus { length } | Self::Report { length } | Self::Api { length } | Self::Chat { length } => {
+                *length
+            }
             _ => 0,
         }
     }
@@ -244,6 +267,7 @@ impl Request {
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
+            Self::Hub(_) | Self::Chat { .. } | Self::Mesh { .. } => Level::CHAT,
             _ => Level::FIRST,
         }
     }
@@ -264,6 +288,9 @@ impl Request {
             Self::Clock => "clock",
             Self::Report { .. } => "report",
             Self::Api { .. } => "api",
+            Self::Hub(_) => "hub",
+            Self::Chat { .. } => "chat",
+            Self::Mesh { .. } => "mesh",
         }
     }
 }

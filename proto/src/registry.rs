@@ -157,6 +157,8 @@ pub enum NoSuch {
     Key,
     /// A stream key. Since version 2.
     StreamKey,
+    /// A chat hub. Since version 2.
+    Hub,
 }
 
 impl std::fmt::Display for NoSuch {
@@ -167,6 +169,7 @@ impl std::fmt::Display for NoSuch {
             Self::Token => "join token",
             Self::Key => "signing key",
             Self::StreamKey => "stream key",
+            Self::Hub => "chat hub",
         })
     }
 }

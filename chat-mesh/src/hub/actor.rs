@@ -29,6 +29,7 @@ use super::{
     inbox::{Inbox, Letter},
     join,
     keep::Keep,
+    pace::Paces,
     seat::{Join, Known},
 };
 use crate::mesh::{Follower, Input, Mesh, Now, Output};
@@ -72,6 +73,7 @@ pub(super) struct Actor {
     pub channels: BTreeMap<ChannelName, Channel>,
     encoder: Encoder,
     keep: Keep,
+    paces: Paces,
     /// Posts without an answer: whose they are, and what they call them. Clients and the queue bound them.
     tickets: BTreeMap<u64, (Arc<Inbox>, u64)>,
     next_ticket: u64,
@@ -90,6 +92,7 @@ impl Actor {
             channels: BTreeMap::new(),
             encoder,
             keep,
+            paces: Paces::default(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
             dirty: BTreeSet::new(),
@@ -141,17 +144,29 @@ impl Actor {
     fn command(&mut self, command: Command, now: Instant) {
         match command {
             Command::Join(join) => self.join(*join, now),
-            Command::Submit { submit, ticket, inbox } => {
-                self.next_ticket += 1;
-                self.tickets.insert(self.next_ticket, (inbox, ticket));
-                self.tell(Input::Submit { ticket: self.next_ticket, submit });
-            }
+            Command::Submit { submit, ticket, inbox } => self.submit(submit, ticket, inbox),
             Command::Mesh(input) => self.tell(input),
             Command::Kept(channel) => self.keep.next(channel),
             Command::Follows(channel, login, since_ms) => self.follows(&channel, &login, since_ms),
             Command::Recheck => self.recheck(),
             Command::Sync(done) => drop(done.send(())),
         }
+    }
+
+    fn submit(&mut self, submit: Box<Submit>, ticket: u64, inbox: Arc<Inbox>) {
+        let author = &submit.author;
+        let moderates = self
+            .mesh
+            .follower(&submit.channel)
+            .is_some_and(|follower| follower.state().roles_of(author, follower.owner()).highest() >= Role::Moderator);
+        if let Err(refusal) = self.paces.take(&author.user.login, moderates, self.shared.now().mono_ms) {
+            let answer = Err(refusal);
+            self.shared.stats.answered(&answer);
+            return inbox.put(Letter::Answer { ticket, answer });
+        }
+        self.next_ticket += 1;
+        self.tickets.insert(self.next_ticket, (inbox, ticket));
+        self.tell(Input::Submit { ticket: self.next_ticket, submit });
     }
 
     /// Tells the machine something, and does what it wants done.
@@ -188,6 +203,9 @@ impl Actor {
                 // As few are written as moderators act.
                 let epoch = self.mesh.homes().find(|(home, _)| **home == channel).map_or(0, |(_, epoch)| epoch);
                 self.keep.log(channel, epoch, entry);
+            }
+            Output::Home { channel, epoch } => {
+                tracing::info!(epoch, channel = %channel, "this hub is the home of a channel");
             }
             Output::Left => drop(self.shared.left.send_replace(true)),
         }
@@ -367,6 +385,7 @@ impl Actor {
             self.seat(join, Known::Old);
             self.forget_unwanted(&name);
         }
+        self.paces.forget(self.shared.now().mono_ms);
         self.shared.stats.channels.set(self.channels.len());
     }
 }

@@ -63,7 +63,52 @@ impl Default for Config {
     }
 }
 
+/// A value that can't work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("chat.{key} is {value}; it must be from {min} to {max}")]
+pub struct InvalidConfig {
+    /// Which.
+    pub key: &'static str,
+    /// What it is.
+    pub value: u64,
+    /// The least it may be.
+    pub min: u64,
+    /// The most it may be.
+    pub max: u64,
+}
+
+const HOUR_MS: u64 = 3_600_000;
+const MANY: u64 = 10_000_000;
+
 impl Config {
+    /// Checks that every value can work.
+    ///
+    /// # Errors
+    /// Names the first key that is out of its range, and the range.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        let rules = [
+            ("connections", self.connections as u64, 0, MANY),
+            ("connections_per_address", self.connections_per_address as u64, 1, MANY),
+            ("threads", self.threads as u64, 0, 1024),
+            ("join_timeout_ms", self.join_timeout_ms, 100, HOUR_MS),
+            ("idle_timeout_ms", self.idle_timeout_ms, 100, HOUR_MS),
+            ("ping_after_ms", self.ping_after_ms, 100, HOUR_MS),
+            ("pong_timeout_ms", self.pong_timeout_ms, 100, HOUR_MS),
+            // An event has 8 KiB at most, and 16 of them may be one frame.
+            ("log_bytes", self.log_bytes as u64, 256 << 10, 1 << 30),
+            ("log_frames", self.log_frames as u64, 16, MANY),
+            ("patience_ms", self.patience_ms, 100, HOUR_MS),
+            ("stall_timeout_ms", self.stall_timeout_ms, 100, HOUR_MS),
+            ("batch_ms", self.batch_ms, 0, 1_000),
+            ("deflate_level", self.deflate_level.into(), 0, 9),
+            ("reconnect_ms", self.reconnect_ms, 0, HOUR_MS),
+        ];
+        match rules.into_iter().find(|(_, value, min, max)| !(min..=max).contains(&value)) {
+            Some((key, value, min, max)) => Err(InvalidConfig { key, value, min, max }),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn fanout(&self) -> fanout::Config {
         fanout::Config {
             connections: self.connections,
@@ -80,5 +125,17 @@ impl Config {
             ping_after: Duration::from_millis(self.ping_after_ms),
             pong_within: Duration::from_millis(self.pong_timeout_ms),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_what_cannot_work_is_named_with_its_range() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let refusal = Config { deflate_level: 10, ..Config::default() }.validate().map_err(|error| error.to_string());
+        assert_eq!(refusal, Err("chat.deflate_level is 10; it must be from 0 to 9".to_owned()));
     }
 }

@@ -94,6 +94,7 @@ pub(super) struct Life<R, D> {
     /// The last of these names.
     pub join: u64,
     pub place: Place,
+    pub stay: Box<dyn Send>,
 }
 
 /// A channel that it reads.
@@ -133,7 +134,7 @@ pub(super) async fn run<R: AsyncRead + Unpin, D: Dialect>(mut life: Life<R, D>) 
     if let Farewell::Said = over.kind {
         let _ = timeout(FAREWELL, life.farewell()).await;
     }
-    drop(life.place);
+    drop((life.place, life.stay));
 }
 
 impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::protocol::Identity;
 
 /// The role that runs the platform.
-const OPERATOR: &str = "operator";
+pub(super) const OPERATOR: &str = "operator";
 
 /// What a channel is to those who come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,7 +58,7 @@ impl Dialect for Irc {
 impl Hub {
     /// Serves an IRC client over TCP or TLS until it ends.
     pub async fn serve_irc(self, socket: Socket, peer: IpAddr) {
-        match self.admit_irc(peer, Carrier::Bare(LineReader::default())) {
+        match self.admit_irc(peer, Carrier::Bare(LineReader::default()), Box::new(())) {
             Ok(spoken) => self.talk(socket, b"", &Bytes::new(), spoken).await,
             Err(why) => self.turn_away(socket, peer, &why, encode::farewell(&why.text).into_bytes()).await,
         }
@@ -66,7 +66,7 @@ impl Hub {
 
     /// Answers a request for a WebSocket at `/`, and serves an IRC client over it until it ends.
     pub async fn serve_irc_websocket(self, caller: Caller) {
-        let Caller { request, socket, ahead, peer } = caller;
+        let Caller { request, socket, ahead, peer, stay } = caller;
         let admitted = Asked::read(&request, None)
             .map_err(|refused| {
                 Box::new(Turned { response: refused.response(), why: "handshake", text: refused.to_string() })
@@ -79,7 +79,7 @@ impl Hub {
                     let text = "pages of this origin may not connect: name it in chat.origins";
                     return Err(turned(StatusCode::FORBIDDEN, "origin", text));
                 }
-                let spoken = self.admit_irc(peer, Carrier::WebSocket(Peer::new(Limits::default(), false)))?;
+                let spoken = self.admit_irc(peer, Carrier::WebSocket(Peer::new(Limits::default(), false)), stay)?;
                 Ok((asked.accept(&[SUBPROTOCOL], false).0, spoken))
             });
         drop(request);
@@ -92,14 +92,14 @@ impl Hub {
         }
     }
 
-    fn admit_irc(&self, peer: IpAddr, carrier: Carrier) -> Result<Spoken<Irc>, Box<Turned>> {
+    fn admit_irc(&self, peer: IpAddr, carrier: Carrier, stay: Box<dyn Send>) -> Result<Spoken<Irc>, Box<Turned>> {
         if !self.is_open() {
             return Err(turned(StatusCode::SERVICE_UNAVAILABLE, "closed", "this hub goes away: try another"));
         }
         let (inbox, place) = self.enter_lobby(None, peer)?;
         let session = Session::new(self.shared.random.below(u64::MAX));
         let dialect = Irc { session, carriage: carrier.carriage() };
-        Ok(Spoken { dialect, carrier, deflate: false, inbox, place })
+        Ok(Spoken { dialect, carrier, deflate: false, inbox, place, stay })
     }
 
     async fn turn_away(&self, socket: Socket, peer: IpAddr, turned: &Turned, answer: Vec<u8>) {

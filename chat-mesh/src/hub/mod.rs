@@ -24,7 +24,9 @@ mod irc;
 mod join;
 mod keep;
 mod lobby;
+mod pace;
 mod reply;
+mod rest;
 mod seat;
 mod serve;
 mod stats;
@@ -45,13 +47,13 @@ use tokio::{
 use self::actor::{Actor, Command, MAX_COMMANDS};
 pub use self::{
     carrier::Carriage,
-    config::Config,
+    config::{Config, InvalidConfig},
     door::{Access, Door, Holder},
     doors::{Doing, Links, NoLinks, Outcome, Standing, Store, Unavailable},
     format::Format,
     inbox::{End, Inbox, Letter, MAX_LETTERS},
     seat::{Arrival, Join, Pass},
-    serve::{Caller, Duplex, Socket},
+    serve::{Caller, Duplex, Opener, Socket},
     stats::{Level, Stats, Sum},
 };
 use crate::{

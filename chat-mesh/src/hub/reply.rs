@@ -1,6 +1,7 @@
 //! Answers in HTTP/1.1, before a connection becomes a WebSocket.
 
-use http::{Response, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
 
 /// A response as it stands on the wire, with `problem` as its body (RFC 9457) where it refuses something.
 pub(super) fn written(response: &Response<()>, problem: Option<&str>) -> Vec<u8> {
@@ -19,20 +20,32 @@ pub(super) fn written(response: &Response<()>, problem: Option<&str>) -> Vec<u8>
         out.extend_from_slice(b"\r\n");
         return out;
     }
-    let title = status.canonical_reason().unwrap_or("");
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status.as_u16(),
-        "detail": problem.unwrap_or(title),
-    });
-    let body = body.to_string();
+    let body = body_of(status, problem);
     let fields = format!(
         "content-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
     out.extend_from_slice(fields.as_bytes());
     out
+}
+
+/// The same over HTTP/2.
+pub(super) fn problem(response: Response<()>, problem: &str) -> Response<Bytes> {
+    let body = body_of(response.status(), Some(problem)).into();
+    let mut response = response.map(|()| body);
+    for name in [header::CONNECTION, header::UPGRADE] {
+        response.headers_mut().remove(name);
+    }
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+fn body_of(status: StatusCode, problem: Option<&str>) -> String {
+    let title = status.canonical_reason().unwrap_or("");
+    let detail = problem.unwrap_or(title);
+    let body =
+        serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    body.to_string()
 }
 
 #[cfg(test)]

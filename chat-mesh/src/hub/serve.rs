@@ -16,6 +16,7 @@ use super::{
     carrier::Carrier,
     connection::{self, Dialect, Life},
     door::{Access, Holder},
+    doors::Doing,
     inbox::Inbox,
     lobby::{NoPlace, Place},
     reply,
@@ -61,6 +62,22 @@ pub struct Caller {
     pub ahead: Bytes,
     /// Who is at the other end.
     pub peer: IpAddr,
+    /// Kept for as long as the connection lasts.
+    pub stay: Box<dyn Send>,
+}
+
+/// Who asks for chat over HTTP/2, by an extended CONNECT (RFC 8441).
+pub struct Opener {
+    /// The request.
+    pub request: Parts,
+    /// Its `:protocol`.
+    pub protocol: String,
+    /// The stream, once the answer has been sent; `None` where it could not be.
+    pub stream: Doing<Option<Box<dyn Duplex>>>,
+    /// Who is at the other end.
+    pub peer: IpAddr,
+    /// Kept for as long as the connection lasts.
+    pub stay: Box<dyn Send>,
 }
 
 /// Somebody who is let in.
@@ -79,6 +96,16 @@ pub(super) struct Spoken<D> {
     pub deflate: bool,
     pub inbox: Arc<Inbox>,
     pub place: Place,
+    /// Kept for as long as the connection lasts.
+    pub stay: Box<dyn Send>,
+}
+
+impl Welcome {
+    fn spoken(self, stay: Box<dyn Send>) -> Spoken<Session> {
+        let Self { deflate, inbox, session, place, .. } = self;
+        let carrier = Carrier::WebSocket(Peer::new(Limits::default(), deflate));
+        Spoken { dialect: session, carrier, deflate, inbox, place, stay }
+    }
 }
 
 /// Somebody who is not.
@@ -93,8 +120,8 @@ pub(super) struct Turned {
 impl Hub {
     /// Answers a request for a WebSocket, and serves the connection until it ends.
     pub async fn serve(self, caller: Caller) {
-        let Caller { request, socket, ahead, peer } = caller;
-        let welcome = match self.admit(&request, peer) {
+        let Caller { request, socket, ahead, peer, stay } = caller;
+        let welcome = match self.admit(&request, None, peer) {
             Ok(welcome) => welcome,
             Err(turned) => {
                 self.shared.stats.turned_away(turned.why);
@@ -104,9 +131,7 @@ impl Hub {
         };
         drop(request);
         let answer = reply::written(&welcome.response, None);
-        let Welcome { deflate, inbox, session, place, .. } = welcome;
-        let carrier = Carrier::WebSocket(Peer::new(Limits::default(), deflate));
-        self.talk(socket, &answer, &ahead, Spoken { dialect: session, carrier, deflate, inbox, place }).await;
+        self.talk(socket, &answer, &ahead, welcome.spoken(stay)).await;
     }
 
     /// Sends `answer`, if there is one, and serves the connection until it ends.
@@ -130,6 +155,28 @@ impl Hub {
         }
     }
 
+    /// The answer to a request for a WebSocket over HTTP/2. Where it is 200, serves the stream until it ends.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn open(self, opener: Opener) -> Response<Bytes> {
+        let Opener { request, protocol, stream, peer, stay } = opener;
+        let mut welcome = match self.admit(&request, Some(&protocol), peer) {
+            Ok(welcome) => welcome,
+            Err(turned) => {
+                self.shared.stats.turned_away(turned.why);
+                return reply::problem(turned.response, &turned.text);
+            }
+        };
+        let response = std::mem::take(&mut welcome.response).map(|()| Bytes::new());
+        tokio::spawn(async move {
+            let Ok(Some(stream)) = timeout(ANSWER, stream).await else { return };
+            let (reader, writer) = split(stream);
+            self.live(welcome.spoken(stay), reader, Sink::other(writer), &Bytes::new()).await;
+        });
+        response
+    }
+
     /// The rest of a connection's life.
     fn live<R: AsyncRead + Unpin + Send + 'static, D: Dialect>(
         self,
@@ -138,7 +185,7 @@ impl Hub {
         sink: Sink,
         ahead: &Bytes,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Spoken { dialect, carrier, deflate, inbox, place } = spoken;
+        let Spoken { dialect, carrier, deflate, inbox, place, stay } = spoken;
         let Ok(connection) = self.shared.fanout.connect(sink) else { return Box::pin(async {}) };
         let life = Life {
             hub: self,
@@ -153,13 +200,14 @@ impl Hub {
             joins: Vec::new(),
             join: 0,
             place,
+            stay,
         };
         Box::pin(connection::run(life))
     }
 
     /// Whether somebody may come in, and how.
-    fn admit(&self, request: &Parts, peer: IpAddr) -> Result<Welcome, Box<Turned>> {
-        let asked = Asked::read(request, None).map_err(|refused| {
+    fn admit(&self, request: &Parts, protocol: Option<&str>, peer: IpAddr) -> Result<Welcome, Box<Turned>> {
+        let asked = Asked::read(request, protocol).map_err(|refused| {
             Box::new(Turned { response: refused.response(), why: "handshake", text: refused.to_string() })
         })?;
         if !self.is_open() {

@@ -117,7 +117,15 @@ impl Mesh {
         }
     }
 
-    pub(super) fn joined(&mut self, now: Now, name: ChannelName, epoch: u64, follow: Follow, out: &mut Vec<Output>) {
+    pub(super) fn joined(
+        &mut self,
+        now: Now,
+        name: ChannelName,
+        epoch: u64,
+        is_new: bool,
+        follow: Follow,
+        out: &mut Vec<Output>,
+    ) {
         let limits = self.limits.clone();
         let Some(channel) = self.channels.get_mut(&name).filter(|channel| epoch >= channel.fenced) else { return };
         let Some(follower) = &mut channel.follower else { return };
@@ -135,17 +143,15 @@ impl Mesh {
             known => {
                 let owner = follow.owner.clone();
                 *known = Some((restore(limits, follow, now), owner));
-                match shown.zip(follower.head()) {
-                    Some((shown, head)) if shown > head || shown.seq > head.seq => {
-                        out.push(Output::Restart(name.clone()));
-                    }
-                    Some((shown, head)) => catch_up(&name, shown, head, events, out),
-                    None => {}
+                if let Some((shown, head)) = shown.zip(follower.head()) {
+                    catch_up(&name, shown, head, events, out);
                 }
             }
         }
-        follower.is_current = true;
-        out.push(Output::Ready(name));
+        follower.is_current = is_new;
+        if is_new {
+            out.push(Output::Ready(name));
+        }
     }
 
     pub(super) fn events(
@@ -188,10 +194,13 @@ fn show(state: &mut State, name: &ChannelName, events: Vec<Arc<Event>>, now: Now
 /// Shows what is new of the end of a history; what was missed before that is said.
 fn catch_up(name: &ChannelName, shown: Position, head: Position, events: Vec<Arc<Event>>, out: &mut Vec<Output>) {
     let new: Vec<_> = events.into_iter().filter(|event| event.position > shown).collect();
-    let first = new.first().map_or(head.seq + 1, |event| event.position.seq);
-    let missed = first.saturating_sub(shown.seq + 1);
+    let next = new.first().map_or(Position { seq: head.seq + 1, ..head }, |event| event.position);
+    if next.seq <= shown.seq || head < shown {
+        return out.push(Output::Restart(name.clone()));
+    }
+    let missed = next.seq - shown.seq - 1;
     if missed > 0 {
-        let position = Position { seq: first - 1, ..head };
+        let position = Position { seq: next.seq - 1, ..next };
         out.push(Output::Gap { channel: name.clone(), missed: Some(missed), position });
     }
     out.extend(new.into_iter().map(|event| Output::Show { channel: name.clone(), event }));

@@ -155,6 +155,9 @@ pub enum Message {
         channel: ChannelName,
         /// The home's epoch.
         epoch: u64,
+        /// The mesh epoch that the home knows. A hub that knows a later one asks again: the home may be another by then, or
+        /// begin anew.
+        members: u64,
         /// What the reader's hub needs.
         follow: Box<Follow>,
     },

@@ -183,6 +183,13 @@ pub enum Output {
         /// What.
         entry: LogEntry,
     },
+    /// This hub orders the channel's events from now on.
+    Home {
+        /// Which.
+        channel: ChannelName,
+        /// In which epoch.
+        epoch: u64,
+    },
     /// All channels that this hub was home of have found another, or have nobody who wants them: it may go
     /// ([`Input::Leave`]).
     Left,
@@ -360,7 +367,10 @@ impl Mesh {
                 self.whole(now, from, channel, (epoch, owner), *snapshot, out);
             }
             Message::Records { channel, epoch, records } => self.records(now, from, channel, epoch, records, out),
-            Message::Joined { channel, epoch, follow } => self.joined(now, channel, epoch, *follow, out),
+            Message::Joined { channel, epoch, members, follow } => {
+                let is_new = members >= self.standing.current().epoch && self.standing.home_of(&channel) == Some(from);
+                self.joined(now, channel, epoch, is_new, *follow, out);
+            }
             Message::Events { channel, epoch, events } => self.events(now, channel, epoch, events, out),
         }
     }

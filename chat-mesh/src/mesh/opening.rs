@@ -181,7 +181,7 @@ impl Mesh {
         let seen =
             channel.follower.as_ref().and_then(|follower| follower.known()).map(|state| state.history().tail(TAIL));
         let hub = self.standing.current().hubs.get(&self.standing.me()).map_or(0, |member| member.number);
-        let Some(found) = Found::new(&opening, channel.standby.take(), seen, now) else { return };
+        let Some(mut found) = Found::new(&opening, channel.standby.take(), seen, now) else { return };
         let changes = found.unstored(opening.stored.as_ref());
         let mut settings = Settings::new(name.clone(), found.owner.clone(), hub.into());
         settings.limits = self.limits.clone();
@@ -269,12 +269,13 @@ impl Found {
         Some(Self { owner, own, tails })
     }
 
-    /// What an earlier home did that was not stored, as the changes that make up for it, numbered up to the present version.
-    fn unstored(&self, stored: Option<&Stored>) -> Vec<(u64, Change)> {
-        let durable = &self.own.durable;
+    /// What an earlier home did that was not stored, as the changes that make up for it; they are numbered on from what is
+    /// stored, and the present version is at least theirs.
+    fn unstored(&mut self, stored: Option<&Stored>) -> Vec<(u64, Change)> {
+        let durable = &mut self.own.durable;
         let Some(stored) = stored.filter(|stored| stored.durable.version < durable.version) else { return Vec::new() };
-        let changes = durable.since(&stored.durable);
-        let first = (durable.version + 1).saturating_sub(changes.len() as u64);
-        (first..).zip(changes).collect()
+        let numbered: Vec<_> = (stored.durable.version + 1..).zip(durable.since(&stored.durable)).collect();
+        durable.version = numbered.last().map_or(durable.version, |(last, _)| durable.version.max(*last));
+        numbered
     }
 }

@@ -1,7 +1,7 @@
 //! This hub is a channel's home: what it orders goes to the standby at once, and to hubs with readers when it stands.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -11,7 +11,10 @@ use freshet_proto::{
 };
 
 use super::{Follow, Mesh, Message, Now, Output, opening::Opening, standby::Standby};
-use crate::home::{Home, Input as HomeInput, Output as HomeOutput, Record, Resume, State, Tail};
+use crate::{
+    home::{Home, Input as HomeInput, Output as HomeOutput, Record, Resume, State, Tail},
+    moderation::Change,
+};
 
 /// How many events a hub is told that comes without any.
 const JOINED_EVENTS: usize = 1_000;
@@ -36,6 +39,8 @@ pub(super) struct Running {
     /// The posts that wait for an answer: whose, and what they call it.
     tickets: BTreeMap<u64, (NodeId, u64)>,
     next_ticket: u64,
+    /// Changes that are stored once this stands: what is stored is never ahead of the log. As many as may wait at the home.
+    unstored: VecDeque<(Position, u64, Change)>,
 }
 
 impl Running {
@@ -53,6 +58,7 @@ impl Running {
             is_open: false,
             tickets: BTreeMap::new(),
             next_ticket: 0,
+            unstored: VecDeque::new(),
         }
     }
 
@@ -87,8 +93,7 @@ impl Running {
             match output {
                 HomeOutput::Record(record) => {
                     if let Record::Change { version, change } = &record {
-                        let (version, change) = (*version, change.clone());
-                        out.push(Output::Store { channel: name.clone(), epoch: self.epoch(), version, change });
+                        self.unstored.push_back((self.home.state().head(), *version, change.clone()));
                     }
                     records.push(record);
                 }
@@ -112,7 +117,7 @@ impl Running {
     }
 
     /// Tells readers' hubs what stands now.
-    fn stand(&mut self, name: &ChannelName, now: Now) -> Vec<(NodeId, Message)> {
+    fn stand(&mut self, name: &ChannelName, members: u64, now: Now) -> Vec<(NodeId, Message)> {
         let stands = if self.standby.is_some() { self.has } else { self.home.state().head() };
         if stands < self.stands.max(self.began) {
             return Vec::new();
@@ -120,7 +125,7 @@ impl Running {
         let (was, epoch) = (std::mem::replace(&mut self.stands, stands), self.epoch());
         if !std::mem::replace(&mut self.is_open, true) {
             let early = std::mem::take(&mut self.early);
-            return early.into_iter().map(|(hub, from)| (hub, self.join(name, hub, from, now))).collect();
+            return early.into_iter().map(|(hub, from)| (hub, self.join(name, hub, from, members, now))).collect();
         }
         let events = between(self.home.state(), was, stands);
         if events.is_empty() {
@@ -130,7 +135,14 @@ impl Running {
         self.subs.iter().map(tell).collect()
     }
 
-    fn join(&mut self, name: &ChannelName, hub: NodeId, from: Option<Position>, now: Now) -> Message {
+    /// Has stored what stands.
+    fn store(&mut self, name: &ChannelName, out: &mut Vec<Output>) {
+        while let Some((_, version, change)) = self.unstored.pop_front_if(|(position, ..)| *position <= self.stands) {
+            out.push(Output::Store { channel: name.clone(), epoch: self.epoch(), version, change });
+        }
+    }
+
+    fn join(&mut self, name: &ChannelName, hub: NodeId, from: Option<Position>, members: u64, now: Now) -> Message {
         self.subs.insert(hub);
         let state = self.home.state();
         let history = state.history();
@@ -156,7 +168,7 @@ impl Running {
             modes: durable.modes.clone(),
             pin: state.pin(now.wall_ms).cloned(),
         };
-        Message::Joined { channel: name.clone(), epoch: self.epoch(), follow: Box::new(follow) }
+        Message::Joined { channel: name.clone(), epoch: self.epoch(), members, follow: Box::new(follow) }
     }
 }
 
@@ -218,10 +230,11 @@ impl Mesh {
         if !self.is_mine(now, &name) {
             return;
         }
+        let members = self.standing.current().epoch;
         let channel = self.channels.entry(name.clone()).or_default();
         match &mut channel.running {
             Some(running) if running.is_open => {
-                let joined = running.join(&name, from, has, now);
+                let joined = running.join(&name, from, has, members, now);
                 self.send(from, joined, out);
             }
             Some(running) => drop(running.early.insert(from, has)),
@@ -231,11 +244,13 @@ impl Mesh {
 
     /// Gives the home an input, and does what comes of it.
     fn home_input(&mut self, now: Now, name: &ChannelName, input: HomeInput, out: &mut Vec<Output>) {
+        let members = self.standing.current().epoch;
         let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
         let mut did = Vec::new();
         running.home.handle(now, input, &mut did);
         let mut messages = running.carry_out(name, did, out);
-        messages.extend(running.stand(name, now));
+        messages.extend(running.stand(name, members, now));
+        running.store(name, out);
         self.send_all(messages, out);
     }
 
@@ -333,6 +348,7 @@ impl Mesh {
         out: &mut Vec<Output>,
     ) {
         let Some(channel) = self.channels.get_mut(name) else { return };
+        out.push(Output::Home { channel: name.clone(), epoch: running.epoch() });
         (channel.running, channel.standby) = (Some(running), None);
         let (subs, posts) = opening.into_waiting();
         if let Some(running) = &mut channel.running {

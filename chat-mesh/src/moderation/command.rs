@@ -7,6 +7,8 @@ use freshet_proto::{
     id::ChannelName,
 };
 
+pub use freshet_proto::chat::ModeChange;
+
 use super::{Pattern, TermAction, Terms};
 
 /// How long a timeout lasts where it isn't said, in seconds: ten minutes, as at Twitch.
@@ -83,23 +85,6 @@ pub enum Command {
         /// Whether it is said.
         approve: bool,
     },
-}
-
-/// What becomes of the modes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ModeChange {
-    /// Seconds; 0 is off.
-    Slow(u32),
-    /// Minutes; `None` is off.
-    Followers(Option<u32>),
-    /// On or off.
-    EmoteOnly(bool),
-    /// On or off.
-    Unique(bool),
-    /// Whether links are off.
-    LinksOff(bool),
-    /// On or off.
-    Shield(bool),
 }
 
 /// Reads a command; `None` where `text` is none: it doesn't begin with a slash.

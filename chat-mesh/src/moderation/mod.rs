@@ -8,21 +8,21 @@
 //! ```
 
 pub mod command;
-mod durable;
 mod emotes;
 mod fold;
 mod hold;
 mod links;
-mod log;
 pub mod rank;
 mod terms;
 mod text;
 
-pub use durable::{Ban, Change, Durable, MAX_BANS, MAX_ROLES};
+pub use freshet_proto::chat::{
+    Ban, Change, Durable, LogEntry, MAX_BANS, MAX_ROLES, MAX_TERMS, Pattern, Term, TermAction,
+};
+
 pub use emotes::only_emotes;
 pub use fold::fold;
 pub use hold::{Held, Holds};
 pub use links::has_link;
-pub use log::LogEntry;
-pub use terms::{InvalidTerm, MAX_TERMS, Pattern, Term, TermAction, Terms};
+pub use terms::{InvalidTerm, Terms};
 pub use text::clean;

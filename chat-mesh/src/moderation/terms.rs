@@ -8,37 +8,12 @@
 use std::collections::BTreeSet;
 
 use aho_corasick::AhoCorasick;
-use freshet_proto::chat::Short;
-use serde::{Deserialize, Serialize};
+use freshet_proto::chat::{MAX_TERMS, Term, TermAction};
 
 use super::fold;
 
-/// How many terms a channel has at most.
-pub const MAX_TERMS: usize = 500;
-
 /// The longest folded term, in characters: as many states as a `u128` has bits, less the end.
 const MAX_STATES: usize = 127;
-
-/// A term as it was written, in bytes.
-pub type Pattern = Short<200>;
-
-/// What becomes of a message with a term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum TermAction {
-    /// It waits for a moderator.
-    Hold,
-    /// It is refused.
-    Block,
-}
-
-/// A term.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Term {
-    /// As it was written.
-    pub pattern: Pattern,
-    /// What it does.
-    pub action: TermAction,
-}
 
 /// The text is no term. Whoever wrote it is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,7 @@ use std::{
 use aws_lc_rs::signature::Ed25519KeyPair;
 use bytes::{Bytes, BytesMut};
 use freshet_chat_mesh::{
-    hub::{Caller, Config, Doing, Door, Hub, NoLinks, Outcome, Parts, Socket, Standing, Store, Unavailable},
+    hub::{Caller, Config, Doing, Door, Hub, Links, NoLinks, Outcome, Parts, Socket, Standing, Store, Unavailable},
     mesh::{Input, Member, Members, Stored},
     moderation::{Change, Durable, LogEntry},
 };
@@ -108,6 +108,22 @@ impl House {
 
     /// Over TLS, with this certificate.
     pub async fn open_with(config: Config, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let me = NodeId(1);
+        let house = Self::of_mesh(config, tls, me, Arc::new(NoLinks), Kept::default()).await;
+        let hubs = [(me, Member { number: 1, weight: 1 })].into();
+        house.hub.tell(Input::Members(Members { epoch: 3, hubs, before: Vec::new() })).await;
+        house.hub.tell(Input::Lease { until_ms: u64::MAX / 2, epoch: 3 }).await;
+        house
+    }
+
+    /// One of several hubs, which is told nothing of them yet.
+    pub async fn of_mesh(
+        config: Config,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        me: NodeId,
+        links: Arc<dyn Links>,
+        kept: Kept,
+    ) -> Self {
         let pair = Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap();
         let key = signing_key(Algorithm::EdDsa, pair.as_ref(), KeyState::Active).unwrap();
         let signer = Signer::new(Algorithm::EdDsa, key.kid.clone(), pair.as_ref()).unwrap();
@@ -125,12 +141,8 @@ impl House {
         let (view, seen) = watch::channel(Arc::new(view));
         let clock = WallClock::anchored(Duration::from_millis(NOW_MS));
         let door = Door::new(seen, clock.clone(), config.origins.clone());
-        let (kept, random, me) = (Kept::default(), Random::seeded(7), NodeId(1));
-        let (store, links, limits) = (Arc::new(kept.clone()), Arc::new(NoLinks), Default::default());
+        let (random, store, limits) = (Random::seeded(me.0), Arc::new(kept.clone()), Default::default());
         let hub = Hub::start(Parts { config, me, limits, door, store, links, clock, random });
-        let hubs = [(me, Member { number: 1, weight: 1 })].into();
-        hub.tell(Input::Members(Members { epoch: 3, hubs, before: Vec::new() })).await;
-        hub.tell(Input::Lease { until_ms: u64::MAX / 2, epoch: 3 }).await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(accept(listener, hub.clone(), tls.map(TlsAcceptor::from)));
@@ -222,13 +234,14 @@ async fn accept(listener: TcpListener, hub: Hub, tls: Option<TlsAcceptor>) {
             match tls {
                 None => {
                     let Some((request, ahead)) = head(&mut socket).await else { return };
-                    hub.serve(Caller { request, socket: Socket::Tcp(socket), ahead, peer }).await;
+                    hub.serve(Caller { request, socket: Socket::Tcp(socket), ahead, peer, stay: Box::new(()) }).await;
                 }
                 Some(tls) => {
                     let Ok(mut socket) = tls.accept(socket).await else { return };
                     let Some((request, ahead)) = head(&mut socket).await else { return };
                     let socket = Socket::Other(Box::new(socket));
-                    hub.serve(Caller { request, socket, ahead, peer: IpAddr::from([127, 0, 0, 1]) }).await;
+                    let peer = IpAddr::from([127, 0, 0, 1]);
+                    hub.serve(Caller { request, socket, ahead, peer, stay: Box::new(()) }).await;
                 }
             }
         });

@@ -34,7 +34,7 @@ async fn listen(hub: &Hub) -> (SocketAddr, SocketAddr) {
                     tokio::spawn(async move {
                         let Some((request, ahead)) = head(&mut socket).await else { return };
                         let socket = Socket::Tcp(socket);
-                        hub.serve_irc_websocket(Caller { request, socket, ahead, peer: peer.ip() }).await;
+                        hub.serve_irc_websocket(Caller { request, socket, ahead, peer: peer.ip(), stay: Box::new(()) }).await;
                     });
                 }
             }

@@ -7,6 +7,8 @@ mod frames;
 mod house;
 mod irc;
 mod limits;
+mod mesh;
 mod moderation;
+mod rest;
 mod resume;
 mod talk;

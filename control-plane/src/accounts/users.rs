@@ -256,7 +256,8 @@ impl Accounts {
         self.user(id).await?.ok_or(ProfileError::NoSuchUser)
     }
 
-    /// Deletes an account and everything personal: profile, picture, sessions, follows, roles, its channel and keys. Its
+    /// Deletes an account and everything personal: profile, picture, sessions, follows, roles, its
+    /// channel with its chat, and keys. Its
     /// name stays taken; the registry is told to remove the channel. Whoever asks has been asked for their password.
     ///
     /// # Errors
@@ -267,7 +268,8 @@ impl Accounts {
         self.keep_an_admin(&mut tx, id).await?;
         self.withdraw(&mut tx, id).await?;
         let name: Option<String> = sqlx::query_scalar(DELETE).bind(id.as_str()).fetch_optional(&mut *tx).await?;
-        name.ok_or(super::AdminError::NoSuchUser)?;
+        let name = name.ok_or(super::AdminError::NoSuchUser)?;
+        super::chat::forget(&mut tx, &name).await?;
         self.audit_in(&mut tx, actor, "user.delete", id.as_str(), &json!({})).await?;
         Ok(self.commit_and_tell(tx).await?)
     }

@@ -144,7 +144,7 @@ async fn get(
 
 impl Shared {
     /// Whether somebody looks after a channel: its owner, a moderator, an administrator.
-    async fn may_attend(&self, caller: &Caller, name: &ChannelName) -> Result<(), Problem> {
+    pub(super) async fn may_attend(&self, caller: &Caller, name: &ChannelName) -> Result<(), Problem> {
         if caller.operator {
             return Ok(());
         }

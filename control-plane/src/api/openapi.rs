@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    Shared, admin, auth, health, keys, me, members,
+    Shared, admin, auth, health, keys, me, members, moderation,
     problem::{MEDIA_TYPE, Problem},
     streams, users,
 };
@@ -31,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
         streams::router(),
         health::router(),
         members::router(),
+        moderation::router(),
         admin::router(),
     ];
     parts.into_iter().fold(OpenApiRouter::with_openapi(Base::openapi()), OpenApiRouter::merge)

@@ -67,6 +67,14 @@ impl Handler for Control {
                 reply.answer(&answer).await
             }
             Request::Api { .. } => inner.answer_api(reply).await,
+            Request::Chat { .. } => {
+                let answer = inner.chat(peer, &reply.take_body()).await;
+                reply.answer(&answer).await
+            }
+            Request::Hub(ask) => {
+                let answer = inner.hub(peer, ask).await;
+                reply.answer(&answer).await
+            }
             Request::Admin(command) => inner.operate(command, reply).await,
             _ => {
                 reply.refuse(StreamCode::BadRequest);
@@ -106,7 +114,7 @@ impl Inner {
     }
 
     /// The node `id`, if it is the one that asks. A leader that has just begun may not have read of it yet.
-    async fn asking(&self, peer: &str, id: NodeId) -> Result<Node, Denied> {
+    pub(super) async fn asking(&self, peer: &str, id: NodeId) -> Result<Node, Denied> {
         let look = || self.group.read(|registry| registry.nodes().get(&id).cloned());
         let known = match look() {
             Some(known) => Some(known),

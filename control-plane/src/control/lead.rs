@@ -1,5 +1,5 @@
-//! What only the leader does: it tells its time; then it notices that a lease has run out, that a grace is over or that a
-//! signing key's time has come, and proposes what follows.
+//! What only the leader does: it tells its time; then it notices that a lease has run out, a node's or a chat hub's, that a
+//! grace is over or that a signing key's time has come, and proposes what follows.
 //!
 //! ```text
 //! leads ──▶ every node gets a whole lease ──Leads──▶ in office: proposals go through, deadlines count ──▶ leads no more
@@ -74,6 +74,7 @@ impl Inner {
         info!(nodes = nodes.len(), "this control node leads");
         self.heard().begin();
         self.leases().begin(Instant::now(), nodes);
+        self.hubs().begin();
     }
 
     /// Tells the registry this leader's time before anything else, unless it did already in this term; gives up when it
@@ -130,10 +131,11 @@ impl Inner {
         let now_ms = self.now_ms();
         let grace = self.group.read(Registry::deadline_ms);
         let grace = grace.map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(now_ms)));
-        [self.leases().deadline(), grace, self.keys_due(now_ms)].into_iter().flatten().min()
+        [self.leases().deadline(), grace, self.keys_due(now_ms), self.hubs_due()].into_iter().flatten().min()
     }
 
     async fn do_due(self: &Arc<Self>) {
+        self.take_hubs_out().await;
         let due = self.leases().due(Instant::now());
         for node in due {
             warn!(%node, "a node's lease has run out");

@@ -7,6 +7,7 @@
 //!                                     lead: leases that run out, graces that end ───────────┘ (on the leader alone)
 //!                                     level: the version that all control nodes know ───────┤
 //!                                     keys: signing keys whose time has come ───────────────┤
+//! chat hubs ──HUB──▶ hub: who belongs to the chat mesh ────────────────────────────────────┤
 //! nodes ──REPORT──▶ report: how busy they and well their sessions are (memory alone), where ──┘
 //! ```
 //! What changes the registry is asked of the leader; the others say who that is. Any control node answers watchers.
@@ -14,6 +15,8 @@
 mod answer;
 mod api;
 mod carry;
+mod chat;
+mod hub;
 mod keys;
 mod lead;
 mod level;
@@ -47,6 +50,7 @@ use tracing::{info, warn};
 use crate::{
     api::Api,
     feed::Feed,
+    hubs::HubLeases,
     join::JoinToken,
     keys::safe::KekError,
     leases::Leases,
@@ -85,6 +89,7 @@ struct Inner {
     certified_for: Duration,
     group: Group,
     leases: Mutex<Leases>,
+    hubs: Mutex<HubLeases>,
     loads: Mutex<Loads>,
     heard: Mutex<level::Heard>,
     /// Read by whoever takes a member in, written by whoever changes what members must know.
@@ -163,6 +168,7 @@ impl Control {
             certified_for: plan.certified_for,
             group,
             leases: Mutex::default(),
+            hubs: Mutex::default(),
             loads: Mutex::default(),
             heard: Mutex::default(),
             admitting: RwLock::default(),

@@ -215,6 +215,20 @@ pub enum Input {
         /// The channel.
         channel: ChannelName,
     },
+    /// A chat hub comes in, as another process than before or for the first time, or weighs otherwise. Since version 2.
+    HubIn {
+        /// Whose.
+        node: NodeId,
+        /// How much it can carry beside others.
+        weight: u32,
+        /// Drawn anew by each of its processes.
+        life: u64,
+    },
+    /// Chat hubs go: they were silent for too long, or leave. Since version 2.
+    HubsOut {
+        /// Whose, and since when each is a member: one that has come in again stays.
+        hubs: Vec<(NodeId, u64)>,
+    },
 }
 
 impl Input {
@@ -234,6 +248,7 @@ impl Input {
             | Self::Start { .. }
             | Self::End { .. }
             | Self::Purge { .. } => Level::ANNEX,
+            Self::HubIn { .. } | Self::HubsOut { .. } => Level::CHAT,
             _ => Level::FIRST,
         }
     }

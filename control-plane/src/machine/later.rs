@@ -15,7 +15,7 @@ use freshet_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{At, Output, Registry, charters::Kept};
+use super::{At, Output, Registry, charters::Kept, hubs::Roll};
 use crate::keys::Ring;
 
 /// The part of the registry that version 1 does not know.
@@ -26,6 +26,7 @@ pub(crate) struct Later {
     pub(super) annex: Annex,
     pub(super) ring: Ring,
     pub(super) charters: BTreeMap<ChannelName, Kept>,
+    pub(super) roll: Roll,
 }
 
 impl Later {
@@ -66,6 +67,7 @@ impl Registry {
         if let Some(node) = self.nodes.remove(&id) {
             self.later.removed.add(node.view.server_name, bar);
             self.later.removed.revision = at.index;
+            self.later.forget_hubs(at.index, &[id]);
             let lost = self.lose_publishers(at, id);
             self.advance(at, lost, vec![id], out);
         }

@@ -138,6 +138,7 @@ impl Registry {
 
     pub(super) fn remove_node(&mut self, at: At, id: NodeId, out: &mut Vec<Output>) -> Reply {
         if self.nodes.remove(&id).is_some() {
+            self.later.forget_hubs(at.index, &[id]);
             let lost = self.lose_publishers(at, id);
             self.advance(at, lost, vec![id], out);
         }

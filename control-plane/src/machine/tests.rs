@@ -4,6 +4,7 @@
 //! made at revision 1, so the first claim is epoch 2.
 
 use freshet_proto::{
+    hub::{HubMember, Hubs},
     registry::Departure,
     view::{Bar, ChannelView, NodeView, Removed},
 };
@@ -431,6 +432,11 @@ impl Registry {
         for nth in 0..Removed::MAX {
             let name = format!("{nth:063}.{0}.{0}.{1}", "n".repeat(63), "n".repeat(61));
             registry.later.removed.add(name, bar);
+        }
+        let hubs = Arc::make_mut(&mut registry.later.annex.hubs);
+        for nth in 0..Hubs::MAX as u64 {
+            let member = HubMember { number: u16::MAX, weight: u32::MAX, since: u64::MAX };
+            hubs.members.insert(NodeId(late + nth), member);
         }
         (registry.later.level, registry.later.removed.revision) = (Level::NEWEST, u64::MAX);
         registry.index();

@@ -6,8 +6,6 @@
 //! What can't be asked twice without harm carries an idempotency key: the control node that was asked first remembers what it
 //! answered. It is asked again first.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use bytes::Bytes;
 use freshet_proto::{
     api::{ApiReply, ApiRequest},
@@ -16,32 +14,25 @@ use freshet_proto::{
     registry::Refused,
     view::NodeView,
 };
-use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 use tracing::debug;
 
-use super::Remote;
-use crate::watch::candidates;
+use super::{Remote, anyone::Anyone};
 
 /// How long one control node may take: longer than a password is hashed on a busy one.
 const ATTEMPT: Duration = Duration::from_secs(6);
-
-/// How long to wait after a round that led nowhere.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many bytes stand before a request's frame (its length).
 const LENGTH: usize = 4;
 
 /// Asks the REST API's servers. Cheap to clone; clones remember together who answers.
 #[derive(Clone)]
-pub struct ApiRemote {
-    remote: Remote,
-    last: Arc<Mutex<Option<NodeView>>>,
-}
+pub struct ApiRemote(Anyone);
 
 impl ApiRemote {
     /// Asks the control nodes that `remote` knows.
     pub fn new(remote: Remote) -> Self {
-        Self { remote, last: Arc::default() }
+        Self(Anyone::of(remote))
     }
 
     /// Asks until one answers, for as long as `limit`.
@@ -53,19 +44,19 @@ impl ApiRemote {
         let until = Instant::now() + limit;
         let mut turn = 0;
         while Instant::now() < until {
-            let Some(node) = self.next(turn) else { break };
+            let Some(node) = self.0.next(turn) else { break };
             turn += 1;
             match timeout_at(until, within(ATTEMPT, self.attempt(&node, body.clone()))).await {
                 Err(_) => break,
                 Ok(Ok(Ok(answer))) => {
-                    *self.last() = Some(node);
+                    self.0.remember(node);
                     return Ok(answer);
                 }
-                Ok(Ok(Err(Denied::Elsewhere(_) | Denied::Refused(Refused::Unavailable)))) => self.rest(turn).await,
+                Ok(Ok(Err(Denied::Elsewhere(_) | Denied::Refused(Refused::Unavailable)))) => self.0.rest(turn).await,
                 Ok(Ok(Err(denied))) => return Err(denied),
                 Ok(Err(error)) => {
                     debug!(control = %node.quic, %error, "a control node did not answer an API request");
-                    self.rest(turn).await;
+                    self.0.rest(turn).await;
                 }
             }
         }
@@ -74,7 +65,7 @@ impl ApiRemote {
 
     async fn attempt(&self, node: &NodeView, body: Bytes) -> Result<Result<(ApiReply, Bytes), Denied>, QuicError> {
         let request = Request::Api { length: body.len() as u32 };
-        let pool = &self.remote.0.pool;
+        let pool = &self.0.remote.0.pool;
         let mut reader = pool.request_with(node.quic, &node.server_name, &request, body).await?;
         let head: ApiReply = match reader.read_frame::<Result<ApiReply, Denied>>(MAX_FRAME).await? {
             Ok(head) => head,
@@ -87,30 +78,5 @@ impl ApiRemote {
         let body = if length == 0 { Bytes::new() } else { reader.read_payload(length).await? };
         reader.expect_end().await?;
         Ok(Ok((head, body)))
-    }
-
-    /// The one that answered last, twice; then everybody in turn.
-    fn next(&self, turn: usize) -> Option<NodeView> {
-        let shared = &self.remote.0;
-        let all = match &shared.view {
-            Some(view) => candidates(&shared.seeds, &view.borrow()),
-            None => shared.seeds.clone(),
-        };
-        let last = self.last().clone().filter(|last| all.contains(last));
-        match last {
-            Some(last) if turn < 2 => Some(last),
-            _ => all.get(turn % all.len().max(1)).cloned(),
-        }
-    }
-
-    fn last(&self) -> std::sync::MutexGuard<'_, Option<NodeView>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Not between two that have not been asked yet.
-    async fn rest(&self, turn: usize) {
-        if turn > 1 {
-            sleep(PAUSE).await;
-        }
     }
 }

@@ -3,11 +3,16 @@
 //! ```text
 //! services ──Ask──▶ carry ──▶ Remote::ask ──COMMAND──▶ a control node ──▶ "another one leads" ──▶ that one …
 //! lease: RENEW every 3 s ─────▶ Remote::ask
+//! api, chat: API, CHAT ──────▶ any control node that keeps accounts
+//! hub: HUB every 500 ms ──────▶ Remote::ask ──▶ a place in the chat mesh
 //! report: REPORT every 2 s ───▶ Remote::ask_with ──▶ how busy all nodes are
 //! ```
 
+mod anyone;
 mod api;
 mod carry;
+mod chat;
+mod hub;
 mod lease;
 mod report;
 
@@ -33,6 +38,8 @@ use tracing::debug;
 
 pub use api::ApiRemote;
 pub use carry::carry;
+pub use chat::{ChatError, ChatRemote, OpenedChat, Standing, StoredChat};
+pub use hub::{HubHeld, HubHold, hold_hub};
 pub use lease::{Held, hold};
 pub use report::report;
 

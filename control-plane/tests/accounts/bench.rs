@@ -54,7 +54,7 @@ impl Bench {
 
     /// Everything that is in it, as one text.
     pub async fn dump(&self) -> String {
-        const TABLES: [&str; 14] = [
+        const TABLES: [&str; 18] = [
             "names",
             "users",
             "sessions",
@@ -69,6 +69,10 @@ impl Bench {
             "invites",
             "audit",
             "locks",
+            "chats",
+            "chat_bans",
+            "chat_terms",
+            "chat_log",
         ];
         let (pool, mut dump) = (self.raw().await, String::new());
         for table in TABLES {

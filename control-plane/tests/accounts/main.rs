@@ -4,6 +4,7 @@ mod administering;
 mod avatars;
 mod bench;
 mod channels;
+mod chats;
 mod crowding;
 #[path = "../common/databases.rs"]
 mod databases;
@@ -42,6 +43,15 @@ databases::on_both_databases! {
         a_channel_changes_as_a_whole_or_not_at_all,
         many_channels_are_looked_up_at_once,
         moderators_and_vips_come_and_go_but_the_owner_stays;
+    chats:
+        what_a_home_stores_the_next_one_opens,
+        what_is_stored_twice_is_stored_once_and_an_older_epoch_stores_nothing,
+        moderators_and_vips_are_in_one_list_whoever_made_them,
+        a_chat_has_so_many_terms_and_a_store_is_done_whole_or_not_at_all,
+        what_moderators_did_is_listed_the_latest_first_and_the_oldest_go,
+        bans_are_listed_by_name_while_they_last,
+        an_account_that_is_deleted_leaves_no_trace_in_chats_but_what_it_decided,
+        of_homes_that_store_at_once_each_is_stored_whole;
     telling_the_registry:
         a_key_is_told_once_and_kept_as_the_registry_compares_it,
         of_resets_at_once_the_later_ones_key_works,

@@ -7,6 +7,7 @@ mod bench;
 mod channels;
 #[path = "../common/databases.rs"]
 mod databases;
+mod moderating;
 mod signing_in;
 
 databases::on_both_databases! {
@@ -29,6 +30,9 @@ databases::on_both_databases! {
         what_the_registry_did_not_hear_it_hears_later,
         players_are_sent_to_where_a_channel_is_watched,
         people_follow_channels_and_are_shown_without_what_is_theirs;
+    moderating:
+        those_who_look_after_a_chat_read_what_was_done_there_and_nobody_else,
+        a_home_opens_and_stores_through_the_node_that_answers;
     administering:
         a_channel_that_an_operator_made_is_nobodys_to_take,
         administrators_administer_and_nobody_else;

@@ -5,7 +5,8 @@
 //!            503, 429     keyring of the view                 x-client-*
 //! ```
 //! Control nodes believe what an edge says of a client, so nothing of what a client says of itself gets through: of its
-//! header fields only those that [`fields`] names pass, and `x-client-*` come from here alone.
+//! header fields only those that [`fields`] names pass, and `x-client-*` come from here alone. A channel's chat is answered
+//! by the hub beside the edge, where there is one, on the same terms.
 //!
 //! Limits: [`ApiConfig`] says how many requests may be under way, in all and per address, and how long each may take; a
 //! body has at most [`ApiConfig::body_bytes`], or [`AVATAR_BYTES`] where a picture is uploaded. One beyond is refused
@@ -178,7 +179,11 @@ impl Gateway {
             headers: passed.into_iter().chain(fields::identity(client.as_ref(), ip)).collect(),
             body,
         };
-        match timeout(ms(self.config.reply_timeout_ms), self.upstream.ask(asked)).await {
+        let answered = match caller.chat_at(request.uri.path()).cloned() {
+            Some(hub) => Box::pin(async move { Ok(hub.ask(asked).await) }),
+            None => self.upstream.ask(asked),
+        };
+        match timeout(ms(self.config.reply_timeout_ms), answered).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "an API request was not answered");

@@ -62,7 +62,10 @@ pub(crate) async fn serve<S: Socket>(socket: S, caller: Caller) -> Option<Cut> {
             Worked::Held(wire, held) => (wire, Some(held)),
             Worked::Left(wire, hub, request) => {
                 let (socket, ahead) = wire.into_parts();
-                hub.take(request, Handed { socket: Raw::of(socket), ahead, peer: caller.guest.ip() }).await;
+                hub.take(
+                    request,
+                    Handed { socket: Raw::of(socket), ahead, peer: caller.guest.ip(), stay: caller.stay(None) },
+                );
                 return None;
             }
             Worked::Ended(cut) => return cut,

@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::{body::Incoming, server::conn::http2, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, sleep};
@@ -36,7 +36,11 @@ pub(crate) async fn serve<S: Socket>(socket: S, caller: Caller) -> Option<Cut> {
     let wire = Wire::new(socket);
     let pulse = Arc::clone(wire.pulse());
     let clerk = Clerk { caller: caller.clone(), pulse: Arc::clone(&pulse) };
-    let mut engine = Box::pin(engine(&config).serve_connection(TokioIo::new(wire), clerk));
+    let mut builder = engine(&config);
+    if caller.edge.chat.get().is_some() {
+        builder.enable_connect_protocol();
+    }
+    let mut engine = Box::pin(builder.serve_connection(TokioIo::new(wire), clerk));
     let mut keeper = Keeper::new(&config, &pulse);
     let mut tick = Box::pin(sleep(keeper.period()));
     let mut last = (0, Instant::now());
@@ -103,7 +107,12 @@ impl Service<Request<Incoming>> for Clerk {
     type Error = Infallible;
     type Future = Pickup;
 
-    fn call(&self, request: Request<Incoming>) -> Pickup {
+    fn call(&self, mut request: Request<Incoming>) -> Pickup {
+        if request.method() == Method::CONNECT
+            && let Some(response) = self.caller.open_chat(&mut request, self.pulse.begin())
+        {
+            return Pickup::Now(ready(Ok(response)));
+        }
         let busy = self.pulse.begin();
         let (parts, body) = request.into_parts();
         match self.caller.receive(parts, body) {

@@ -1,37 +1,46 @@
 //! The chat hub beside an edge: sockets that ask for `/chat/…` are its own from then on.
 //!
 //! ```text
-//! edge ──Handed──▶ ChatNode ──▶ Hub, on threads of its own
-//!                                └──▶ Store
+//! edge ──Handed──▶ ChatNode ──▶ Hub, on threads of its own ──▶ store ──▶ a control node that keeps accounts
+//!                     └──▶ place: who the other hubs are, and this one's lease ◀──▶ the leader
 //! ```
 //! Chat has a runtime of its own, with fewer threads than there are cores and less weight with the system's scheduler:
 //! however much is said, the edge's threads serve video as before.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZero,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod place;
+mod store;
+
+use std::{num::NonZero, sync::Arc};
 
 use anyhow::Context;
+use bytes::Bytes;
 use freshet_chat_mesh::{
-    hub::{Caller, Config, Doing, Door, Hub, NoLinks, Outcome, Parts, Socket, Standing, Store, Unavailable},
-    mesh::{Input, Member, Members, Stored},
-    moderation::{Change, Durable, LogEntry},
+    hub::{Caller, Config, Door, Duplex, Hub, Opener, Parts, Socket},
+    links::MeshLinks,
 };
+use freshet_control_plane::remote::{ChatRemote, HubHold, Remote, hold_hub};
 use freshet_edge::{
-    chat::{Handed, Raw},
+    Edge,
+    chat::{Handed, Opened, Raw},
     upstream::BoxFuture,
 };
 use freshet_proto::{
-    chat::Login,
-    id::{ChannelName, NodeId},
+    api::{ApiReply, ApiRequest},
+    id::NodeId,
+    message::Request,
+    quic::{Handler, Pool, QuicError, Responder},
     view::View,
 };
-use http::request::Parts as Request;
-use tokio::{runtime::Runtime, sync::watch, time::Duration};
+use http::{Response, request::Parts as Asked};
+use metrics::{counter, gauge};
+use tokio::{
+    runtime::Runtime,
+    sync::watch,
+    time::{Duration, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
+use self::store::Stored;
 use super::{World, irc::Bound};
 use crate::admin::Check;
 
@@ -41,35 +50,58 @@ const NICE: i32 = 5;
 /// A hub, running.
 pub struct ChatNode {
     hub: Hub,
+    links: MeshLinks,
+    hold: HubHold,
     runtime: Option<Runtime>,
 }
 
+/// What a hub needs to start.
+pub struct ChatPlan {
+    /// Limits and deadlines.
+    pub config: Config,
+    /// Which node it is beside.
+    pub me: NodeId,
+    /// How much it bears beside others.
+    pub weight: u32,
+    /// The connections to other nodes.
+    pub pool: Pool,
+    /// What is known of the platform.
+    pub view: watch::Receiver<Arc<View>>,
+}
+
 impl ChatNode {
-    /// Starts the hub of node `me`.
+    /// Starts a hub, which takes its place in the mesh. `remote` makes ways to the control plane.
     ///
     /// # Errors
     /// When the system has no more threads.
-    pub fn start(config: Config, me: NodeId, view: watch::Receiver<Arc<View>>, world: &World) -> anyhow::Result<Self> {
+    pub fn start(plan: ChatPlan, remote: impl Fn() -> Remote, world: &World) -> anyhow::Result<Self> {
+        let ChatPlan { config, me, weight, pool, view } = plan;
         let runtime = runtime(config.threads).context("starting chat's threads")?;
         let _within = runtime.enter();
-        let clock = world.clock.clone();
-        let door = Door::new(view, clock.clone(), config.origins.clone());
-        let epoch = clock.now_ms() / 1_000;
-        let random = world.random.clone();
-        let (store, links) = (Arc::new(Volatile::default()), Arc::new(NoLinks));
-        let hub = Hub::start(Parts { config, me, limits: Default::default(), door, store, links, clock, random });
-        let told = hub.clone();
-        runtime.spawn(async move {
-            let hubs = [(me, Member { number: 1, weight: 1 })].into();
-            told.tell(Input::Members(Members { epoch, hubs, before: Vec::new() })).await;
-            told.tell(Input::Lease { until_ms: u64::MAX / 2, epoch }).await;
+        let (clock, random) = (world.clock.clone(), world.random.clone());
+        let door = Door::new(view.clone(), clock.clone(), config.origins.clone());
+        let links = MeshLinks::new(me, pool, view.clone(), random.clone());
+        let hub = Hub::start(Parts {
+            config,
+            me,
+            limits: Default::default(),
+            door,
+            store: Arc::new(Stored(ChatRemote::new(remote()))),
+            links: Arc::new(links.clone()),
+            clock,
+            random: random.clone(),
         });
-        Ok(Self { hub, runtime: Some(runtime) })
+        let (held, hold) = hold_hub(remote(), me, weight.max(1), 1 + random.below(u64::MAX));
+        runtime.spawn(place::tell_members(view, hub.clone()));
+        runtime.spawn(place::tell_lease(held, hub.clone()));
+        runtime.spawn(links.clone().run(hub.clone()));
+        runtime.spawn(export(hub.clone()));
+        Ok(Self { hub, links, hold, runtime: Some(runtime) })
     }
 
-    /// The hub itself.
-    pub fn hub(&self) -> &Hub {
-        &self.hub
+    /// What answers other nodes: chat what hubs ask, and `edge` the rest.
+    pub fn beside(&self, edge: Edge) -> Beside {
+        Beside { edge, hub: self.hub.clone(), links: self.links.clone() }
     }
 
     /// Whether clients should be sent here.
@@ -87,9 +119,30 @@ impl ChatNode {
         bound.serve(&self.hub, runtime.handle(), no_more).context("taking IRC clients")
     }
 
-    /// Gives its channels away and sends everybody elsewhere, within `patience`.
+    /// Leaves the mesh, gives its channels away and sends everybody elsewhere, within `patience` each.
     pub async fn drain(&self, patience: Duration) {
+        let left = self.hold.leave(patience);
+        let (left, ()) = tokio::join!(left, self.hub.hand_over(patience));
+        if let Err(why) = left {
+            tracing::warn!(%why, "the mesh of chat hubs was not left; others take over in two seconds");
+        }
         self.hub.drain(Vec::new(), patience).await;
+    }
+}
+
+/// Answers other nodes.
+pub struct Beside {
+    edge: Edge,
+    hub: Hub,
+    links: MeshLinks,
+}
+
+impl Handler for Beside {
+    async fn handle(&self, request: Request, reply: Responder) -> Result<(), QuicError> {
+        match request {
+            Request::Mesh { .. } => self.links.answer(request, reply, &self.hub).await,
+            _ => self.edge.handle(request, reply).await,
+        }
     }
 }
 
@@ -98,6 +151,36 @@ impl Drop for ChatNode {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// How often metrics are brought up to date.
+const EXPORT: Duration = Duration::from_secs(1);
+
+/// Tells the recorder of metrics what the hub has done.
+async fn export(hub: Hub) {
+    loop {
+        let (stats, fanout) = (hub.stats(), hub.fanout());
+        gauge!("freshet_chat_connections").set(hub.connections() as f64);
+        gauge!("freshet_chat_channels").set(stats.channels.get() as f64);
+        counter!("freshet_chat_joins_total").absolute(stats.joins.get());
+        counter!("freshet_chat_events_total").absolute(stats.events.get());
+        counter!("freshet_chat_deliveries_total").absolute(fanout.deliveries);
+        counter!("freshet_chat_delivered_bytes_total").absolute(fanout.bytes);
+        counter!("freshet_chat_writes_total").absolute(fanout.writes);
+        counter!("freshet_chat_gaps_total", "at" => "reader").absolute(fanout.gaps);
+        counter!("freshet_chat_gaps_total", "at" => "hub").absolute(stats.gaps.get());
+        counter!("freshet_chat_posts_total", "result" => "accepted").absolute(stats.accepted.get());
+        for (code, count) in stats.refused() {
+            counter!("freshet_chat_posts_total", "result" => code).absolute(count);
+        }
+        for (why, count) in stats.turned_away_by_why() {
+            counter!("freshet_chat_turned_away_total", "why" => why).absolute(count);
+        }
+        for (why, count) in stats.ended_by_why() {
+            counter!("freshet_chat_ended_total", "why" => why).absolute(count);
+        }
+        sleep(EXPORT).await;
     }
 }
 
@@ -131,43 +214,28 @@ impl ChatNode {
 }
 
 impl freshet_edge::chat::Hub for Counter {
-    fn take(&self, request: Request, line: Handed) -> BoxFuture<'static, ()> {
-        let socket = match line.socket {
+    fn take(&self, request: Asked, line: Handed) {
+        let Handed { socket, ahead, peer, stay } = line;
+        let socket = match socket {
             Raw::Plain(socket) => Socket::Tcp(socket),
             Raw::Other(socket) => Socket::Other(Box::new(socket)),
         };
-        let caller = Caller { request, socket, ahead: line.ahead, peer: line.peer };
-        let served = self.at.spawn(self.hub.clone().serve(caller));
-        Box::pin(async move { drop(served.await) })
-    }
-}
-
-/// What is stored as long as the process lives.
-#[derive(Default)]
-struct Volatile(Mutex<BTreeMap<ChannelName, Durable>>);
-
-impl Store for Volatile {
-    fn open(&self, channel: ChannelName) -> Doing<Result<Option<Stored>, Unavailable>> {
-        let durable = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(channel.clone()).or_default().clone();
-        Box::pin(async move { Ok(Some(Stored { owner: channel, durable })) })
+        let serving = self.hub.clone().serve(Caller { request, socket, ahead, peer, stay: Box::new(stay) });
+        drop(self.at.spawn(serving));
     }
 
-    fn store(
-        &self,
-        channel: ChannelName,
-        _: u64,
-        changes: Vec<(u64, Change)>,
-        _: Vec<LogEntry>,
-    ) -> Doing<Result<Outcome, Unavailable>> {
-        let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let durable = stored.entry(channel).or_default();
-        for (_, change) in changes {
-            let _ = durable.apply(&change, 0);
-        }
-        Box::pin(async { Ok(Outcome::Stored) })
+    fn open(&self, request: Asked, line: Opened) -> Response<Bytes> {
+        let _within = self.at.enter();
+        let Opened { protocol, stream, peer, stay } = line;
+        let stream = Box::pin(async move { stream.await.map(|stream| Box::new(stream) as Box<dyn Duplex>) });
+        self.hub.clone().open(Opener { request, protocol, stream, peer, stay: Box::new(stay) })
     }
 
-    fn standing(&self, _: ChannelName, _: Login) -> Doing<Result<Standing, Unavailable>> {
-        Box::pin(async { Ok(Standing::default()) })
+    fn ask(&self, request: ApiRequest) -> BoxFuture<'static, (ApiReply, Bytes)> {
+        let (hub, at) = (self.hub.clone(), self.at.clone());
+        Box::pin(async move {
+            let answered = at.spawn(async move { hub.api(request).await }).await;
+            answered.unwrap_or_else(|_| (ApiReply { status: 503, headers: Vec::new(), length: 0 }, Bytes::new()))
+        })
     }
 }

@@ -12,6 +12,7 @@ use freshet_edge::{
     near::{LocateError, Locator, Near, load},
 };
 use freshet_proto::{
+    hub::HubAsk,
     id::NodeId,
     message::Report,
     quic::{self, Endpoint, Identity, Pool, Tuning},
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     World, any_port,
     api::Passed,
-    chat::ChatNode,
+    chat::{ChatNode, ChatPlan},
     irc::{IrcAddresses, IrcPlan},
     papers::{Authority, keep_certified},
     placed::{Placed, report},
@@ -125,7 +126,14 @@ impl EdgeNode {
         let (edge, held, chat) = match plan.member {
             Some(member) => {
                 let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
-                let chat = ChatNode::start(plan.chat, member.id, view.clone(), world)?;
+                let chat = ChatPlan {
+                    config: plan.chat,
+                    me: member.id,
+                    weight: u32::try_from(capacity).unwrap_or(u32::MAX).min(HubAsk::MAX_WEIGHT),
+                    pool: pool.clone(),
+                    view: view.clone(),
+                };
+                let chat = ChatNode::start(chat, remote, world)?;
                 let mut edge = edge.with_api(Arc::new(Passed(ApiRemote::new(remote()))));
                 if let Some(counter) = chat.counter() {
                     edge = edge.with_chat(counter);
@@ -138,7 +146,7 @@ impl EdgeNode {
                     ..Report::default()
                 };
                 near.loads = report(remote(), place, tell, world);
-                let (answering, handler) = (endpoint.clone(), Arc::new(edge.clone()));
+                let (answering, handler) = (endpoint.clone(), Arc::new(chat.beside(edge.clone())));
                 tokio::spawn(async move { quic::serve(&answering, handler, std::future::pending()).await });
                 (edge, Some(member.take_part(remote(), &identity, &endpoint, world)?), Some(chat))
             }

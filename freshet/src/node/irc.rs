@@ -150,7 +150,7 @@ async fn arrive(socket: TcpStream, peer: IpAddr, way: Way, hub: Hub, place: Owne
     drop(place);
     match shaken {
         Ok(Ok((socket, Some((request, ahead))))) => {
-            hub.serve_irc_websocket(Caller { request, socket, ahead, peer }).await;
+            hub.serve_irc_websocket(Caller { request, socket, ahead, peer, stay: Box::new(()) }).await;
         }
         Ok(Ok((socket, None))) => hub.serve_irc(socket, peer).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "an IRC connection did not begin"),

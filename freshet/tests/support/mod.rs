@@ -1,6 +1,7 @@
 //! Starts the binary as a process, asks it over HTTP, and ends it by its id.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub mod chatter;
 pub mod platform;
 pub mod player;
 pub mod publisher;

@@ -475,8 +475,8 @@ impl<'a> World<'a> {
             Output::Show { channel, event } => {
                 (hub, event.position.epoch, event.position.seq, digest(&event)).hash(&mut self.hasher);
                 self.judge.shown(hub, &channel, &event);
-                if self.judge.broken.is_some() {
-                    self.tell(format!("hub {hub} shows {channel} {}", event.position));
+                if let freshet_proto::chat::What::User { login, action, .. } = &event.what {
+                    self.tell(format!("hub {hub} shows {channel} {}: {login} {action:?}", event.position));
                 }
             }
             Output::Gap { channel, missed, position } => {
@@ -501,7 +501,7 @@ impl<'a> World<'a> {
                     slot.stores.push((channel, epoch, version, change));
                 }
             }
-            Output::Ready(_) | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
+            Output::Ready(_) | Output::Home { .. } | Output::Notice { .. } | Output::Log { .. } | Output::Left => {}
         }
     }
 
@@ -569,16 +569,10 @@ impl<'a> World<'a> {
         if self.bug == Some(Bug::NonceForgotten) {
             self.count += 1;
             let n = self.count;
-            self.judge_same(&post, n);
             post.submit.nonce = Nonce::cut(&format!("{}x{n}", post.submit.nonce.as_str()));
         }
         self.sometimes.again += 1;
         self.submit(post);
-    }
-
-    /// With the bug in, the same words under another name are still the same post.
-    fn judge_same(&mut self, post: &Post, _n: u64) {
-        self.story.push(format!("{} is sent again under another name", post.submit.nonce.as_str()));
     }
 
     fn answer(&mut self, hub: usize, ticket: u64, answer: Answer) {

@@ -9,19 +9,27 @@
 //! read. What clients see is another matter: JSON or IRC, made once per hub.
 
 mod answer;
+mod durable;
 mod event;
 mod id;
+mod log;
 mod modes;
 mod short;
+mod store;
 mod submit;
+mod term;
 mod verb;
 
 pub use answer::{Accepted, Answer, Code, Refusal};
+pub use durable::{Ban, Change, Durable, MAX_BANS, MAX_ROLES};
 pub use event::{Actor, Event, Message, Note, Notice, Origin, Pin, Reply, To, UserAction, What};
 pub use id::{InvalidPosition, MessageId, Position, Snowflake};
-pub use modes::Modes;
+pub use log::LogEntry;
+pub use modes::{ModeChange, Modes};
 pub use short::{Short, Text, TooLong};
+pub use store::{ChatReply, ChatRequest};
 pub use submit::{Author, Role, Roles, Submit, User};
+pub use term::{MAX_TERMS, Pattern, Term, TermAction};
 pub use verb::Verb;
 
 /// The name by which a person is moderated: an account's, permanent and never given twice.

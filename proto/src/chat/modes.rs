@@ -26,3 +26,20 @@ impl Modes {
     /// The longest time for which one may have to have followed, in minutes: three months, as at Twitch.
     pub const MAX_FOLLOWERS_MIN: u32 = 90 * 24 * 60;
 }
+
+/// What becomes of the modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModeChange {
+    /// Seconds; 0 is off.
+    Slow(u32),
+    /// Minutes; `None` is off.
+    Followers(Option<u32>),
+    /// On or off.
+    EmoteOnly(bool),
+    /// On or off.
+    Unique(bool),
+    /// Whether links are off.
+    LinksOff(bool),
+    /// On or off.
+    Shield(bool),
+}

@@ -140,6 +140,11 @@ impl Responder {
         &self.peer
     }
 
+    /// What waits on streams of a higher priority is sent before what waits on this one; 0 unless said otherwise.
+    pub fn set_priority(&self, priority: i32) {
+        let _ = self.stream.set_priority(priority);
+    }
+
     /// Writes a frame; waits while the asker's window is full.
     ///
     /// # Errors

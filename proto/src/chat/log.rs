@@ -1,7 +1,8 @@
 //! What moderators did.
 
-use freshet_proto::chat::{Actor, Login, MessageId, Reason, Verb};
 use serde::{Deserialize, Serialize};
+
+use super::{Actor, Login, MessageId, Reason, Verb};
 
 /// One line of a channel's moderation log. Whoever owns durability keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

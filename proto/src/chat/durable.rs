@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use freshet_proto::chat::{Code, Event, Login, Modes, Reason, Role, UserAction, What};
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_TERMS, Pattern, Term, TermAction, command::ModeChange};
+use super::{
+    Code, Event, Login, MAX_TERMS, ModeChange, Modes, Pattern, Reason, Role, Term, TermAction, UserAction, What,
+};
 
 /// How many people are silenced in one channel at most. Timeouts that have run out are forgotten first.
 pub const MAX_BANS: usize = 100_000;

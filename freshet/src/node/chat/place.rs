@@ -1,0 +1,53 @@
+//! A hub's place in the mesh: who the others are, by the view, and until when it counts as there.
+
+use std::sync::Arc;
+
+use freshet_chat_mesh::{
+    hub::Hub,
+    mesh::{Earlier, Input, Member, Members},
+};
+use freshet_control_plane::remote::HubHeld;
+use freshet_proto::{
+    hub::{HubMember, Hubs},
+    id::NodeId,
+    view::View,
+};
+use tokio::sync::watch;
+
+/// Tells the hub who the members are, whenever that changes.
+pub(super) async fn tell_members(mut view: watch::Receiver<Arc<View>>, hub: Hub) {
+    let mut told = 0;
+    loop {
+        let hubs = view.borrow_and_update().annex.hubs.clone();
+        if hubs.revision > told {
+            told = hubs.revision;
+            hub.tell(Input::Members(members(&hubs))).await;
+        }
+        if view.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the hub until when it holds its place, whenever that changes.
+pub(super) async fn tell_lease(mut held: watch::Receiver<HubHeld>, hub: Hub) {
+    loop {
+        let HubHeld { until, epoch } = *held.borrow_and_update();
+        if let Some(until) = until {
+            hub.tell(Input::Lease { until_ms: hub.mono_ms(until), epoch }).await;
+        }
+        if held.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn members(hubs: &Hubs) -> Members {
+    let earlier = hubs.before.iter().map(|set| Earlier { epoch: set.revision, hubs: all(&set.members) });
+    Members { epoch: hubs.revision, hubs: all(&hubs.members), before: earlier.collect() }
+}
+
+fn all(members: &std::collections::BTreeMap<NodeId, HubMember>) -> std::collections::BTreeMap<NodeId, Member> {
+    let member = |member: &HubMember| Member { number: member.number, weight: member.weight };
+    members.iter().map(|(node, known)| (*node, member(known))).collect()
+}
