@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{
-    Config, Cursor, Ended, Log, Sink,
+    Config, Cursor, Ended, Log, Mark, Sink,
     conn::{Caught, Conn, Over, Seat},
     connection::{Member, NOWHERE, Order},
     ring::Batch,
@@ -95,10 +95,10 @@ struct Group {
     readers: Vec<Reader>,
 }
 
-#[derive(Clone, Copy)]
 struct Reader {
     slot: usize,
     cursor: Cursor,
+    mark: Option<Mark>,
 }
 
 /// See the module.
@@ -210,7 +210,7 @@ impl Shard {
                 late.push(reader.slot);
                 continue;
             }
-            match conn.send(Instant::now(), &mut reader.cursor, &batch) {
+            match conn.send(Instant::now(), &mut reader.cursor, reader.mark.as_ref(), &batch) {
                 Ok(sent) => {
                     self.counters.sent(sent);
                     if conn.blocked && conn.watch() {
@@ -249,8 +249,8 @@ impl Shard {
         let now = Instant::now();
         while let Some(order) = self.conns[slot].private(now, &mut self.scratch)? {
             match order {
-                Order::Subscribe(log, from) => {
-                    self.seat(slot, log, from);
+                Order::Subscribe(log, from, mark) => {
+                    self.seat(slot, log, from, mark);
                     // What is in the log already comes before the next order.
                     if self.read_on(slot, now)? == Caught::NotYet {
                         break;
@@ -277,7 +277,8 @@ impl Shard {
         for n in 0..conn.seats.len() {
             let Seat { group, at } = conn.seats[n];
             let group = &mut self.groups[group];
-            let place = (&group.log, &mut group.readers[at].cursor);
+            let Reader { cursor, mark, .. } = &mut group.readers[at];
+            let place = (&group.log, cursor, mark.as_ref());
             let (caught, sent) = conn.catch_up(now, place, self.config.patience, &mut self.catch_up)?;
             self.counters.sent(sent);
             if caught == Caught::NotYet {
@@ -292,7 +293,7 @@ impl Shard {
         Ok(Caught::Up)
     }
 
-    fn seat(&mut self, slot: usize, log: Log, from: Cursor) {
+    fn seat(&mut self, slot: usize, log: Log, from: Cursor, mark: Option<Mark>) {
         self.unseat(slot, &log);
         let key = match self.by_log.get(&log.id()) {
             Some(key) => *key,
@@ -307,7 +308,7 @@ impl Shard {
         let from = log.ring().standing(from);
         let group = &mut self.groups[key];
         self.conns[slot].seats.push(Seat { group: key, at: group.readers.len() });
-        group.readers.push(Reader { slot, cursor: from });
+        group.readers.push(Reader { slot, cursor: from, mark });
     }
 
     fn unseat(&mut self, slot: usize, log: &Log) {
