@@ -25,6 +25,7 @@ mod verdict;
 
 use caches::Ground;
 use machine::Ticks;
+pub use process::pinned;
 use verdict::Findings;
 
 /// Measures Freshet beside nginx, nginx-rtmp, pingora and etcd.
