@@ -6,6 +6,7 @@
 //! loadtest publish      encoders that send a file in a loop over RTMP     → table, JSON, exit code
 //! loadtest bench        ratios to nginx, nginx-rtmp, pingora and etcd          → docs/performance.md
 //! loadtest stub        an origin of made-up objects, over QUIC and HTTP, for measuring edges and caches alike
+//! loadtest hub         one hub and nothing else, which may be told to do wrong
 //! ```
 //! A load test lives in the real world: it reads the real clock and owns its sockets.
 #![allow(clippy::disallowed_methods)]
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod chat;
+mod hub;
 mod limits;
 mod procfs;
 mod publish;
@@ -43,6 +45,8 @@ enum Command {
     Bench(Box<bench::Args>),
     /// An origin of made-up objects, over the node protocol for edges and over HTTP for other caches.
     Stub(stub::Args),
+    /// One hub of chat and nothing else, for measuring the fan-out.
+    Hub(hub::Args),
     /// One process of `view`; started by it.
     #[command(hide = true)]
     ViewWorker,
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Command::Publish(args) => publish::run(*args),
         Command::Bench(args) => bench::run(*args),
         Command::Stub(args) => stub::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Hub(args) => hub::run(args).map(|()| ExitCode::SUCCESS),
         Command::ViewWorker => view::worker::run().map(|()| ExitCode::SUCCESS),
         Command::ChatWorker => chat::worker::run().map(|()| ExitCode::SUCCESS),
     };
