@@ -1,6 +1,6 @@
 # make run     build what is needed and start a channel on this machine, with a built-in clip
 # make test    everything that must hold; installs the Debian packages it needs when it may
-# make bench   measure beside nginx, nginx-rtmp, pingora and etcd, and write docs/performance.md (an hour)
+# make bench   measure beside nginx, nginx-rtmp, pingora, etcd, Bun and NATS, and write docs/performance.md (an hour and a half)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
 # make sim     thousands of seeds of the simulated platform, and nine bugs that must be found (netsim/; 30 minutes on two cores)
 # make soak    100,000 connections to six edges, and thousands of viewers that are counted (fifteen minutes)

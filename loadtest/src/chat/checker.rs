@@ -130,7 +130,7 @@ impl Checker {
             entry.count += 1;
             let (nonce, count) = (entry.nonce, entry.count);
             (cursor.epoch, cursor.next) = (seen.epoch, seen.seq + 1);
-            self.delivered(nonce, now_us);
+            self.delivered(nonce, len, now_us);
             return (Taken::Event(nonce, count), len);
         }
         let len = lines.iter().position(|byte| *byte == b'\n').unwrap_or(lines.len());
@@ -227,12 +227,13 @@ impl Checker {
         if self.reference.compare(seen, nonce, raw) == Match::Differs {
             self.counts.reordered += 1;
         }
-        self.delivered(nonce, now_us);
+        self.delivered(nonce, raw.len(), now_us);
         Taken::Event(nonce, self.reference.get(seen.seq).map_or(0, |entry| entry.count))
     }
 
-    fn delivered(&mut self, nonce: Option<Nonce>, now_us: u64) {
+    fn delivered(&mut self, nonce: Option<Nonce>, len: usize, now_us: u64) {
         self.counts.deliveries += 1;
+        self.counts.bytes += len as u64;
         if let Some(nonce) = nonce.filter(|nonce| nonce.due_us >= self.measured_from_us) {
             self.delay.record_us(now_us.saturating_sub(nonce.due_us));
         }

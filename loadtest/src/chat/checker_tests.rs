@@ -11,7 +11,7 @@ fn check(streams: &[&str]) -> String {
             checker.take(&mut cursor, object(word).as_bytes(), 0);
         }
     }
-    let Counts { deliveries, lost, doubled, reordered, gaps, missed, taken_back, repeated } = checker.counts;
+    let Counts { deliveries, lost, doubled, reordered, gaps, missed, taken_back, repeated, .. } = checker.counts;
     let named = [
         ("lost", lost),
         ("doubled", doubled),

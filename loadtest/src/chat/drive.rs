@@ -106,11 +106,11 @@ struct Worker {
     latest: Report,
 }
 
-/// Runs `jobs`, a process each, on `core` if one is given.
+/// Runs `jobs`, a process each, on `core` if one is given; `progress`: says each second how far they are.
 ///
 /// # Errors
 /// When a process can't be started, dies, or does not get on.
-pub async fn drive(jobs: &[Job], core: Option<u32>, meter: &impl Meter) -> anyhow::Result<Finished> {
+pub async fn drive(jobs: &[Job], core: Option<u32>, progress: bool, meter: &impl Meter) -> anyhow::Result<Finished> {
     let (sender, inbox) = mpsc::channel(1024);
     let rss_before = meter.usage().rss_bytes;
     let mut workers = Vec::new();
@@ -118,7 +118,7 @@ pub async fn drive(jobs: &[Job], core: Option<u32>, meter: &impl Meter) -> anyho
         workers.push(start(number, job, core, sender.clone()).await?);
     }
     drop(sender);
-    let mut crew = Crew { workers, inbox, finished: Finished::default(), merge: Merge::default(), shown: Instant::now() };
+    let mut crew = Crew { workers, inbox, finished: Finished::default(), merge: Merge::default(), shown: progress.then(Instant::now) };
     let subscribers: u64 = jobs.iter().map(|job| u64::from(job.subscribers)).sum();
     crew.until(Stage::Joined, JOINING + Duration::from_millis(subscribers)).await?;
     let rss_joined = meter.usage().rss_bytes;
@@ -148,7 +148,8 @@ struct Crew {
     inbox: mpsc::Receiver<(usize, Report)>,
     finished: Finished,
     merge: Merge,
-    shown: Instant,
+    /// When it was last said how far they are; `None` where nobody wants to know.
+    shown: Option<Instant>,
 }
 
 impl Crew {
@@ -185,9 +186,9 @@ impl Crew {
             add_counts(&mut rest.errors, &parcel.errors);
         }
         self.workers[number].latest = report;
-        if self.shown.elapsed() >= Duration::from_millis(950) {
+        if self.shown.is_some_and(|shown| shown.elapsed() >= Duration::from_millis(950)) {
             self.show();
-            self.shown = Instant::now();
+            self.shown = Some(Instant::now());
         }
     }
 

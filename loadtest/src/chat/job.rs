@@ -158,6 +158,8 @@ pub struct Parcel {
 pub struct Counts {
     /// Events that came.
     pub deliveries: u64,
+    /// How long they were together, in bytes.
+    pub bytes: u64,
     /// Events that did not come though no gap was stated.
     pub lost: u64,
     /// Events that came twice.
@@ -178,6 +180,7 @@ impl Counts {
     /// Adds `more`.
     pub fn add(&mut self, more: &Self) {
         self.deliveries += more.deliveries;
+        self.bytes += more.bytes;
         self.lost += more.lost;
         self.doubled += more.doubled;
         self.reordered += more.reordered;

@@ -108,7 +108,7 @@ async fn run_async(args: Args) -> anyhow::Result<ExitCode> {
     let jobs = plan(&args, &targets, &senders)?;
     let gone = args.server_pid.iter().find(|pid| crate::procfs::usage(**pid).is_none());
     ensure!(gone.is_none(), "no process {}", gone.copied().unwrap_or_default());
-    let finished = drive::drive(&jobs, None, &args.server_pid).await?;
+    let finished = drive::drive(&jobs, None, true, &args.server_pid).await?;
     let outcome = Outcome::new(&args, senders.len() as u64, &finished);
     outcome.print(args.json.as_deref())?;
     Ok(if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
