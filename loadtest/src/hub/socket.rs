@@ -93,11 +93,12 @@ async fn take(hub: &Arc<Hub>, upgraded: Upgraded) {
 /// A task of its own: the one of the handshake is larger.
 fn spawn(hub: &Arc<Hub>, mut reader: impl AsyncRead + Unpin + Send + 'static, sink: Sink, first: Bytes) {
     let Ok(connection) = hub.fanout.connect(sink) else { return };
-    let hub = hub.clone();
+    let peer = Peer::new(Limits::default(), false);
+    let mut socket = Box::new(Socket { hub: hub.clone(), connection, peer, session: Session::new(None) });
+    // A copy, mostly of nothing: what hyper has read into is 8 KiB, and would live as long as the task.
+    let mut input = BytesMut::from(&first[..]);
+    drop(first);
     tokio::spawn(async move {
-        let mut socket =
-            Box::new(Socket { hub, connection, peer: Peer::new(Limits::default(), false), session: Session::new(None) });
-        let mut input = BytesMut::from(&first[..]);
         loop {
             if !socket.hear(&mut input) {
                 break;
