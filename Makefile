@@ -3,7 +3,7 @@
 # make bench   measure beside nginx, nginx-rtmp, pingora, etcd, Bun and NATS, and write docs/performance.md (an hour and a half)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
 # make sim     thousands of seeds of the simulated platform, and nine bugs that must be found (netsim/; 30 minutes on two cores)
-# make soak    100,000 connections to six edges, and thousands of viewers that are counted (fifteen minutes)
+# make soak    100,000 connections to six edges, viewers that are counted, and 100,000 subscribers of a chat (twenty minutes)
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: run test bench fuzz sim soak site e2e
@@ -32,6 +32,7 @@ sim:
 soak: site
 	scripts/soak
 	scripts/count
+	scripts/chat-soak
 
 # The page, built into web/build, from where the binary takes it.
 site: web/build/index.html

@@ -42,9 +42,12 @@ impl Drop for Hub {
 /// Two hundred who read and two who post 20 messages at a time, for two seconds.
 fn chat(addresses: &[&str], more: &[&str]) -> (Output, serde_json::Value) {
     let urls: Vec<String> = addresses.iter().map(|address| format!("ws://{address}/chat/bench")).collect();
-    let mut args = vec!["chat", "-n", "200", "--token", "mia", "--token", "max", "--duration", "2", "--json", "-"];
+    let mut args = vec!["chat", "-n", "200", "--token", "mia", "--token", "max", "--json", "-"];
     args.extend(urls.iter().map(String::as_str));
     args.extend(more);
+    if !more.contains(&"--duration") {
+        args.extend(["--duration", "2"]);
+    }
     let output = loadtest(&args).output().expect("loadtest runs");
     let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
     (output, report)
@@ -75,7 +78,10 @@ fn over_tls_it_is_the_same() {
     let dir = tempfile::tempdir().expect("a directory");
     let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     let made = Command::new("openssl")
-        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout".split(' '))
+        .args(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout"
+                .split(' '),
+        )
         .arg(&key)
         .arg("-out")
         .arg(&certificate)
@@ -116,14 +122,14 @@ fn one_connection_in_two_hundred_that_lacks_one_event_fails_the_run() {
 #[test]
 fn lost_connections_come_back_and_miss_nothing() {
     let hub = Hub::start(&[]);
-    let flaky = flaky(hub.address.clone());
+    let flaky = cutting(hub.address.clone());
     let more = ["--rate", "30", "--reconnect", "--duration", "3"];
     let (output, report) = chat(&[&hub.address, &flaky], &more);
     assert!(output.status.success(), "{report:#}");
     assert!(number(&report, "disconnects") >= 50, "{report:#}");
     assert_eq!(report["away_ms"]["samples"].as_u64(), report["disconnects"].as_u64());
     assert_eq!(number(&report, "deliveries"), number(&report, "posted") * 202);
-    let (output, report) = chat(&[&hub.address, &flaky(hub.address.clone())], &["--rate", "30"]);
+    let (output, report) = chat(&[&hub.address, &cutting(hub.address.clone())], &["--rate", "30"]);
     assert_eq!(output.status.code(), Some(1), "without --reconnect that is an error: {report:#}");
 }
 
@@ -181,7 +187,7 @@ fn first_event(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
 }
 
 /// A proxy that cuts each connection after its tenth read from the hub.
-fn flaky(hub: String) -> String {
+fn cutting(hub: String) -> String {
     relay(hub, |from_hub, to_client| {
         let mut chunk = [0; 16 << 10];
         for _ in 0..10 {
@@ -192,7 +198,6 @@ fn flaky(hub: String) -> String {
         }
     })
 }
-
 
 /// Listens, and passes bytes on both ways; those from the hub by `down`, at whose end both are cut.
 fn relay(hub: String, down: impl Fn(&mut TcpStream, &mut TcpStream) + Send + Sync + 'static) -> String {

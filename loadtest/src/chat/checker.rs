@@ -146,9 +146,7 @@ impl Checker {
             return self.event(cursor, seen, nonce, raw, now_us);
         }
         match line.position() {
-            Some((epoch, seq)) if line.is_event() => {
-                self.event(cursor, line.seen(epoch, seq, raw), nonce, raw, now_us)
-            }
+            Some((epoch, seq)) if line.is_event() => self.event(cursor, line.seen(epoch, seq, raw), nonce, raw, now_us),
             Some(position) => {
                 match line.kind.as_str() {
                     "joined" | "ok" => self.joined(cursor, position, &line),
@@ -243,7 +241,6 @@ impl Checker {
     pub fn end(&mut self, cursor: &Cursor, last_seq: u64) {
         self.counts.lost += (last_seq + 1).saturating_sub(cursor.next);
     }
-
 }
 
 #[cfg(test)]

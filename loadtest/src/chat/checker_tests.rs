@@ -84,7 +84,10 @@ fn a_resumed_stream_goes_on_where_it_was() {
 fn a_newer_epoch_takes_back_and_goes_on() {
     assert_eq!(check(&["j1.3 1.4a 1.5b 2.5c 2.6b"]), "4, 1 taken back");
     assert_eq!(check(&["j1.3 1.4a 1.5b 2.6c", "j1.3 1.4a 1.5b 2.6c"]), "6");
-    assert_eq!(check(&["j1.3 1.4a 1.5b 2.5c 2.6d", "j1.3 1.4a 1.5b 2.5c 2.6d", "j1.3 1.4a 2.5c 2.6x"]), "11, 1 reordered, 2 taken back");
+    assert_eq!(
+        check(&["j1.3 1.4a 1.5b 2.5c 2.6d", "j1.3 1.4a 1.5b 2.5c 2.6d", "j1.3 1.4a 2.5c 2.6x"]),
+        "11, 1 reordered, 2 taken back"
+    );
     assert_eq!(check(&["j1.3 1.4a 2.5c 1.6b"]), "2, 1 reordered", "no epoch comes back");
 }
 

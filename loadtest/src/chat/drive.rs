@@ -1,6 +1,7 @@
 //! Starts the client processes, leads them through their stages together, and adds up what they met.
 
 use std::{
+    collections::BTreeMap,
     io::{IsTerminal, Write},
     path::Path,
     process::Stdio,
@@ -53,7 +54,7 @@ pub struct Finished {
     pub acknowledged: u64,
     /// What happened while it was measured.
     pub measured: Measured,
-    /// What the servers used; empty where none were named.
+    /// What the servers used.
     pub servers: Option<Servers>,
 }
 
@@ -83,19 +84,31 @@ pub struct Servers {
     pub descriptors: u64,
 }
 
-/// Reads what the servers have used by now. Those that are gone count for nothing.
+/// Reads what the servers have used by now, by process. Those that are gone are left out.
 pub trait Meter {
-    /// The sum of what they have used.
-    fn usage(&self) -> Usage;
+    /// See the trait.
+    fn read(&self) -> BTreeMap<u32, Usage>;
 }
 
 impl Meter for Vec<u32> {
-    fn usage(&self) -> Usage {
-        self.iter().filter_map(|pid| procfs::usage(*pid)).fold(Usage::default(), |sum, used| Usage {
-            cpu_s: sum.cpu_s + used.cpu_s,
-            rss_bytes: sum.rss_bytes + used.rss_bytes,
-            descriptors: sum.descriptors + used.descriptors,
-        })
+    fn read(&self) -> BTreeMap<u32, Usage> {
+        self.iter().filter_map(|pid| Some((*pid, procfs::usage(*pid)?))).collect()
+    }
+}
+
+impl Servers {
+    /// Of those that are there at the end.
+    fn of(before: &BTreeMap<u32, Usage>, joined: &BTreeMap<u32, Usage>, read: [&BTreeMap<u32, Usage>; 2]) -> Self {
+        let [from, to] = read;
+        let cpu_s = |(pid, used): (&u32, &Usage)| used.cpu_s - from.get(pid).map_or(0.0, |before| before.cpu_s);
+        let rss = |read: &BTreeMap<u32, Usage>| read.values().map(|used| used.rss_bytes).sum();
+        Self {
+            cpu_s: to.iter().map(cpu_s).sum(),
+            rss_before: rss(before),
+            rss_joined: rss(joined),
+            rss_after: rss(to),
+            descriptors: to.values().map(|used| used.descriptors).sum(),
+        }
     }
 }
 
@@ -112,34 +125,34 @@ struct Worker {
 /// When a process can't be started, dies, or does not get on.
 pub async fn drive(jobs: &[Job], core: Option<u32>, progress: bool, meter: &impl Meter) -> anyhow::Result<Finished> {
     let (sender, inbox) = mpsc::channel(1024);
-    let rss_before = meter.usage().rss_bytes;
+    let before = meter.read();
     let mut workers = Vec::new();
     for (number, job) in jobs.iter().enumerate() {
         workers.push(start(number, job, core, sender.clone()).await?);
     }
     drop(sender);
-    let mut crew = Crew { workers, inbox, finished: Finished::default(), merge: Merge::default(), shown: progress.then(Instant::now) };
+    let mut crew = Crew {
+        workers,
+        inbox,
+        finished: Finished::default(),
+        merge: Merge::default(),
+        shown: progress.then(Instant::now),
+    };
     let subscribers: u64 = jobs.iter().map(|job| u64::from(job.subscribers)).sum();
     crew.until(Stage::Joined, JOINING + Duration::from_millis(subscribers)).await?;
-    let rss_joined = meter.usage().rss_bytes;
+    let joined = meter.read();
     crew.tell(&Order::Go).await?;
     let job = jobs.first().context("no process")?;
     crew.until(Stage::Measuring, Duration::from_millis(job.warm_up_ms) + ENDING).await?;
-    let (began, before, from) = (Instant::now(), meter.usage(), crew.sums());
+    let (began, used, from) = (Instant::now(), meter.read(), crew.sums());
     crew.until(Stage::Measured, Duration::from_millis(job.duration_ms) + ENDING).await?;
-    let (after, to) = (meter.usage(), crew.sums());
+    let (after, to) = (meter.read(), crew.sums());
     let measured = Measured { seconds: began.elapsed().as_secs_f64(), deliveries: to.0 - from.0, reads: to.1 - from.1 };
     crew.until(Stage::Settled, ENDING).await?;
     let last_seq = crew.workers.iter().map(|worker| worker.latest.last_seq).max().unwrap_or_default();
     crew.tell(&Order::Finish(last_seq)).await?;
     crew.until(Stage::Done, ENDING).await?;
-    let servers = Servers {
-        cpu_s: after.cpu_s - before.cpu_s,
-        rss_before,
-        rss_joined,
-        rss_after: after.rss_bytes,
-        descriptors: after.descriptors,
-    };
+    let servers = Servers::of(&before, &joined, [&used, &after]);
     crew.finish(measured, servers).await
 }
 

@@ -39,6 +39,8 @@ pub struct Job {
     pub warm_up_ms: u64,
     /// How long is measured.
     pub duration_ms: u64,
+    /// Whether several events may come in one frame.
+    pub batch: bool,
     /// Whether a lost connection comes back, at the next hub.
     pub reconnect: bool,
 }

@@ -67,6 +67,9 @@ pub struct Args {
     /// For so many seconds before that it is posted and nothing is measured.
     #[arg(long, default_value_t = 0)]
     warm_up: u64,
+    /// Take several events in one frame, as a page does: hubs then gather them for a while.
+    #[arg(long)]
+    batch: bool,
     /// Lost connections come back at the next hub, from where they were, and are no errors.
     #[arg(long)]
     reconnect: bool,
@@ -156,6 +159,7 @@ fn plan(args: &Args, targets: &[Target], senders: &[String]) -> anyhow::Result<V
             text_chars: args.text,
             warm_up_ms: args.warm_up * 1000,
             duration_ms: args.duration * 1000,
+            batch: args.batch,
             reconnect: args.reconnect,
         }
     };

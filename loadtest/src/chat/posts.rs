@@ -21,6 +21,9 @@ const MAX_UNANSWERED: u32 = 32;
 /// After so long a post that was acknowledged counts as shown to all, in microseconds: a connection may have been lost.
 const SHOWN_AFTER_US: u64 = 10_000_000;
 
+/// After so many posts that were taken one after the other, one more may wait for its answer.
+const WIDEN_AFTER: u32 = 8;
+
 /// How long a sender rests that was refused without being told for how long, in microseconds.
 const REST_US: u64 = 200_000;
 
@@ -35,13 +38,42 @@ struct Post {
 }
 
 /// A connection that posts.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 struct Sender {
     is_in: bool,
     unanswered: u32,
+    /// How many of its posts may wait for answers: one after a refusal for haste, and slowly more again.
+    window: u32,
+    answered_since: u32,
     rests_until_us: u64,
     /// What it must send again.
     owed: Vec<u64>,
+}
+
+impl Sender {
+    fn away(owed: Vec<u64>) -> Self {
+        Self { is_in: false, unanswered: 0, window: MAX_UNANSWERED, answered_since: 0, rests_until_us: 0, owed }
+    }
+
+    fn may_post(&self, now_us: u64) -> bool {
+        self.is_in && self.unanswered < self.window && self.rests_until_us <= now_us
+    }
+
+    fn acknowledged(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.answered_since += 1;
+        if self.answered_since >= WIDEN_AFTER {
+            (self.answered_since, self.window) = (0, (self.window + 1).min(MAX_UNANSWERED));
+        }
+    }
+
+    fn refused(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    fn rest(&mut self, until_us: u64) {
+        (self.rests_until_us, self.window, self.answered_since) = (until_us, 1, 0);
+    }
 }
 
 /// See the module.
@@ -92,7 +124,7 @@ impl Posts {
             pace,
             channel: channel.to_owned(),
             text_chars,
-            senders: vec![Sender::default(); senders],
+            senders: vec![Sender::away(Vec::new()); senders],
             turn: 0,
             under_way: BTreeMap::new(),
             again: VecDeque::new(),
@@ -143,7 +175,7 @@ impl Posts {
         let Some(sender) = self.senders.get_mut(number) else { return };
         let mine = |post: &Post| post.sender == Some(number) && !post.acked;
         let owed = self.under_way.iter().filter(|(_, post)| mine(post)).map(|(number, _)| *number).collect();
-        *sender = Sender { owed, ..Sender::default() };
+        *sender = Sender::away(owed);
     }
 
     /// What is to be sent now, and by whom; call until it says `None`.
@@ -180,10 +212,7 @@ impl Posts {
 
     fn free_sender(&mut self, now_us: u64) -> Option<usize> {
         let count = self.senders.len();
-        let may = |sender: &Sender| {
-            sender.is_in && sender.unanswered < MAX_UNANSWERED && sender.rests_until_us <= now_us
-        };
-        let n = (0..count).map(|n| (self.turn + n) % count).find(|n| may(&self.senders[*n]))?;
+        let n = (0..count).map(|n| (self.turn + n) % count).find(|n| self.senders[*n].may_post(now_us))?;
         self.turn = (n + 1) % count;
         Some(n)
     }
@@ -211,7 +240,7 @@ impl Posts {
         let Some(post) = self.under_way.get_mut(&number).filter(|post| !post.acked) else { return };
         post.acked = true;
         if let Some(sender) = post.sender {
-            self.senders[sender].unanswered = self.senders[sender].unanswered.saturating_sub(1);
+            self.senders[sender].acknowledged();
         }
         if let Some((epoch, seq)) = line.position() {
             self.acked.push(Seen { epoch, seq, digest: digest(line.nonce.as_bytes()) });
@@ -228,9 +257,9 @@ impl Posts {
         let Some(number) = self.number(line) else { return };
         *self.refused.entry(line.code.clone()).or_default() += 1;
         let Some(sender) = self.under_way.get_mut(&number).and_then(|post| post.sender.take()) else { return };
-        self.senders[sender].unanswered = self.senders[sender].unanswered.saturating_sub(1);
+        self.senders[sender].refused();
         if matches!(line.code.as_str(), "msg_ratelimit" | "msg_slowmode" | "msg_paused") {
-            self.senders[sender].rests_until_us = now_us + line.retry_ms.map_or(REST_US, |ms| ms * 1000);
+            self.senders[sender].rest(now_us + line.retry_ms.map_or(REST_US, |ms| ms * 1000));
             self.again.push_back(number);
         } else {
             self.under_way.remove(&number);
@@ -325,6 +354,19 @@ mod tests {
         posts.refuse(&answer("nack", 0, 0, r#","code":"msg_banned""#), 1_000_020);
         assert_eq!(sent(&mut posts, 1_000_021), [(1, 1)], "what is refused for good is not sent again");
         assert_eq!(posts.refused["msg_ratelimit"], 2);
+    }
+
+    #[test]
+    fn who_was_refused_for_haste_goes_on_one_by_one() {
+        let mut posts = posts(Pace::InFlight(4), 1);
+        assert_eq!(sent(&mut posts, 0), [(0, 0), (0, 1), (0, 2), (0, 3)]);
+        for number in 0..4 {
+            posts.refuse(&answer("nack", number, 0, r#","code":"msg_ratelimit","retry_ms":1"#), 0);
+        }
+        for number in 0..4 {
+            assert_eq!(sent(&mut posts, 1000), [(0, number)]);
+            posts.acknowledge(&answer("ack", number, 0, r#","position":"1.1""#), 1000);
+        }
     }
 
     #[test]

@@ -204,7 +204,7 @@ impl Loop {
         }
         seat.way = Way::Joining;
         let channel = &self.job.targets[seat.target].channel;
-        let mut hello = serde_json::json!({"type": "hello", "proto": 1, "batch": true});
+        let mut hello = serde_json::json!({"type": "hello", "proto": 1, "batch": self.job.batch});
         if let Some(token) = self.job.senders.get(index).filter(|token| !token.is_empty()) {
             hello["token"] = token.as_str().into();
         }
@@ -271,7 +271,9 @@ impl Loop {
         }
         if self.job.reconnect || self.stage == Stage::Joining {
             let seat = &mut self.seats[index];
-            seat.target = (seat.target + 1) % self.job.targets.len();
+            // Those of one hub spread over all others.
+            let hubs = self.job.targets.len();
+            seat.target = (seat.target + 1 + index / hubs % (hubs - 1).max(1)) % hubs;
             let spread_us = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % COME_BACK_US;
             self.timers.push(Reverse((now_us + 50_000 + spread_us, index)));
         }

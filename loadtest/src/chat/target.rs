@@ -41,7 +41,10 @@ mod tests {
             all(&urls).map_err(|error| error.to_string())
         };
         let targets = read(&["ws://127.0.0.1:8080/chat/ada", "wss://localhost:8443/chat/ada?x=1"]).expect("two hubs");
-        assert_eq!((targets[0].tls, targets[0].channel.as_str(), targets[0].path.as_str()), (false, "ada", "/chat/ada"));
+        assert_eq!(
+            (targets[0].tls, targets[0].channel.as_str(), targets[0].path.as_str()),
+            (false, "ada", "/chat/ada")
+        );
         assert_eq!((targets[1].tls, targets[1].host.as_str(), targets[1].address.port()), (true, "localhost", 8443));
         for (urls, why) in [
             (&["http://127.0.0.1/chat/ada"][..], "only ws://"),

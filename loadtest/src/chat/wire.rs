@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn what_was_not_agreed_on_is_refused() {
-        for bad in [&b"\x01\x01x"[..], b"\xc1\x01x", b"\x81\x81\0\0\0\0x", b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff"] {
+        for bad in [&b"\x01\x01x"[..], b"\xc1\x01x", b"\x81\x81\0\0\0\0x", b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff"]
+        {
             assert!(Dialect::Echo.next(bad).is_err(), "{bad:?}");
         }
     }

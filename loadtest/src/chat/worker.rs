@@ -18,17 +18,14 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use rustix::event::{
-    Timespec,
-    epoll,
-};
+use rustix::event::{Timespec, epoll};
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use super::{
     checker::Checker,
     job::{Job, Order, Parcel, Report, Stage},
     posts::Posts,
-    seat::Seat,
+    seat::{Seat, Way},
     wire::Dialect,
 };
 use crate::{report::Distribution, view::tls};
@@ -214,8 +211,10 @@ impl Loop {
         true
     }
 
+    /// Whether nobody has more to wait for; who is away for good has not.
     fn all_have(&self, seq: u64) -> bool {
-        self.seats.iter().all(|seat| seat.cursor.has(seq))
+        let is_away = |seat: &Seat| seat.way == Way::Away && !self.job.reconnect;
+        self.seats.iter().all(|seat| seat.cursor.has(seq) || is_away(seat))
     }
 
     fn post(&mut self) {

@@ -192,6 +192,7 @@ impl Case {
             text_chars: if running.dialect == Dialect::Chat { CHAT_CHARS } else { ECHO_CHARS },
             warm_up_ms: WARM_UP_MS,
             duration_ms: u64::from(setting.seconds) * 1000,
+            batch: false,
             reconnect: false,
         }
     }

@@ -1,6 +1,9 @@
 //! Our fan-out, and those it is measured beside.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 
@@ -124,8 +127,8 @@ fn nats(program: &Path, scratch: &Path) -> anyhow::Result<Running> {
 }
 
 impl Meter for Server {
-    fn usage(&self) -> Usage {
+    fn read(&self) -> BTreeMap<u32, Usage> {
         // Where it has ended, the client says so.
-        Server::usage(self).unwrap_or_default()
+        self.usage().map(|used| (self.pid(), used)).into_iter().collect()
     }
 }
