@@ -1,9 +1,9 @@
 # make run     build what is needed and start a channel on this machine, with a built-in clip
 # make test    everything that must hold; installs the Debian packages it needs when it may
-# make bench   measure beside nginx, nginx-rtmp, pingora and etcd, and write docs/performance.md (an hour)
+# make bench   measure beside nginx, nginx-rtmp, pingora, etcd, Bun and NATS, and write docs/performance.md (an hour and a half)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
 # make sim     thousands of seeds of the simulated platform and of the mesh of chat hubs, and 14 bugs that must be found (netsim/; 30 minutes on two cores)
-# make soak    100,000 connections to six edges, and thousands of viewers that are counted (fifteen minutes)
+# make soak    100,000 connections to six edges, viewers that are counted, and 100,000 subscribers of a chat (twenty minutes)
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: run test bench fuzz sim soak site e2e
@@ -36,6 +36,7 @@ sim:
 soak: site
 	scripts/soak
 	scripts/count
+	scripts/chat-soak
 
 # The page, built into web/build, from where the binary takes it.
 site: web/build/index.html

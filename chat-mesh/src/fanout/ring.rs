@@ -139,6 +139,18 @@ impl Ring {
     /// Copies whole frames from `from`, where one must begin, into `batch`: at most `most_bytes`, but at least one frame.
     pub(super) fn read(&self, from: Cursor, most_bytes: usize, batch: &mut Batch) {
         batch.begin(from);
+        self.append_to(batch, most_bytes);
+    }
+
+    /// Adds to `batch` what came after it, unless something between has fallen off: at most `most_bytes`, but a frame.
+    pub(super) fn extend(&self, batch: &mut Batch, most_bytes: usize) {
+        if batch.end().at >= self.oldest() {
+            self.append_to(batch, most_bytes);
+        }
+    }
+
+    fn append_to(&self, batch: &mut Batch, most_bytes: usize) {
+        let from = batch.end();
         let first = self.entries.partition_point(|entry| entry.at < from.at);
         for n in first..self.entries.len() {
             let end = self.cursor(n + 1);
@@ -229,6 +241,10 @@ impl Batch {
 
     pub(super) fn start(&self) -> Cursor {
         self.start
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn end(&self) -> Cursor {

@@ -6,7 +6,8 @@
 //! a new one   ──▶ come ─┘
 //! ```
 //! On news it first gives way once, so that a whole burst is there, and then sends every reader all that it lacks in
-//! one write. It never waits for a socket: a full one is left until its waker says so, and is then brought up to the
+//! one write, what has come during the round included: a busy channel's messages reach each reader once a round, all
+//! together, and none waits for the round after. It never waits for a socket: a full one is left until its waker says so, and is then brought up to the
 //! head alone. Between [`TURN`] writes it gives way to the tasks that read.
 
 use std::{
@@ -34,6 +35,9 @@ use super::{
 
 /// How many readers are written to before other tasks of the thread get their turn: about half a millisecond.
 const TURN: usize = 128;
+
+/// How long what is sent in one round may become by what comes while it is sent.
+const EXTEND_BYTES: usize = 64 << 10;
 
 /// How many bytes of scratch a shard keeps between flushes.
 const SCRATCH_BYTES: usize = 64 << 10;
@@ -199,6 +203,10 @@ impl Shard {
         for at in 0..self.groups[key].readers.len() {
             if at % TURN == TURN - 1 {
                 yield_now().await;
+                // What has come meanwhile goes to the others in the same write. It is news still: the first lack it.
+                if batch.len() < EXTEND_BYTES {
+                    log.ring().extend(&mut batch, EXTEND_BYTES);
+                }
             }
             let reader = &mut self.groups[key].readers[at];
             let conn = &mut self.conns[reader.slot];

@@ -81,6 +81,27 @@ fn what_can_not_be_appended_leaves_the_ring_as_it_was() {
 }
 
 #[test]
+fn a_batch_goes_on_where_it_ends_unless_something_fell_off_between() {
+    let mut ring = ring();
+    let start = ring.head();
+    say(&mut ring, "one");
+    let mut batch = Batch::default();
+    ring.read(start, 100, &mut batch);
+    say(&mut ring, "two");
+    say(&mut ring, "three");
+    ring.extend(&mut batch, 1);
+    assert_eq!((batch.from(0), batch.end().seq), (&b"onetwo"[..], 12), "at least one frame");
+    ring.extend(&mut batch, 100);
+    ring.extend(&mut batch, 100);
+    assert_eq!((batch.from(3), batch.end()), (&b"twothree"[..], ring.head()));
+    for n in 0..6 {
+        say(&mut ring, &n.to_string());
+    }
+    ring.extend(&mut batch, 100);
+    assert_eq!(batch.from(0), b"onetwothree");
+}
+
+#[test]
 fn a_cut_frame_leaves_its_rest() {
     let mut ring = ring();
     for text in ["one", "two", "three"] {
