@@ -39,7 +39,7 @@ impl Store for Stored {
         let remote = self.0.clone();
         Box::pin(async move {
             match remote.store(channel, epoch, changes, log, ATTEMPT).await {
-                Ok(stored) if stored.unstored.is_empty() => Ok(Outcome::Stored),
+                Ok(stored) if stored.unstored.is_empty() => Ok(Outcome::Stored { up_to: stored.version }),
                 Ok(_) => Ok(Outcome::Refused("a role of somebody without an account can't be kept".to_owned())),
                 Err(ChatError::Denied(why)) => Err(Unavailable(why.to_string())),
                 Err(why) => Ok(Outcome::Refused(why.to_string())),
