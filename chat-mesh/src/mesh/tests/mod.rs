@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshet_proto::chat::{Code, What};
+use freshet_proto::chat::{Code, Role, What};
 
 use super::*;
 use crate::home::tests::{at, login, submit};
@@ -18,6 +18,9 @@ struct Room {
     /// What hubs did but for what they said to each other, as `1:text`.
     did: Vec<String>,
     stored: BTreeMap<u64, Vec<u64>>,
+    /// What the store says.
+    roles: BTreeMap<Login, Role>,
+    version: u64,
 }
 
 impl Room {
@@ -29,6 +32,8 @@ impl Room {
             deaf_to: |_| false,
             did: Vec::new(),
             stored: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            version: 0,
         };
         let all: Vec<u64> = (1..=hubs).collect();
         room.members(1, &all, &[]);
@@ -68,11 +73,14 @@ impl Room {
                         }
                     }
                     Output::Open(channel) => {
-                        let stored = Stored { owner: login("ada"), durable: Durable::default() };
+                        let durable =
+                            Durable { version: self.version, roles: self.roles.clone(), ..Durable::default() };
+                        let stored = Stored { owner: login("ada"), durable };
                         queue.push_back((hub, Input::Opened { channel, stored: Some(Box::new(stored)) }));
                     }
                     Output::Store { channel, version, .. } => {
                         self.stored.entry(hub).or_default().push(version);
+                        self.version = version;
                         queue.push_back((hub, Input::Stored { channel, version }));
                     }
                     output => self.did.extend(picture(&output).map(|text| format!("{hub}:{text}"))),
@@ -258,4 +266,25 @@ fn who_leaves_hands_over_first() {
     assert_eq!(room.home(), [standby]);
     let did = room.did();
     assert!([home, standby, third].iter().all(|hub| did.contains(&format!("{hub}:5.2=ho"))), "{did}");
+}
+
+#[test]
+fn a_role_that_was_given_outside_of_chat_is_told_by_the_home() {
+    let mut room = Room::open(3);
+    room.want(&[1, 2, 3]);
+    room.wait(600, &[1, 2, 3], 1);
+    room.roles.insert(login("bob"), Role::Moderator);
+    room.did();
+    let [home, standby, third] = ranked();
+    room.give(third, Input::Recheck(login("ada")));
+    let did = room.did();
+    assert!([home, standby, third].iter().all(|hub| did.contains(&format!("{hub}:1.1=*"))), "{did}");
+    assert_eq!(room.stored[&home], [1]);
+    let knows = |hub: &Mesh| hub.follower(&login("ada")).unwrap().state().durable().roles.get(&login("bob")).copied();
+    assert!(room.hubs.values().all(|hub| knows(hub) == Some(Role::Moderator)));
+    room.give(third, Input::Recheck(login("ada")));
+    assert_eq!(room.did(), "", "nothing is different");
+    room.roles.clear();
+    room.give(third, Input::Recheck(login("ada")));
+    assert!(room.did().contains(&format!("{third}:1.2=*")));
 }
