@@ -4,6 +4,8 @@
 mod chat;
 #[path = "../../fuzz/harness/irc.rs"]
 mod irc;
+#[path = "../../fuzz/harness/mesh.rs"]
+mod mesh;
 #[path = "../../fuzz/harness/ws_frame.rs"]
 mod ws_frame;
 
@@ -37,6 +39,16 @@ fn anything_that_an_irc_client_sends_is_read_or_refused() {
     for input in inputs {
         irc::irc(&input);
         mutate(&input, b"\0\r\n :@;=\\#,", irc::irc);
+    }
+}
+
+#[test]
+fn anything_that_another_hub_says_is_taken_or_passed_over() {
+    let inputs = inputs("mesh");
+    assert!(inputs.len() >= 4, "{} inputs", inputs.len());
+    for input in inputs {
+        mesh::mesh(&input);
+        mutate(&input, &[0, 1, 2, 3, 0x7f, 0x80, 0xff], mesh::mesh);
     }
 }
 

@@ -225,6 +225,40 @@ impl Message {
         }
     }
 
+    /// Whether its numbers are such as can come to be. The sender's doing where they are not: nothing of it is done.
+    pub fn is_possible(&self) -> bool {
+        let small = |n: u64| n < 1 << 48;
+        let fits = |position: &Position| small(position.epoch) && small(position.seq);
+        let all = |events: &[Arc<Event>]| events.iter().all(|event| fits(&event.position));
+        let tail = |tail: &Tail| tail.starts.iter().all(fits) && all(&tail.events);
+        let whole = |snapshot: &Snapshot| tail(&snapshot.tail) && small(snapshot.durable.version);
+        match self {
+            Self::Tell { epoch, .. } | Self::Takeover { epoch, .. } => small(*epoch),
+            Self::Sub { from, .. } => from.as_ref().is_none_or(fits),
+            Self::Has { epoch, position, .. } => small(*epoch) && fits(position),
+            Self::Tail { epoch, known, .. } => {
+                small(*epoch)
+                    && match &**known {
+                        Known::Nothing => true,
+                        Known::Seen(seen) => tail(seen),
+                        Known::Whole { epoch, snapshot, .. } => small(*epoch) && whole(snapshot),
+                    }
+            }
+            Self::Whole { epoch, snapshot, .. } => small(*epoch) && whole(snapshot),
+            Self::Records { epoch, records, .. } => {
+                let fits_record = |record: &Record| match record {
+                    Record::Event(event) => fits(&event.position),
+                    Record::Change { version, .. } => small(*version),
+                    _ => true,
+                };
+                small(*epoch) && records.iter().all(fits_record)
+            }
+            Self::Joined { epoch, members, follow, .. } => small(*epoch) && small(*members) && tail(&follow.tail),
+            Self::Events { epoch, events, .. } => small(*epoch) && all(events),
+            _ => true,
+        }
+    }
+
     /// Whether it must not wait for others that could go with it.
     pub fn is_urgent(&self) -> bool {
         match self {

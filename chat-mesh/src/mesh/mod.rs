@@ -271,7 +271,8 @@ impl Mesh {
             Input::Lease { until_ms, epoch } => self.standing.lease(until_ms, epoch),
             Input::LinkUp(peer) => self.link_up(now, peer, out),
             Input::LinkDown(peer) => self.link_down(peer),
-            Input::Message { from, message } => self.receive(now, from, message, out),
+            Input::Message { from, message } if message.is_possible() => self.receive(now, from, message, out),
+            Input::Message { .. } => {}
             Input::Want(channel) => self.want(now, channel, out),
             Input::Unwant(channel) => {
                 if let Some(follower) = self.channels.get_mut(&channel).and_then(|channel| channel.follower.as_mut()) {
