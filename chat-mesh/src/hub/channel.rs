@@ -258,3 +258,6 @@ fn append(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
