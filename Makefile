@@ -1,9 +1,9 @@
 # make run     build what is needed and start a channel on this machine, with a built-in clip
 # make test    everything that must hold; installs the Debian packages it needs when it may
-# make bench   measure beside nginx, nginx-rtmp, pingora and etcd, and write docs/performance.md (an hour)
+# make bench   measure beside nginx, nginx-rtmp, pingora, etcd, Bun and NATS, and write docs/performance.md (an hour and a half)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
-# make sim     thousands of seeds of the simulated platform, and nine bugs that must be found (netsim/; 30 minutes on two cores)
-# make soak    100,000 connections to six edges, and thousands of viewers that are counted (fifteen minutes)
+# make sim     thousands of seeds of the simulated platform and of the mesh of chat hubs, and 14 bugs that must be found (netsim/; 30 minutes on two cores)
+# make soak    100,000 connections to six edges, viewers that are counted, and 100,000 subscribers of a chat (twenty minutes)
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: run test bench fuzz sim soak site e2e
@@ -23,15 +23,20 @@ fuzz:
 # A seed costs about 0.14 s of CPU, one with three control nodes 0.5 s (measured without --release).
 SIM_SEEDS ?= 5000
 SIM_PLATFORM_SEEDS ?= 3000
+# A seed of the mesh of chat hubs costs about 0.03 s.
+SIM_CHAT_SEEDS ?= 10000
 
 sim:
 	cargo run --locked --release -p freshet-netsim --bin netsim -- bug all
 	cargo run --locked --release -p freshet-netsim --bin netsim -- run --seeds $(SIM_SEEDS)
 	cargo run --locked --release -p freshet-netsim --bin netsim -- run --layout platform --seeds $(SIM_PLATFORM_SEEDS)
+	cargo run --locked --release -p freshet-netsim --bin netsim -- chat --bug all
+	cargo run --locked --release -p freshet-netsim --bin netsim -- chat --seeds $(SIM_CHAT_SEEDS)
 
 soak: site
 	scripts/soak
 	scripts/count
+	scripts/chat-soak
 
 # The page, built into web/build, from where the binary takes it.
 site: web/build/index.html

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client's bytes ──▶ ws::Peer ──▶ protocol::Session ──Submit──▶ mesh: home::Home ──Event──▶ protocol::encode
-//!                                                                        │                        │ framed once
+//!               or irc::LineReader, irc::Session                         │                  or irc::Encoder, framed once
 //!                             moderation: who may, what is cleaned, refused, held                 ▼
 //!                              sockets ◀──(a cursor per subscriber)── fanout::Log ◀───────────────┘
 //! ```
@@ -11,8 +11,10 @@
 pub mod fanout;
 pub mod home;
 pub mod hub;
+pub mod irc;
 pub mod links;
 pub mod mesh;
 pub mod moderation;
 pub mod protocol;
+pub mod session;
 pub mod ws;

@@ -2,6 +2,8 @@
 
 #[path = "../../fuzz/harness/chat.rs"]
 mod chat;
+#[path = "../../fuzz/harness/irc.rs"]
+mod irc;
 #[path = "../../fuzz/harness/ws_frame.rs"]
 mod ws_frame;
 
@@ -24,7 +26,17 @@ fn anything_that_a_chat_client_sends_is_read_or_refused() {
     assert!(inputs.len() >= 5, "{} inputs", inputs.len());
     for input in inputs {
         chat::chat(&input);
-        mutate(&input);
+        mutate(&input, &[0, b'"', b'\\', b'{', b'\n'], chat::chat);
+    }
+}
+
+#[test]
+fn anything_that_an_irc_client_sends_is_read_or_refused() {
+    let inputs = inputs("irc");
+    assert!(inputs.len() >= 6, "{} inputs", inputs.len());
+    for input in inputs {
+        irc::irc(&input);
+        mutate(&input, b"\0\r\n :@;=\\#,", irc::irc);
     }
 }
 
@@ -34,14 +46,17 @@ fn inputs(target: &str) -> Vec<Vec<u8>> {
     std::fs::read_dir(&dir).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect()
 }
 
-/// A poor man's fuzzing, the same each time: bytes replaced, inserted and cut.
-fn mutate(input: &[u8]) {
+/// A poor man's fuzzing, the same each time: bytes replaced, inserted and cut; half of them `telling` ones.
+fn mutate(input: &[u8], telling: &[u8], check: impl Fn(&[u8])) {
     let random = Random::seeded(input.len() as u64);
     for _ in 0..2000 {
         let mut mutant = input.to_vec();
         for _ in 0..=random.below(4) {
             let at = random.below(mutant.len() as u64 + 1) as usize;
-            let byte = [0, b'"', b'\\', b'{', b'\n', random.below(128) as u8][random.below(6) as usize];
+            let byte = match telling.get(random.below(2 * telling.len() as u64) as usize) {
+                Some(byte) => *byte,
+                None => random.below(128) as u8,
+            };
             match random.below(4) {
                 0 => mutant.truncate(at),
                 1 => mutant.insert(at, byte),
@@ -49,6 +64,6 @@ fn mutate(input: &[u8]) {
                 _ => mutant.push(byte),
             }
         }
-        chat::chat(&mutant);
+        check(&mutant);
     }
 }

@@ -77,6 +77,7 @@ fn usual(port: u16) -> Option<&'static str> {
     Some(match port {
         1935 | 1936 => "another freshet, nginx-rtmp or a media server",
         4430 => "another freshet",
+        6667 | 6697 => "another freshet or an IRC server",
         8080 | 8443 => "another freshet or a web server",
         9090 => "another freshet, Prometheus or Cockpit",
         _ => return None,

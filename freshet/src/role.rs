@@ -28,7 +28,8 @@ use crate::{
     life::Signals,
     logging, metrics,
     node::{
-        ControlNode, ControlPlan, EdgeNode, EdgePlan, Member, OriginNode, OriginPlan, Papers, Placed, Registry, World,
+        ControlNode, ControlPlan, EdgeNode, EdgePlan, IrcPlan, Member, OriginNode, OriginPlan, Papers, Placed,
+        Registry, World,
     },
     ports::{self, Port},
     tls::Certificate,
@@ -249,6 +250,7 @@ fn origin_plan_with(
 async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow::Result<EdgePlan> {
     validate(config)?;
     let https = port("HTTPS", config.listen.https, "listen.https");
+    let irc = irc_plan(config, certificate.as_ref());
     let redirects = certificate.is_some() && config.tls.redirect_http;
     let (identity, registry, member) = match papers(config, Role::Edge)? {
         None => (identity(config)?, vec![upstream(config).await?], None),
@@ -269,8 +271,22 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
         placed: placed(config)?,
         http: port("HTTP", config.listen.http, "listen.http"),
         https: certificate.map(|certificate| (https, certificate)),
+        irc,
         redirect: redirects.then_some(config.tls.public_https_port),
     })
+}
+
+/// Where IRC clients come; over TLS only where there is a certificate.
+pub fn irc_plan(config: &Config, certificate: Option<&Certificate>) -> IrcPlan {
+    let listen = &config.listen;
+    let plain = |what, addr: Option<SocketAddr>, key| addr.map(|addr| port(what, addr, key));
+    let tls = |what, addr, key| plain(what, addr, key).zip(certificate.cloned());
+    IrcPlan {
+        irc: plain("IRC", listen.irc, "listen.irc"),
+        ircs: tls("IRC (TLS)", listen.ircs, "listen.ircs"),
+        ws: plain("IRC (WebSocket)", listen.irc_ws, "listen.irc_ws"),
+        wss: tls("IRC (WebSocket, TLS)", listen.irc_wss, "listen.irc_wss"),
+    }
 }
 
 /// Where a control node that keeps its things in `data` has its key-encryption key, and how long keys live.

@@ -31,6 +31,14 @@ pub fn usage(pid: u32) -> Option<Usage> {
     Some(Usage { cpu_s: (ticks(11)? + ticks(12)?) / USER_HZ, rss_bytes: rss_kb * 1024, descriptors })
 }
 
+/// CPU time, in seconds, of this process's children that have ended and were waited for.
+pub fn children_cpu_s() -> f64 {
+    let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return 0.0 };
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_whitespace().collect());
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(13) + ticks(14)) / USER_HZ
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

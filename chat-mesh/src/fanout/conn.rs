@@ -13,7 +13,7 @@ use std::{
 use tokio::time::{Duration, Instant};
 
 use super::{
-    Cursor, Ended, Gap, Log, Sink,
+    Cursor, Ended, Gap, Log, Mark, Sink,
     connection::{Member, Order},
     ring::Batch,
 };
@@ -65,6 +65,14 @@ pub(super) struct Sent {
     pub bytes: usize,
     pub frames: usize,
     pub gaps: usize,
+}
+
+impl std::ops::AddAssign for Sent {
+    fn add_assign(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.frames += more.frames;
+        self.gaps += more.gaps;
+    }
 }
 
 /// What came of an attempt to bring a reader to the head of a log.
@@ -134,17 +142,36 @@ impl Conn {
         }
     }
 
-    /// Sends what it lacks of `batch`, from `cursor` on, and moves `cursor`.
-    pub(super) fn send(&mut self, now: Instant, cursor: &mut Cursor, batch: &Batch) -> Result<Sent, Over> {
-        let bytes = batch.from(cursor.at);
-        let taken = self.write(now, bytes)?;
-        if taken == bytes.len() {
-            let frames = batch.taken(cursor.at, taken).2;
-            *cursor = batch.end();
-            return Ok(Sent { bytes: taken, frames, gaps: 0 });
+    /// Sends what it lacks of `batch`, from `cursor` on, and moves `cursor`; but for what is not for its mark.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        cursor: &mut Cursor,
+        mark: Option<&Mark>,
+        batch: &Batch,
+    ) -> Result<Sent, Over> {
+        let mut sent = Sent::default();
+        for skip in batch.skips(mark, cursor.at) {
+            if cursor.at < skip.at {
+                sent += self.send_up_to(now, cursor, skip.at, batch)?;
+            }
+            if cursor.at != skip.at || self.blocked {
+                return Ok(sent);
+            }
+            *cursor = skip.end;
         }
+        sent += self.send_up_to(now, cursor, batch.end().at, batch)?;
+        Ok(sent)
+    }
+
+    /// Sends from `cursor` to `end`, where a frame ends, and moves `cursor`.
+    fn send_up_to(&mut self, now: Instant, cursor: &mut Cursor, end: u64, batch: &Batch) -> Result<Sent, Over> {
+        let bytes = batch.between(cursor.at, end);
+        let taken = if bytes.is_empty() { 0 } else { self.write(now, bytes)? };
         let (whole, rest, frames) = batch.taken(cursor.at, taken);
-        self.rest.extend_from_slice(rest);
+        if taken < bytes.len() {
+            self.rest.extend_from_slice(rest);
+        }
         *cursor = whole;
         Ok(Sent { bytes: taken, frames, gaps: 0 })
     }
@@ -153,7 +180,7 @@ impl Conn {
     pub(super) fn catch_up(
         &mut self,
         now: Instant,
-        (log, cursor): (&Log, &mut Cursor),
+        (log, cursor, mark): (&Log, &mut Cursor, Option<&Mark>),
         patience: Duration,
         batch: &mut Batch,
     ) -> Result<(Caught, Sent), Over> {
@@ -175,7 +202,7 @@ impl Conn {
             self.owe(now, &frame)?;
             return Ok((self.caught(), Sent { gaps: 1, ..Sent::default() }));
         }
-        let sent = self.send(now, cursor, batch)?;
+        let sent = self.send(now, cursor, mark, batch)?;
         let caught = if cursor.at == head.at { self.caught() } else { Caught::NotYet };
         Ok((caught, sent))
     }

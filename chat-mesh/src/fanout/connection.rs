@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::{Cursor, Log, shard::Door};
+use super::{Cursor, Log, Mark, shard::Door};
 
 /// How many frames and other orders may wait for one socket. One more, and the connection is ended.
 pub const MAX_ORDERS: usize = 128;
@@ -58,7 +58,7 @@ pub enum OrderError {
 /// What a shard does for one connection.
 pub(super) enum Order {
     Send(Bytes),
-    Subscribe(Log, Cursor),
+    Subscribe(Log, Cursor, Option<Mark>),
     Unsubscribe(Log),
     /// The last: sends the frame, if there is one, and ends the stream.
     Close(Bytes),
@@ -153,9 +153,9 @@ impl Member {
                 return Err(OrderError::Ended);
             }
             match &order {
-                Order::Subscribe(log, _) if queue.logs.contains(&log.id()) => {}
+                Order::Subscribe(log, ..) if queue.logs.contains(&log.id()) => {}
                 Order::Subscribe(..) if queue.logs.len() >= MAX_LOGS => return Err(OrderError::TooManyLogs),
-                Order::Subscribe(log, _) => queue.logs.push(log.id()),
+                Order::Subscribe(log, ..) => queue.logs.push(log.id()),
                 Order::Unsubscribe(log) => queue.logs.retain(|id| *id != log.id()),
                 Order::Send(frame) => queue.bytes += frame.len(),
                 Order::Close(frame) => {
@@ -227,7 +227,15 @@ impl Connection {
     /// # Errors
     /// See [`OrderError`].
     pub fn subscribe(&self, log: &Log, from: Cursor) -> Result<(), OrderError> {
-        self.0.order(Order::Subscribe(log.clone(), from))
+        self.subscribe_as(log, from, None)
+    }
+
+    /// The same under a mark: it passes over the frames that were appended with that mark ([`Log::append_but`]).
+    ///
+    /// # Errors
+    /// See [`OrderError`].
+    pub fn subscribe_as(&self, log: &Log, from: Cursor, mark: Option<Mark>) -> Result<(), OrderError> {
+        self.0.order(Order::Subscribe(log.clone(), from, mark))
     }
 
     /// Sends nothing of `log` any more, after what was ordered before.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Cursor, Gap,
+    Cursor, Gap, Mark,
     ring::{AppendError, Ring},
     shard::Door,
 };
@@ -64,7 +64,22 @@ impl Log {
     /// # Errors
     /// See [`AppendError`]; the log is then as it was.
     pub fn append(&self, frame: &[u8], first_seq: u64, next_seq: u64, haste: Haste) -> Result<Cursor, AppendError> {
-        let head = self.ring().append(frame, first_seq, next_seq, Instant::now())?;
+        self.append_but(frame, (first_seq, next_seq), haste, None)
+    }
+
+    /// Appends a frame that readers under the mark `but` pass over: its events are none that they miss. For the rest as
+    /// [`Log::append`].
+    ///
+    /// # Errors
+    /// See [`AppendError`]; the log is then as it was.
+    pub fn append_but(
+        &self,
+        frame: &[u8],
+        (first_seq, next_seq): (u64, u64),
+        haste: Haste,
+        but: Option<Mark>,
+    ) -> Result<Cursor, AppendError> {
+        let head = self.ring().append(frame, (first_seq, next_seq), Instant::now(), but)?;
         for outlet in &self.0.outlets {
             // Who subscribes later reads the ring after that, and finds the frame there.
             let news = outlet.readers.load(SeqCst) > 0 && !outlet.told.swap(true, SeqCst);

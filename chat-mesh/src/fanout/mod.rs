@@ -91,6 +91,18 @@ impl Cursor {
     }
 }
 
+/// Whom a frame is not for: readers that subscribed under the same mark ([`Connection::subscribe_as`]) pass over it. IRC
+/// needs this, where nobody is told what they said themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(Arc<str>);
+
+impl Mark {
+    /// The mark of this name. Whoever knows the name of another reader can hide frames from it: say whose it is, too.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
 /// Events that a reader did not get, because it was too slow or asked for what was gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
@@ -116,7 +128,7 @@ pub struct Config {
     pub connections: usize,
     /// Bytes that a log holds at most. It begins with 4 KiB.
     pub log_bytes: usize,
-    /// Frames that a log holds at most, whatever their size; each costs 40 bytes beside it.
+    /// Frames that a log holds at most, whatever their size; each costs 48 bytes beside it.
     pub log_frames: usize,
     /// How long a shard waits between two flushes: fewer writes for more milliseconds. [`Haste::Now`] does not wait.
     pub tick: Duration,

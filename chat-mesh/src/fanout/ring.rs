@@ -11,18 +11,20 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::Cursor;
+use super::{Cursor, Mark};
 
 /// What a ring begins with; most channels are quiet.
 const FIRST_BYTES: usize = 4 << 10;
 
 /// Where a frame begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Entry {
     at: u64,
     /// The number of its first event.
     first: u64,
     when: Instant,
+    /// Whom it is not for.
+    but: Option<Mark>,
 }
 
 /// See the module.
@@ -64,8 +66,15 @@ impl Ring {
         Self { bytes: Vec::new(), entries: VecDeque::new(), head, most_bytes, most_frames: most_frames.max(1) }
     }
 
-    /// Appends a frame with the events `first` up to, not including, `next`. An empty one only moves the numbers.
-    pub(super) fn append(&mut self, frame: &[u8], first: u64, next: u64, when: Instant) -> Result<Cursor, AppendError> {
+    /// Appends a frame with the events `first` up to, not including, `next`. An empty one only moves the numbers. Readers
+    /// under the mark `but` pass over it.
+    pub(super) fn append(
+        &mut self,
+        frame: &[u8],
+        (first, next): (u64, u64),
+        when: Instant,
+        but: Option<Mark>,
+    ) -> Result<Cursor, AppendError> {
         if frame.len() > self.most_bytes {
             return Err(AppendError::TooLarge { bytes: frame.len(), most_bytes: self.most_bytes });
         }
@@ -80,7 +89,7 @@ impl Ring {
             self.entries.pop_front();
         }
         self.make_room(frame.len());
-        self.entries.push_back(Entry { at: self.head.at, first, when });
+        self.entries.push_back(Entry { at: self.head.at, first, when, but });
         self.store(self.head.at, frame);
         self.head = Cursor { at: self.head.at + frame.len() as u64, seq: next };
         Ok(self.head)
@@ -130,6 +139,18 @@ impl Ring {
     /// Copies whole frames from `from`, where one must begin, into `batch`: at most `most_bytes`, but at least one frame.
     pub(super) fn read(&self, from: Cursor, most_bytes: usize, batch: &mut Batch) {
         batch.begin(from);
+        self.append_to(batch, most_bytes);
+    }
+
+    /// Adds to `batch` what came after it, unless something between has fallen off: at most `most_bytes`, but a frame.
+    pub(super) fn extend(&self, batch: &mut Batch, most_bytes: usize) {
+        if batch.end().at >= self.oldest() {
+            self.append_to(batch, most_bytes);
+        }
+    }
+
+    fn append_to(&self, batch: &mut Batch, most_bytes: usize) {
+        let from = batch.end();
         let first = self.entries.partition_point(|entry| entry.at < from.at);
         for n in first..self.entries.len() {
             let end = self.cursor(n + 1);
@@ -137,6 +158,8 @@ impl Ring {
                 break;
             }
             batch.ends.push(end);
+            let Entry { at, but, .. } = &self.entries[n];
+            batch.skips.extend(but.as_ref().map(|but| Skip { but: but.clone(), at: *at, end }));
         }
         let len = (batch.end().at - from.at) as usize;
         if len > 0 {
@@ -187,6 +210,16 @@ pub(super) struct Batch {
     bytes: Vec<u8>,
     /// Where its frames end, in order.
     ends: Vec<Cursor>,
+    /// Those that are not for everybody, in order.
+    skips: Vec<Skip>,
+}
+
+/// A frame that is not for everybody.
+#[derive(Debug)]
+pub(super) struct Skip {
+    but: Mark,
+    pub at: u64,
+    pub end: Cursor,
 }
 
 impl Batch {
@@ -194,6 +227,7 @@ impl Batch {
         self.start = start;
         self.bytes.clear();
         self.ends.clear();
+        self.skips.clear();
     }
 
     /// Gives back what one large batch made it own.
@@ -202,20 +236,38 @@ impl Batch {
         self.bytes.shrink_to(most_bytes);
         self.ends.clear();
         self.ends.shrink_to(most_bytes / 64);
+        self.skips = Vec::new();
     }
 
     pub(super) fn start(&self) -> Cursor {
         self.start
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn end(&self) -> Cursor {
         self.ends.last().copied().unwrap_or(self.start)
+    }
+
+    /// What a reader under this mark passes over, from `at` on.
+    pub(super) fn skips<'a>(&'a self, mark: Option<&'a Mark>, at: u64) -> impl Iterator<Item = &'a Skip> {
+        let of_it = move |skip: &&Skip| mark == Some(&skip.but) && skip.at >= at;
+        self.skips.iter().filter(of_it)
     }
 
     /// What a reader at `at` has not got: all from there on.
     pub(super) fn from(&self, at: u64) -> &[u8] {
         let skipped = usize::try_from(at.saturating_sub(self.start.at)).unwrap_or(usize::MAX);
         self.bytes.get(skipped..).unwrap_or_default()
+    }
+
+    /// What is between two positions.
+    pub(super) fn between(&self, at: u64, end: u64) -> &[u8] {
+        let length = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let bytes = self.from(at);
+        &bytes[..length.min(bytes.len())]
     }
 
     /// Of a reader who was at `at` and took `taken` bytes: where it stands now, between two frames; the rest of the

@@ -6,7 +6,8 @@
 //! a new one   ──▶ come ─┘
 //! ```
 //! On news it first gives way once, so that a whole burst is there, and then sends every reader all that it lacks in
-//! one write. It never waits for a socket: a full one is left until its waker says so, and is then brought up to the
+//! one write, what has come during the round included: a busy channel's messages reach each reader once a round, all
+//! together, and none waits for the round after. It never waits for a socket: a full one is left until its waker says so, and is then brought up to the
 //! head alone. Between [`TURN`] writes it gives way to the tasks that read.
 
 use std::{
@@ -25,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    Config, Cursor, Ended, Log, Sink,
+    Config, Cursor, Ended, Log, Mark, Sink,
     conn::{Caught, Conn, Over, Seat},
     connection::{Member, NOWHERE, Order},
     ring::Batch,
@@ -34,6 +35,9 @@ use super::{
 
 /// How many readers are written to before other tasks of the thread get their turn: about half a millisecond.
 const TURN: usize = 128;
+
+/// How long what is sent in one round may become by what comes while it is sent.
+const EXTEND_BYTES: usize = 64 << 10;
 
 /// How many bytes of scratch a shard keeps between flushes.
 const SCRATCH_BYTES: usize = 64 << 10;
@@ -95,10 +99,10 @@ struct Group {
     readers: Vec<Reader>,
 }
 
-#[derive(Clone, Copy)]
 struct Reader {
     slot: usize,
     cursor: Cursor,
+    mark: Option<Mark>,
 }
 
 /// See the module.
@@ -199,6 +203,10 @@ impl Shard {
         for at in 0..self.groups[key].readers.len() {
             if at % TURN == TURN - 1 {
                 yield_now().await;
+                // What has come meanwhile goes to the others in the same write. It is news still: the first lack it.
+                if batch.len() < EXTEND_BYTES {
+                    log.ring().extend(&mut batch, EXTEND_BYTES);
+                }
             }
             let reader = &mut self.groups[key].readers[at];
             let conn = &mut self.conns[reader.slot];
@@ -210,7 +218,7 @@ impl Shard {
                 late.push(reader.slot);
                 continue;
             }
-            match conn.send(Instant::now(), &mut reader.cursor, &batch) {
+            match conn.send(Instant::now(), &mut reader.cursor, reader.mark.as_ref(), &batch) {
                 Ok(sent) => {
                     self.counters.sent(sent);
                     if conn.blocked && conn.watch() {
@@ -249,8 +257,8 @@ impl Shard {
         let now = Instant::now();
         while let Some(order) = self.conns[slot].private(now, &mut self.scratch)? {
             match order {
-                Order::Subscribe(log, from) => {
-                    self.seat(slot, log, from);
+                Order::Subscribe(log, from, mark) => {
+                    self.seat(slot, log, from, mark);
                     // What is in the log already comes before the next order.
                     if self.read_on(slot, now)? == Caught::NotYet {
                         break;
@@ -277,7 +285,8 @@ impl Shard {
         for n in 0..conn.seats.len() {
             let Seat { group, at } = conn.seats[n];
             let group = &mut self.groups[group];
-            let place = (&group.log, &mut group.readers[at].cursor);
+            let Reader { cursor, mark, .. } = &mut group.readers[at];
+            let place = (&group.log, cursor, mark.as_ref());
             let (caught, sent) = conn.catch_up(now, place, self.config.patience, &mut self.catch_up)?;
             self.counters.sent(sent);
             if caught == Caught::NotYet {
@@ -292,7 +301,7 @@ impl Shard {
         Ok(Caught::Up)
     }
 
-    fn seat(&mut self, slot: usize, log: Log, from: Cursor) {
+    fn seat(&mut self, slot: usize, log: Log, from: Cursor, mark: Option<Mark>) {
         self.unseat(slot, &log);
         let key = match self.by_log.get(&log.id()) {
             Some(key) => *key,
@@ -307,7 +316,7 @@ impl Shard {
         let from = log.ring().standing(from);
         let group = &mut self.groups[key];
         self.conns[slot].seats.push(Seat { group: key, at: group.readers.len() });
-        group.readers.push(Reader { slot, cursor: from });
+        group.readers.push(Reader { slot, cursor: from, mark });
     }
 
     fn unseat(&mut self, slot: usize, log: &Log) {

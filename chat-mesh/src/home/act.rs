@@ -1,8 +1,10 @@
 //! What a command does. Each makes one event at most, so that it is known by its position and done once.
 
+use std::collections::BTreeMap;
+
 use freshet_proto::chat::{
     Accepted, Actor, Code, Login, Message, MessageId, Note, Notice, Origin, Pin, Reason, Refusal, Role, To, UserAction,
-    Verb, What,
+    UserId, Verb, What,
 };
 
 use super::{Home, Now, Output, Posted, Record, recent::Outcome};
@@ -219,6 +221,22 @@ impl Home {
             target: Some(login),
             ..Done::default()
         })
+    }
+
+    /// Roles that were given or taken outside of chat: in the owner's name, as only the owner and those above may.
+    pub(super) fn told_roles(&mut self, now: Now, roles: &BTreeMap<Login, Role>, out: &mut Vec<Output>) {
+        let known = &self.state.durable.roles;
+        let taken = known.keys().filter(|login| !roles.contains_key(*login)).map(|login| (login.clone(), None));
+        let given = roles.iter().filter(|(login, role)| known.get(*login) != Some(role));
+        let told: Vec<_> = taken.chain(given.map(|(login, role)| (login.clone(), Some(*role)))).collect();
+        let owner = self.settings.owner.clone();
+        let by = Actor { id: UserId::cut(owner.as_str()), login: owner };
+        for (login, role) in told {
+            let change = Change::Role(login.clone(), role);
+            if self.change(now, change, out).is_ok() {
+                self.sequence(now, None, What::User { login, action: UserAction::Role(role), by: by.clone() }, out);
+            }
+        }
     }
 
     fn decide(

@@ -26,11 +26,15 @@ mod takeover;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use freshet_proto::{
     chat::{
-        Accepted, Answer, Code, Event, Login, Note, Notice, Origin, Position, Refusal, Snowflake, Submit, To, What,
+        Accepted, Answer, Code, Event, Login, Note, Notice, Origin, Position, Refusal, Role, Snowflake, Submit, To,
+        What,
     },
     id::ChannelName,
 };
@@ -100,6 +104,9 @@ pub enum Input {
         /// Of [`crate::moderation::Durable`].
         version: u64,
     },
+    /// What is stored says that these have roles, and nothing that this home did is still to be stored: some were given or
+    /// taken outside of chat.
+    Roles(BTreeMap<Login, Role>),
     /// The deadline has passed.
     Timeout,
     /// The home is to be handed over: it takes no more posts. What stands is still acknowledged.
@@ -186,6 +193,7 @@ impl Home {
             Input::Standby(hub) => self.standby = hub.map(|hub| (hub, Position::default())),
             Input::StandbyHas { hub, position } => self.standby_has(hub, position),
             Input::Stored { version } => self.pending.stored(version),
+            Input::Roles(roles) => self.told_roles(now, &roles, out),
             Input::Timeout => self.expire(now, out),
             Input::Stop => self.stopped = true,
         }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use freshet_proto::{
-    chat::{Code, Event, Login, Refusal, Role, Submit, UserAction, What},
+    chat::{Code, Event, Login, Modes, Refusal, Role, Submit, UserAction, What},
     id::ChannelName,
 };
 use tokio::{
@@ -186,7 +186,8 @@ impl Actor {
             Output::Show { channel, event } => self.show(channel, event),
             Output::Gap { channel, missed, position } => {
                 self.shared.stats.gaps.add(1);
-                self.flushed(&channel, |channel| channel.gap(missed, position));
+                let modes = self.modes(&channel);
+                self.flushed(&channel, |channel| channel.gap(missed, position, &modes));
             }
             Output::Restart(channel) => self.restart(&channel),
             Output::Notice { channel, notice } => self.notice(&channel, notice),
@@ -310,16 +311,24 @@ impl Actor {
     /// Numbers begin anew: readers go on in other logs, and are told that something is missing.
     fn restart(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.get_mut(name) else { return };
-        channel.restart();
-        let Some(head) = self.mesh.follower(name).map(|follower| follower.state().head()) else { return };
+        let Some(state) = self.mesh.follower(name).map(|follower| follower.state()) else {
+            return channel.forget_logs();
+        };
+        let (head, modes) = (state.head(), &state.durable().modes);
+        let changed = channel.restart(modes);
         self.shared.stats.gaps.add(1);
         let readers: Vec<_> =
             channel.readers.iter().map(|(_, reader)| (reader.format, Arc::clone(&reader.inbox))).collect();
         for (format, inbox) in readers {
-            let (log, cursor) = channel.log(format, head, &self.shared.fanout);
-            let gap = format.gap(name, None, head);
+            let (log, cursor) = channel.log(format, head, modes, &self.shared.fanout);
+            let gap = format.gap(name, None, head, &changed);
             inbox.put(Letter::Moved { channel: name.clone(), log, cursor, gap });
         }
+    }
+
+    /// The modes of a channel as far as this hub knows.
+    fn modes(&self, name: &ChannelName) -> Modes {
+        self.mesh.follower(name).map(|follower| follower.state().durable().modes.clone()).unwrap_or_default()
     }
 
     fn notice(&mut self, name: &ChannelName, notice: freshet_proto::chat::Notice) {

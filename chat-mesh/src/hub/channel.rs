@@ -15,7 +15,7 @@ use std::{
 };
 
 use freshet_proto::{
-    chat::{Event, Login, Position},
+    chat::{Event, Login, Modes, Position},
     id::ChannelName,
 };
 use slab::Slab;
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     fanout::{AppendError, Cursor, Fanout, Haste, Log},
+    irc,
     protocol::Identity,
 };
 
@@ -67,6 +68,8 @@ pub(super) struct Channel {
     single: usize,
     /// When the others must have them.
     due: Option<Instant>,
+    /// What makes lines of IRC of events, where somebody reads those.
+    irc: Option<irc::Encoder>,
 }
 
 impl Channel {
@@ -83,6 +86,7 @@ impl Channel {
             lines: Vec::new(),
             single: 0,
             due: None,
+            irc: None,
         }
     }
 
@@ -94,7 +98,8 @@ impl Channel {
         let urgent = event.what.message().is_none();
         let due = if urgent { now } else { now + gather };
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
-        self.lines.push(Line::new(event));
+        let irc = self.irc.as_mut().map(|encoder| encoder.event(&event)).unwrap_or_default();
+        self.lines.push(Line::new(event, irc));
     }
 
     /// When [`Channel::flush`] is wanted again.
@@ -138,12 +143,13 @@ impl Channel {
         self.flush(now, encoder)
     }
 
-    /// States in every log that events are missing up to `position`.
-    pub(super) fn gap(&mut self, missed: Option<u64>, position: Position) {
+    /// States in every log that events are missing up to `position`, after which the modes are these.
+    pub(super) fn gap(&mut self, missed: Option<u64>, position: Position, modes: &Modes) {
         self.epoch.store(position.epoch, Relaxed);
+        let changed = self.irc.as_mut().map(|encoder| encoder.modes(modes)).unwrap_or_default();
         for format in Format::ALL {
             let Some(log) = &self.logs[format.index()] else { continue };
-            let frame = format.gap(&self.name, missed, position);
+            let frame = format.gap(&self.name, missed, position, &changed);
             let next = position.seq + 1;
             if let Err(error) = log.append(&frame, next, next, Haste::Batched) {
                 tracing::warn!(channel = %self.name, %error, "a gap was not told");
@@ -151,21 +157,31 @@ impl Channel {
         }
     }
 
-    /// The log of `format` and its end, which is just after `head`; what waits must have been flushed.
-    pub(super) fn log(&mut self, format: Format, head: Position, fanout: &Fanout) -> (Log, Cursor) {
+    /// The log of `format` and its end, which is just after `head`, where the modes are these; what waits must have been
+    /// flushed.
+    pub(super) fn log(&mut self, format: Format, head: Position, modes: &Modes, fanout: &Fanout) -> (Log, Cursor) {
+        if format.is_irc() && self.irc.is_none() {
+            self.irc = Some(irc::Encoder::new(self.name.clone(), modes.clone()));
+        }
         let log = self.logs[format.index()].get_or_insert_with(|| {
             self.epoch.fetch_max(head.epoch, Relaxed);
             let (name, epoch) = (self.name.clone(), Arc::clone(&self.epoch));
             fanout.log(head.seq + 1, move |gap| {
                 let position = Position::new(epoch.load(Relaxed), gap.next.saturating_sub(1));
-                format.gap(&name, Some(gap.missed()), position)
+                format.gap(&name, Some(gap.missed()), position, &irc::Encoded::default())
             })
         });
         (log.clone(), log.head())
     }
 
-    /// Forgets the logs: numbers begin anew, so what is read from now on is other logs.
-    pub(super) fn restart(&mut self) {
+    /// Numbers begin anew, so what is read from now on is other logs; the modes are these. What of them has changed.
+    pub(super) fn restart(&mut self, modes: &Modes) -> irc::Encoded {
+        self.forget_logs();
+        self.irc.as_mut().map(|encoder| encoder.modes(modes)).unwrap_or_default()
+    }
+
+    /// Forgets the logs.
+    pub(super) fn forget_logs(&mut self) {
         self.logs = [const { None }; Format::COUNT];
         self.lines.clear();
         (self.single, self.due) = (0, None);
@@ -205,6 +221,9 @@ impl Channel {
         self.reading[format] -= 1;
         if self.reading[format] == 0 {
             self.logs[format] = None;
+            if !Format::ALL.iter().any(|format| format.is_irc() && self.logs[format.index()].is_some()) {
+                self.irc = None;
+            }
         }
         Some(reader)
     }
@@ -248,7 +267,8 @@ fn append(
     let haste = if urgent { Haste::Now } else { Haste::Batched };
     epoch.store(last.epoch, Relaxed);
     let frame = encoder.frame(format, channel, lines);
-    match log.append(frame, first.seq, last.seq + 1, haste) {
+    let but = if format.is_irc() { irc::author(&lines[0].event) } else { None };
+    match log.append_but(frame, (first.seq, last.seq + 1), haste, but) {
         Ok(_) => true,
         Err(AppendError::OutOfOrder { .. }) => false,
         Err(error @ AppendError::TooLarge { .. }) => {

@@ -17,15 +17,16 @@ use tokio::{
 
 use super::{
     Hub, Join,
+    carrier::Carrier,
     format::Format,
     inbox::{End, Inbox, Letter},
     lobby::Place,
     seat::{Arrival, Pass},
 };
 use crate::{
-    fanout::{self, Connection, Ended, Log},
+    fanout::{self, Connection, Ended, Log, Mark},
     protocol::{Close, Input, Output, Session, client::MAX_OBJECTS, encode},
-    ws::{self, CloseCode, Closed, Event, Opcode, Peer, encode::ping},
+    ws::{CloseCode, Closed, Event},
 };
 
 /// How many bytes may wait to be written before nothing more is read.
@@ -43,6 +44,10 @@ pub(super) trait Dialect: Send + 'static {
     fn handle(&mut self, now_ms: u64, input: Input<'_>, out: &mut Vec<Output>);
     /// In what it reads events.
     fn format(&self, deflate: bool) -> Format;
+    /// Under which mark it reads them.
+    fn mark(&self) -> Option<Mark> {
+        None
+    }
     /// How many of its objects go in one frame.
     fn per_frame(&self) -> usize;
     /// That the hub goes away.
@@ -80,7 +85,7 @@ pub(super) struct Life<R, D> {
     pub input: BytesMut,
     pub connection: Connection,
     pub inbox: Arc<Inbox>,
-    pub peer: Peer,
+    pub carrier: Carrier,
     pub dialect: D,
     pub deflate: bool,
     pub seats: Vec<Seat>,
@@ -135,7 +140,7 @@ pub(super) async fn run<R: AsyncRead + Unpin, D: Dialect>(mut life: Life<R, D>) 
 impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {
     /// Hears what has come, then waits for what comes next.
     async fn turn(&mut self) -> Go {
-        while let Some(event) = self.peer.receive(&mut self.input) {
+        while let Some(event) = self.carrier.receive(&mut self.input) {
             self.event(event).await?;
         }
         tokio::select! {
@@ -191,14 +196,14 @@ impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {
                 if let Some(seat) = self.seats.iter_mut().find(|seat| seat.channel == channel) {
                     let _ = self.connection.unsubscribe(&seat.log);
                     seat.log = log;
-                    let _ = self.connection.subscribe(&seat.log, cursor);
+                    let _ = self.connection.subscribe_as(&seat.log, cursor, self.dialect.mark());
                 }
                 Ok(())
             }
-            Letter::Ping => self.send(ping(b"")).await,
+            Letter::Ping => self.send(self.carrier.ping()).await,
             Letter::Bye { reconnect_ms, hubs } => {
                 let bye = self.dialect.bye(reconnect_ms, &hubs);
-                self.send(ws::encode::text(&bye)).await?;
+                self.send(self.carrier.carriage().carried(&bye)).await?;
                 self.close("bye", CloseCode::RESTART, "the hub goes away").await
             }
             Letter::End(end) => self.end(end).await,
@@ -212,7 +217,7 @@ impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {
             End::Idle => self.close("idle", CloseCode::POLICY, "in no channel").await,
             End::Revoked => {
                 let error = self.dialect.revoked();
-                self.send(ws::encode::text(&error)).await?;
+                self.send(self.carrier.carriage().carried(&error)).await?;
                 self.close("revoked", CloseCode::POLICY, "bad_token").await
             }
         }
@@ -289,7 +294,7 @@ impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {
         }
         let channel = joined.channel.clone();
         self.tell(Input::Joined(Box::new(joined))).await?;
-        let _ = self.connection.subscribe(&log, cursor);
+        let _ = self.connection.subscribe_as(&log, cursor, self.dialect.mark());
         self.seats.push(Seat { channel, log, pass });
         Ok(())
     }
@@ -317,7 +322,7 @@ impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {
                 payload.push_str(&text);
                 objects += 1;
             }
-            ws::encode::frame(&mut frames, Opcode::Text, payload.as_bytes());
+            self.carrier.carriage().carry(&payload, &mut frames);
             if frames.len() >= CROWDED {
                 self.send(frames.split().freeze()).await?;
             }
@@ -338,7 +343,7 @@ impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {
     }
 
     async fn close(&mut self, why: &'static str, code: CloseCode, reason: &str) -> Go {
-        let frame = self.peer.close(code, reason).unwrap_or_default();
+        let frame = self.carrier.close(code, reason);
         let _ = self.connection.close(frame);
         Err(Over { why, kind: Farewell::Said })
     }
@@ -361,6 +366,7 @@ fn close_as(why: Close) -> &'static str {
         Close::Malformed => "malformed",
         Close::Flood => "flood",
         Close::Token => "bad_token",
+        Close::Quit => "quit",
     }
 }
 

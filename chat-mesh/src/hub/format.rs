@@ -9,7 +9,9 @@ use freshet_proto::{
     id::ChannelName,
 };
 
+use super::carrier::Carriage;
 use crate::{
+    irc,
     protocol::{client::MAX_OBJECTS, encode},
     ws::{self, Deflater, Opcode},
 };
@@ -25,14 +27,33 @@ pub enum Format {
     DeflatedJson,
     /// [`Format::Lines`], deflated.
     DeflatedLines,
+    /// Lines of IRC.
+    Irc(irc::Format, Carriage),
 }
 
 impl Format {
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 12;
 
     /// All of them.
-    pub const ALL: [Self; Self::COUNT] = [Self::Json, Self::Lines, Self::DeflatedJson, Self::DeflatedLines];
+    pub const ALL: [Self; Self::COUNT] = {
+        let [a, b, c, d] = irc::Format::ALL;
+        let (bare, framed) = (Carriage::Bare, Carriage::WebSocket);
+        [
+            Self::Json,
+            Self::Lines,
+            Self::DeflatedJson,
+            Self::DeflatedLines,
+            Self::Irc(a, bare),
+            Self::Irc(b, bare),
+            Self::Irc(c, bare),
+            Self::Irc(d, bare),
+            Self::Irc(a, framed),
+            Self::Irc(b, framed),
+            Self::Irc(c, framed),
+            Self::Irc(d, framed),
+        ]
+    };
 
     /// The native protocol, as client and hub have agreed.
     pub fn native(batch: bool, deflate: bool) -> Self {
@@ -46,13 +67,26 @@ impl Format {
 
     /// Its place among [`Format::ALL`].
     pub(super) fn index(self) -> usize {
-        self as usize
+        match self {
+            Self::Json => 0,
+            Self::Lines => 1,
+            Self::DeflatedJson => 2,
+            Self::DeflatedLines => 3,
+            Self::Irc(irc::Format { tags, commands }, carriage) => {
+                4 + usize::from(commands) + 2 * usize::from(tags) + 4 * usize::from(carriage == Carriage::WebSocket)
+            }
+        }
+    }
+
+    /// Whether it is a dialect of IRC.
+    pub(super) fn is_irc(self) -> bool {
+        matches!(self, Self::Irc(..))
     }
 
     /// How many events a frame may hold. Where it is more than one, events are gathered for a moment.
     pub(super) fn most_events(self) -> usize {
         match self {
-            Self::Json | Self::DeflatedJson => 1,
+            Self::Json | Self::DeflatedJson | Self::Irc(..) => 1,
             Self::Lines | Self::DeflatedLines => MAX_OBJECTS,
         }
     }
@@ -61,21 +95,33 @@ impl Format {
         matches!(self, Self::DeflatedJson | Self::DeflatedLines)
     }
 
-    /// The frame that tells a reader what it missed.
-    pub(super) fn gap(self, channel: &ChannelName, missed: Option<u64>, position: Position) -> Bytes {
-        ws::encode::text(&encode::gap(channel, missed, position))
+    /// The frame that tells a reader what it missed; in IRC also which modes have `changed` meanwhile.
+    pub(super) fn gap(
+        self,
+        channel: &ChannelName,
+        missed: Option<u64>,
+        position: Position,
+        changed: &irc::Encoded,
+    ) -> Bytes {
+        match self {
+            Self::Irc(format, carriage) => {
+                carriage.carried(&(irc::encode::gap(channel, missed, format) + &changed.lines(format)))
+            }
+            _ => ws::encode::text(&encode::gap(channel, missed, position)),
+        }
     }
 }
 
-/// An event, and what it is in JSON once somebody needs that.
+/// An event, what it is in JSON once somebody needs that, and in IRC where somebody reads that.
 pub(super) struct Line {
     pub event: Arc<Event>,
     json: Option<String>,
+    irc: irc::Encoded,
 }
 
 impl Line {
-    pub(super) fn new(event: Arc<Event>) -> Self {
-        Self { event, json: None }
+    pub(super) fn new(event: Arc<Event>, irc: irc::Encoded) -> Self {
+        Self { event, json: None, irc }
     }
 }
 
@@ -94,6 +140,11 @@ impl Encoder {
 
     /// One frame with all of `lines`, as many as [`Format::most_events`] allows at most.
     pub(super) fn frame(&mut self, format: Format, channel: &ChannelName, lines: &mut [Line]) -> &[u8] {
+        if let (Format::Irc(format, carriage), [line]) = (format, &*lines) {
+            self.frame.clear();
+            carriage.carry(&line.irc.lines(format), &mut self.frame);
+            return &self.frame;
+        }
         self.payload.clear();
         for (n, line) in lines.iter_mut().enumerate() {
             if n > 0 {
@@ -110,5 +161,16 @@ impl Encoder {
             false => ws::encode::frame(&mut self.frame, Opcode::Text, self.payload.as_bytes()),
         }
         &self.frame
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_format_has_a_place_of_its_own() {
+        let places: Vec<_> = Format::ALL.iter().map(|format| format.index()).collect();
+        assert_eq!(places, (0..Format::COUNT).collect::<Vec<_>>());
     }
 }

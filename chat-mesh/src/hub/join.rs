@@ -69,7 +69,7 @@ pub(super) fn arrive(
         follows_since_ms: join.follows_since_ms,
         watches: join.watches,
     });
-    let (log, cursor) = channel.log(join.format, head, &shared.fanout);
+    let (log, cursor) = channel.log(join.format, head, &state.durable().modes, &shared.fanout);
     let pass = Pass { channel: join.channel, key, leaving: shared.leaving.clone() };
     join.inbox.put(Letter::Joined(Box::new(Arrival { join: join.join, joined, log, cursor, pass })));
     Ok(())

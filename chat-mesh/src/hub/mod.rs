@@ -12,6 +12,7 @@
 //! who the other hubs are comes through [`Store`] and [`Links`].
 
 mod actor;
+mod carrier;
 mod channel;
 mod config;
 mod connection;
@@ -19,6 +20,7 @@ mod door;
 mod doors;
 mod format;
 mod inbox;
+mod irc;
 mod join;
 mod keep;
 mod lobby;
@@ -44,6 +46,7 @@ use tokio::{
 
 use self::actor::{Actor, Command, MAX_COMMANDS};
 pub use self::{
+    carrier::Carriage,
     config::{Config, InvalidConfig},
     door::{Access, Door, Holder},
     doors::{Doing, Links, NoLinks, Outcome, Standing, Store, Unavailable},

@@ -6,7 +6,7 @@ use freshet_proto::chat::{Code, Login, Refusal};
 
 use crate::{
     home::pace::Bucket,
-    protocol::{MODERATOR_POSTS, POSTS},
+    session::{MODERATOR_POSTS, POSTS},
 };
 
 /// How many people are remembered. While there are more, those who are new wait.

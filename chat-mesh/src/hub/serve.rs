@@ -13,7 +13,8 @@ use tokio::{
 
 use super::{
     Hub,
-    connection::{self, Life},
+    carrier::Carrier,
+    connection::{self, Dialect, Life},
     door::{Access, Holder},
     doors::Doing,
     inbox::Inbox,
@@ -88,13 +89,32 @@ struct Welcome {
     place: Place,
 }
 
+/// What a connection speaks and in what it travels.
+pub(super) struct Spoken<D> {
+    pub dialect: D,
+    pub carrier: Carrier,
+    pub deflate: bool,
+    pub inbox: Arc<Inbox>,
+    pub place: Place,
+    /// Kept for as long as the connection lasts.
+    pub stay: Box<dyn Send>,
+}
+
+impl Welcome {
+    fn spoken(self, stay: Box<dyn Send>) -> Spoken<Session> {
+        let Self { deflate, inbox, session, place, .. } = self;
+        let carrier = Carrier::WebSocket(Peer::new(Limits::default(), deflate));
+        Spoken { dialect: session, carrier, deflate, inbox, place, stay }
+    }
+}
+
 /// Somebody who is not.
-struct Turned {
-    response: Response<()>,
+pub(super) struct Turned {
+    pub response: Response<()>,
     /// For the statistics.
-    why: &'static str,
+    pub why: &'static str,
     /// For them.
-    text: String,
+    pub text: String,
 }
 
 impl Hub {
@@ -111,21 +131,26 @@ impl Hub {
         };
         drop(request);
         let answer = reply::written(&welcome.response, None);
+        self.talk(socket, &answer, &ahead, welcome.spoken(stay)).await;
+    }
+
+    /// Sends `answer`, if there is one, and serves the connection until it ends.
+    pub(super) async fn talk<D: Dialect>(self, socket: Socket, answer: &[u8], ahead: &Bytes, spoken: Spoken<D>) {
         match socket {
             Socket::Tcp(mut socket) => {
                 let _ = tune(&socket);
-                if !Box::pin(answered(&mut socket, &answer)).await {
+                if !Box::pin(answered(&mut socket, answer)).await {
                     return;
                 }
                 let (reader, writer) = socket.into_split();
-                self.live(welcome, reader, Sink::tcp(writer), &ahead, stay).await;
+                self.live(spoken, reader, Sink::tcp(writer), ahead).await;
             }
             Socket::Other(mut socket) => {
-                if !Box::pin(answered(&mut socket, &answer)).await {
+                if !Box::pin(answered(&mut socket, answer)).await {
                     return;
                 }
                 let (reader, writer) = split(socket);
-                self.live(welcome, reader, Sink::other(writer), &ahead, stay).await;
+                self.live(spoken, reader, Sink::other(writer), ahead).await;
             }
         }
     }
@@ -147,21 +172,20 @@ impl Hub {
         tokio::spawn(async move {
             let Ok(Some(stream)) = timeout(ANSWER, stream).await else { return };
             let (reader, writer) = split(stream);
-            self.live(welcome, reader, Sink::other(writer), &Bytes::new(), stay).await;
+            self.live(welcome.spoken(stay), reader, Sink::other(writer), &Bytes::new()).await;
         });
         response
     }
 
     /// The rest of a connection's life.
-    fn live<R: AsyncRead + Unpin + Send + 'static>(
+    fn live<R: AsyncRead + Unpin + Send + 'static, D: Dialect>(
         self,
-        welcome: Welcome,
+        spoken: Spoken<D>,
         reader: R,
         sink: Sink,
         ahead: &Bytes,
-        stay: Box<dyn Send>,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Welcome { deflate, inbox, session, place, .. } = welcome;
+        let Spoken { dialect, carrier, deflate, inbox, place, stay } = spoken;
         let Ok(connection) = self.shared.fanout.connect(sink) else { return Box::pin(async {}) };
         let life = Life {
             hub: self,
@@ -169,8 +193,8 @@ impl Hub {
             input: BytesMut::from(&ahead[..]),
             connection,
             inbox,
-            peer: Peer::new(Limits::default(), deflate),
-            dialect: session,
+            carrier,
+            dialect,
             deflate,
             seats: Vec::new(),
             joins: Vec::new(),
@@ -208,8 +232,19 @@ impl Hub {
     }
 
     fn seat_of(&self, asked: Asked, holder: Option<Box<Holder>>, peer: IpAddr) -> Result<Welcome, Box<Turned>> {
-        let config = &self.shared.config;
         let identity = holder.as_ref().and_then(|holder| holder.identity.clone());
+        let (inbox, place) = self.enter_lobby(holder, peer)?;
+        let (response, agreed) = asked.accept(&[SUBPROTOCOL], self.shared.config.deflate_level > 0);
+        Ok(Welcome { response, deflate: agreed.deflate, inbox, session: Session::new(identity), place })
+    }
+
+    /// A place among all connections, where there is one.
+    pub(super) fn enter_lobby(
+        &self,
+        holder: Option<Box<Holder>>,
+        peer: IpAddr,
+    ) -> Result<(Arc<Inbox>, Place), Box<Turned>> {
+        let config = &self.shared.config;
         let inbox = Inbox::new(Instant::now(), holder);
         let place = self
             .shared
@@ -221,12 +256,11 @@ impl Hub {
                     turned(StatusCode::TOO_MANY_REQUESTS, "address", "there are too many connections from your address")
                 }
             })?;
-        let (response, agreed) = asked.accept(&[SUBPROTOCOL], config.deflate_level > 0);
-        Ok(Welcome { response, deflate: agreed.deflate, inbox, session: Session::new(identity), place })
+        Ok((inbox, place))
     }
 }
 
-fn turned(status: StatusCode, why: &'static str, text: &str) -> Box<Turned> {
+pub(super) fn turned(status: StatusCode, why: &'static str, text: &str) -> Box<Turned> {
     let mut response = Response::new(());
     *response.status_mut() = status;
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
@@ -251,7 +285,7 @@ async fn answered(socket: &mut (impl AsyncWrite + Unpin), answer: &[u8]) -> bool
     matches!(timeout(ANSWER, written).await, Ok(Ok(())))
 }
 
-async fn refuse(socket: Socket, answer: Vec<u8>) {
+pub(super) async fn refuse(socket: Socket, answer: Vec<u8>) {
     let mut socket: Box<dyn Duplex> = match socket {
         Socket::Tcp(socket) => Box::new(socket),
         Socket::Other(socket) => socket,

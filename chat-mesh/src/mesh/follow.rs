@@ -16,7 +16,7 @@ use crate::{
 /// How long a channel without readers is kept up to date, in ms: a page that is loaded again finds it.
 const LINGER_MS: u64 = 15_000;
 /// After how many ms a home is asked again that did not answer.
-const RETRY_MS: u64 = 500;
+const RETRY_MS: u64 = 200;
 
 /// See the module.
 #[derive(Debug)]

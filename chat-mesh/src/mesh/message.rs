@@ -103,6 +103,11 @@ pub enum Message {
         /// Which channel.
         channel: ChannelName,
     },
+    /// What is stored of a channel says something else of somebody's role than the home does: it is to look.
+    Recheck {
+        /// Which.
+        channel: ChannelName,
+    },
     /// What only some are told.
     Notice {
         /// Where.

@@ -103,6 +103,9 @@ pub enum Input {
         /// [`Durable::version`].
         version: u64,
     },
+    /// What is stored of a channel says something else of somebody's role than [`Follower::state`] does: it was given or
+    /// taken outside of chat.
+    Recheck(ChannelName),
     /// The hub will go: it gives its channels to those who are home without it, as soon as the members are.
     Leave,
     /// The deadline has passed.
@@ -278,6 +281,11 @@ impl Mesh {
             Input::Submit { ticket, submit } => self.post(now, ticket, submit, out),
             Input::Opened { channel, stored } => self.opened(now, channel, stored, out),
             Input::Stored { channel, version } => self.stored(now, channel, version, out),
+            Input::Recheck(channel) => {
+                if let Some(home) = self.standing.home_of(&channel) {
+                    self.send(home, Message::Recheck { channel }, out);
+                }
+            }
             Input::Leave => self.leaving = Some(now.mono_ms),
             Input::Timeout => {}
         }
@@ -355,6 +363,7 @@ impl Mesh {
             Message::Tail { channel, epoch, known } => self.tail(now, channel, from, epoch, *known, out),
             Message::Has { channel, epoch, position } => self.standby_has(now, channel, from, epoch, position, out),
             Message::Lacks { channel } => self.give_standby(now, &channel, Some(from), out),
+            Message::Recheck { channel } => self.recheck(now, channel, out),
             Message::Notice { channel, notice } => out.push(Output::Notice { channel, notice }),
             Message::Submit { ticket, submit } => self.submitted(now, from, ticket, submit, out),
             Message::Answer { ticket, answer } => {

@@ -149,6 +149,9 @@ impl Mesh {
 
     pub(super) fn opened(&mut self, now: Now, name: ChannelName, stored: Option<Box<Stored>>, out: &mut Vec<Output>) {
         let Some(channel) = self.channels.get_mut(&name) else { return };
+        if channel.running.is_some() {
+            return self.looked(now, &name, stored, out);
+        }
         match stored {
             Some(stored) => {
                 if let Some(opening) = &mut channel.opening {
@@ -191,7 +194,8 @@ impl Mesh {
         for (version, change) in changes {
             out.push(Output::Store { channel: name.clone(), epoch: opening.epoch, version, change });
         }
-        self.begin(now, name, Running::new(home, found.owner), opening, out);
+        let stored = opening.stored.as_ref().map_or(0, |stored| stored.durable.version);
+        self.begin(now, name, Running::new(home, found.owner, stored), opening, out);
     }
 
     /// Whether nothing that comes later can matter.

@@ -10,7 +10,7 @@ use freshet_proto::{
     id::{ChannelName, NodeId},
 };
 
-use super::{Follow, Mesh, Message, Now, Output, opening::Opening, standby::Standby};
+use super::{Follow, Mesh, Message, Now, Output, Stored, opening::Opening, standby::Standby};
 use crate::{
     home::{Home, Input as HomeInput, Output as HomeOutput, Record, Resume, State, Tail},
     moderation::Change,
@@ -41,10 +41,15 @@ pub(super) struct Running {
     next_ticket: u64,
     /// Changes that are stored once this stands: what is stored is never ahead of the log. As many as may wait at the home.
     unstored: VecDeque<(Position, u64, Change)>,
+    /// Up to which version everything is stored.
+    stored: u64,
+    /// What is stored is being looked at, in this version.
+    looks: Option<u64>,
 }
 
 impl Running {
-    pub fn new(home: Home, owner: Login) -> Self {
+    /// `stored` is the version up to which everything is stored.
+    pub fn new(home: Home, owner: Login, stored: u64) -> Self {
         let began = home.state().head();
         Self {
             home,
@@ -59,6 +64,8 @@ impl Running {
             tickets: BTreeMap::new(),
             next_ticket: 0,
             unstored: VecDeque::new(),
+            stored,
+            looks: None,
         }
     }
 
@@ -254,7 +261,29 @@ impl Mesh {
         self.send_all(messages, out);
     }
 
+    /// Looks at what is stored, unless something that was done here is not yet.
+    pub(super) fn recheck(&mut self, now: Now, name: ChannelName, out: &mut Vec<Output>) {
+        let is_mine = self.is_mine(now, &name);
+        let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) else { return };
+        let version = running.state().durable().version;
+        if is_mine && running.stored >= version && running.looks.replace(version).is_none() {
+            out.push(Output::Open(name));
+        }
+    }
+
+    /// What was looked at. It says nothing where something was done here meanwhile.
+    pub(super) fn looked(&mut self, now: Now, name: &ChannelName, stored: Option<Box<Stored>>, out: &mut Vec<Output>) {
+        let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
+        let is_same = running.looks.take() == Some(running.state().durable().version);
+        if let Some(stored) = stored.filter(|_| is_same) {
+            self.home_input(now, name, HomeInput::Roles(stored.durable.roles), out);
+        }
+    }
+
     pub(super) fn stored(&mut self, now: Now, name: ChannelName, version: u64, out: &mut Vec<Output>) {
+        if let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) {
+            running.stored = running.stored.max(version);
+        }
         self.home_input(now, &name, HomeInput::Stored { version }, out);
     }
 

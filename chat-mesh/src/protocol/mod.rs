@@ -15,9 +15,10 @@ mod session;
 mod tests;
 mod token;
 
-pub use session::{Close, Identity, Input, Joined, MAX_CHANNELS, MAX_UNANSWERED, Output, Session};
-pub(crate) use session::{MODERATOR_POSTS, POSTS};
+pub use session::Session;
 pub use token::ResumeToken;
+
+pub use crate::session::{Close, Identity, Input, Joined, MAX_CHANNELS, MAX_UNANSWERED, Output};
 
 /// The version of the protocol.
 pub const PROTO: u32 = 1;

@@ -2,6 +2,7 @@
 
 mod client;
 mod ends;
+mod marks;
 mod order;
 mod slow;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use freshet_chat_mesh::{
-    fanout::{Config, Connection, Fanout, Gap, Haste, Log, Sink, tune},
+    fanout::{Config, Connection, Fanout, Gap, Haste, Log, Mark, Sink, tune},
     ws::encode,
 };
 use tokio::net::{TcpListener, TcpStream};

@@ -161,3 +161,40 @@ async fn a_log_goes_round_its_ring_many_times_without_loss() {
     }
     assert_eq!(connection.gaps(), 0);
 }
+
+#[tokio::test]
+async fn what_comes_during_a_round_goes_with_it() {
+    const READERS: usize = 300;
+    let fanout = Fanout::new(Config { shards: 1, ..Config::default() });
+    let log = log(&fanout);
+    let mut kept = Vec::new();
+    for _ in 0..READERS {
+        let (ours, theirs) = tokio::io::duplex(1 << 10);
+        let connection = fanout.connect(Sink::other(ours)).expect("room");
+        connection.subscribe(&log, log.head()).expect("open");
+        kept.push((connection, theirs));
+    }
+    until(|| log.readers() == READERS).await;
+    say(&log, "first");
+    until(|| fanout.stats().writes > 0).await;
+    let served = fanout.stats().writes;
+    assert!(served < READERS as u64, "the shard gives way during its round");
+    say(&log, "second");
+    until(|| fanout.stats().deliveries == 2 * READERS as u64).await;
+    assert_eq!(
+        fanout.stats().writes,
+        READERS as u64 + served,
+        "only who was served before it came is written to again"
+    );
+}
+
+/// Lets the other tasks of the thread go on until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..100_000 {
+        if is_so() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never was so");
+}

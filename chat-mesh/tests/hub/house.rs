@@ -249,7 +249,7 @@ async fn accept(listener: TcpListener, hub: Hub, tls: Option<TlsAcceptor>) {
 }
 
 /// Reads a request's head; what came after it.
-async fn head(socket: &mut (impl AsyncRead + Unpin)) -> Option<(http::request::Parts, Bytes)> {
+pub async fn head(socket: &mut (impl AsyncRead + Unpin)) -> Option<(http::request::Parts, Bytes)> {
     let mut bytes = BytesMut::new();
     let end = loop {
         if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {

@@ -6,6 +6,7 @@ mod doors;
 mod ends;
 mod frames;
 mod house;
+mod irc;
 mod limits;
 mod mesh;
 mod moderation;

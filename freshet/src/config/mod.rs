@@ -102,6 +102,18 @@ pub struct Listen {
     pub quic: SocketAddr,
     /// `/healthz`, `/readyz` and `/metrics`. Loopback unless told: they are for the operator.
     pub admin: SocketAddr,
+    /// Twitch's dialect of IRC for bots (edge), over TCP. Off unless set; 6667 is usual.
+    #[serde(with = "optional")]
+    pub irc: Option<SocketAddr>,
+    /// The same over TLS, where there is a certificate. 6697 is usual.
+    #[serde(with = "optional")]
+    pub ircs: Option<SocketAddr>,
+    /// The same over WebSocket at `/`, without TLS.
+    #[serde(with = "optional")]
+    pub irc_ws: Option<SocketAddr>,
+    /// The same over WebSocket with TLS, where there is a certificate. tmi.js knows no port but 443.
+    #[serde(with = "optional")]
+    pub irc_wss: Option<SocketAddr>,
 }
 
 impl Default for Listen {
@@ -114,6 +126,10 @@ impl Default for Listen {
             rtmps: any(1936),
             quic: any(4430),
             admin: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            irc: None,
+            ircs: None,
+            irc_ws: None,
+            irc_wss: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write, net::SocketAddr, path::Path, time::Duration};
 
 use freshet_proto::id::ChannelName;
 
-use crate::{cli, metrics};
+use crate::{cli, metrics, node::IrcAddresses};
 
 /// Where everything listens.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Addresses {
     pub quic: SocketAddr,
     /// `/metrics` and the like.
     pub admin: SocketAddr,
+    /// Where IRC clients come.
+    pub irc: IrcAddresses,
 }
 
 /// What is told.
@@ -41,7 +43,8 @@ const APP: &str = "live";
 impl Told<'_> {
     /// For programs: the content of `dev.json`.
     pub fn json(&self) -> String {
-        let Addresses { http, https, rtmp, rtmps, quic, admin } = self.addresses;
+        let Addresses { http, https, rtmp, rtmps, quic, admin, irc } = self.addresses;
+        let irc_url = |scheme: &str, at: Option<SocketAddr>| at.map(|at| format!("{scheme}://{}", reachable(at)));
         let http = format!("http://{}", reachable(*http));
         let json = serde_json::json!({
             "http_url": http,
@@ -52,6 +55,10 @@ impl Told<'_> {
             "channel": self.channel,
             "hls_url": format!("{http}/live/{}/index.m3u8", self.channel),
             "quic_address": reachable(*quic).to_string(),
+            "irc_url": irc_url("irc", irc.irc),
+            "ircs_url": irc_url("ircs", irc.ircs),
+            "irc_ws_url": irc_url("ws", irc.ws),
+            "irc_wss_url": irc_url("wss", irc.wss),
             "admin_url": format!("http://{}", reachable(*admin)),
             "admin_link": self.link,
             "pid": std::process::id(),
@@ -61,7 +68,7 @@ impl Told<'_> {
 
     /// For people.
     pub fn text(&self, demo: bool, data: &Path) -> String {
-        let Addresses { http, https, rtmp, rtmps, admin, .. } = self.addresses;
+        let Addresses { http, https, rtmp, rtmps, admin, irc, .. } = self.addresses;
         let (channel, key) = (self.channel, self.key);
         let (rtmp, rtmps) = (reachable(*rtmp), reachable(*rtmps));
         let playing = if demo { "the demo clip is playing" } else { "waiting for an encoder" };
@@ -75,6 +82,9 @@ impl Told<'_> {
         row("RTMP", format!("rtmp://{rtmp}/{APP}"));
         row("RTMPS", format!("rtmps://{rtmps}/{APP}"));
         row("key", key.to_owned());
+        if let (Some(irc), Some(ws)) = (irc.irc, irc.ws) {
+            row("IRC", format!("irc://{}, ws://{}   (for Twitch bots: docs/irc.md)", reachable(irc), reachable(ws)));
+        }
         if let Some(link) = self.link {
             row("admin", format!("http://{}/login#link={link}   (works once, for a day)", named(*http)));
         }
@@ -138,6 +148,7 @@ mod tests {
             rtmps: "192.0.2.7:1936".parse().unwrap(),
             quic: "0.0.0.0:4430".parse().unwrap(),
             admin: "127.0.0.1:9090".parse().unwrap(),
+            irc: IrcAddresses { ws: Some("0.0.0.0:6680".parse().unwrap()), ..IrcAddresses::default() },
         };
         let channel = "ada".parse().unwrap();
         let json = Told { addresses: &addresses, channel: &channel, key: "secret", link: None }.json();
@@ -148,6 +159,7 @@ mod tests {
             ("rtmp_url", "rtmp://[::1]:1935/live"),
             ("rtmps_url", "rtmps://192.0.2.7:1936/live"),
             ("quic_address", "127.0.0.1:4430"),
+            ("irc_ws_url", "ws://127.0.0.1:6680"),
             ("stream_key", "secret"),
             ("channel", "ada"),
             ("hls_url", "http://127.0.0.1:8080/live/ada/index.m3u8"),

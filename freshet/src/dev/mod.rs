@@ -94,6 +94,11 @@ impl Dev {
             addr.set_ip(ip);
         }
         listen.quic.set_ip(loopback);
+        if ip.is_loopback() {
+            // On free ports: several may run, and bots are told where by dev.json.
+            let free = Some(SocketAddr::new(ip, 0));
+            (listen.irc, listen.ircs, listen.irc_ws, listen.irc_wss) = (free, free, free, free);
+        }
         // Whoever presses Ctrl-C waits for it.
         defaults.origin.drain_timeout_ms = DRAIN_MS;
         defaults.edge.http.drain_timeout_ms = DRAIN_MS;
@@ -181,6 +186,7 @@ impl House {
             rtmps: origin.rtmps.context("RTMPS has no address")?,
             quic: origin.quic,
             admin: admin.local_addr()?,
+            irc: edge.irc,
         };
         let (of_control, of_origin, of_edge) = (platform.clone(), origin.clone(), edge.clone());
         let checks: Checks =
@@ -244,6 +250,7 @@ fn edge_plan(config: &Config, data: PathBuf, papers: Papers, certificate: Certif
         chat: config.chat.clone(),
         placed: placed(config)?,
         http: port("HTTP", config.listen.http, "--http-port"),
+        irc: role::irc_plan(config, Some(&certificate)),
         https: Some((port("HTTPS", config.listen.https, "--https-port"), certificate)),
         redirect: None,
     })

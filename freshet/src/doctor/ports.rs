@@ -15,6 +15,10 @@ pub async fn look(patient: &Patient, findings: &mut Findings) {
     if patient.is(Role::Edge) {
         tcp.push(("HTTP", listen.http, "listen.http"));
         tcp.extend(tls.then_some(("HTTPS", listen.https, "listen.https")));
+        tcp.extend(listen.irc.map(|addr| ("IRC", addr, "listen.irc")));
+        tcp.extend(listen.ircs.filter(|_| tls).map(|addr| ("IRC (TLS)", addr, "listen.ircs")));
+        tcp.extend(listen.irc_ws.map(|addr| ("IRC (WebSocket)", addr, "listen.irc_ws")));
+        tcp.extend(listen.irc_wss.filter(|_| tls).map(|addr| ("IRC (WebSocket, TLS)", addr, "listen.irc_wss")));
     }
     if patient.is(Role::Origin) {
         tcp.push(("RTMP", listen.rtmp, "listen.rtmp"));

@@ -38,9 +38,10 @@ use tokio::{
     sync::watch,
     time::{Duration, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 use self::store::Stored;
-use super::World;
+use super::{World, irc::Bound};
 use crate::admin::Check;
 
 /// By how much chat's threads yield to the edge's: a step of `nice` is a tenth of the time where there is not enough.
@@ -109,6 +110,15 @@ impl ChatNode {
     pub fn checks(&self) -> Vec<Check> {
         let detail = format!("{} connections", self.hub.connections());
         vec![Check { name: "chat", ok: self.hub.is_open(), detail }]
+    }
+
+    /// Takes IRC clients until `no_more`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn serve_irc(&self, bound: Bound, no_more: &CancellationToken) -> anyhow::Result<()> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        bound.serve(&self.hub, runtime.handle(), no_more).context("taking IRC clients")
     }
 
     /// Leaves the mesh, gives its channels away where there are others, and sends everybody there, within `patience` each.

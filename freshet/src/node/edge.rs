@@ -25,6 +25,7 @@ use super::{
     World, any_port,
     api::Passed,
     chat::{ChatNode, ChatPlan},
+    irc::{IrcAddresses, IrcPlan},
     papers::{Authority, keep_certified},
     placed::{Placed, report},
     shut_out_the_removed,
@@ -51,6 +52,8 @@ pub struct EdgePlan {
     pub http: Port,
     /// Where they come with TLS, and the certificate they see.
     pub https: Option<(Port, Certificate)>,
+    /// Where IRC clients come, where there is chat.
+    pub irc: IrcPlan,
     /// The port that plain HTTP sends viewers on to, 0 for that of `https`; `None` serves them where they are.
     pub redirect: Option<u16>,
 }
@@ -77,6 +80,8 @@ pub struct EdgeNode {
     pub https: Option<SocketAddr>,
     /// The chat hub beside it, where there are accounts.
     pub chat: Option<ChatNode>,
+    /// Where IRC clients come.
+    pub irc: IrcAddresses,
     /// What it knows of the platform.
     pub view: watch::Receiver<Arc<View>>,
     held: Option<watch::Receiver<Held>>,
@@ -97,6 +102,7 @@ impl EdgeNode {
             Some((port, certificate)) => Some((port.listen().await?, certificate.https())),
             None => None,
         };
+        let irc = plan.irc.bind().await?;
         let first = plan.registry.first().context("an edge needs somebody to learn from")?;
         let at = match &plan.member {
             Some(member) => {
@@ -152,6 +158,7 @@ impl EdgeNode {
             http: http.local_addr()?,
             https: None,
             chat,
+            irc: irc.addresses,
             view,
             held,
             locator,
@@ -163,6 +170,9 @@ impl EdgeNode {
             node.https = Some(listener.local_addr()?);
             let (edge, no_more) = (node.edge.clone(), node.no_more.clone());
             tokio::spawn(async move { edge.serve_https(listener, tls, no_more).await });
+        }
+        if let Some(chat) = &node.chat {
+            chat.serve_irc(irc, &node.no_more)?;
         }
         node.serve_http(http, plan.redirect);
         Ok(node)

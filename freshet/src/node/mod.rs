@@ -4,6 +4,7 @@ mod api;
 mod chat;
 mod control;
 mod edge;
+mod irc;
 mod origin;
 mod papers;
 mod placed;
@@ -23,6 +24,7 @@ pub use self::{
     api::{AccountsPlan, ApiNode},
     control::{CONSENSUS, ControlNode, ControlPlan},
     edge::{EdgeNode, EdgePlan, Member},
+    irc::{IrcAddresses, IrcPlan},
     origin::{OriginNode, OriginPlan, Registry},
     papers::Papers,
     placed::Placed,

@@ -138,7 +138,10 @@ pub fn nginx(dir: &Path, template: &str, fill: &[(&str, String)]) -> anyhow::Res
 
 /// The certificate that all caches show viewers: P-256, by OpenSSL, because Debian's nginx can't read the form in which
 /// nodes' keys are written (RFC 5958 with the public key).
-fn viewers_certificate(dir: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When OpenSSL can't be started or refuses.
+pub fn viewers_certificate(dir: &Path) -> anyhow::Result<()> {
     let made = Command::new("openssl")
         .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost".split(' '))
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])

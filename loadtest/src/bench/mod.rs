@@ -1,7 +1,7 @@
 //! `loadtest bench`: measures Freshet beside its peers, in turns, on pinned cores, and writes the ratios down.
 //!
 //! ```text
-//! packaging │ delay │ glass │ herd │ requests │ control ─▶ Findings, one a suite ─▶ its section of docs/performance.md, JSON, exit code
+//! packaging │ delay │ glass │ herd │ requests │ control │ chat ─▶ Findings, one a suite ─▶ its section of docs/performance.md, JSON, exit code
 //! ```
 //! Each suite has a section of its own, so that one can be measured anew without the others.
 
@@ -12,6 +12,7 @@ use clap::ValueEnum;
 
 mod burst;
 mod caches;
+mod chat;
 mod clients;
 mod control;
 mod delay;
@@ -25,9 +26,10 @@ mod verdict;
 
 use caches::Ground;
 use machine::Ticks;
+pub use process::pinned;
 use verdict::Findings;
 
-/// Measures Freshet beside nginx, nginx-rtmp, pingora and etcd.
+/// Measures Freshet beside nginx, nginx-rtmp, pingora, etcd, Bun, NATS and tungstenite.
 ///
 /// Every comparison is a ratio of figures taken in turns with the same client: servers on core 0, clients on core 1.
 /// The exit code is 1 when a gate is missed.
@@ -39,6 +41,9 @@ pub struct Args {
     /// The proxy on pingora, built from loadtest/peers/pingora.
     #[arg(long, default_value = "target/peers/release/pingora-peer")]
     pingora: PathBuf,
+    /// Where Bun, nats-server and the broadcast on tungstenite are (scripts/bench-peers puts them there).
+    #[arg(long, default_value = "target/peers")]
+    peers: PathBuf,
     /// The clip that publishers send: 720p30 of 2.5 Mb/s (scripts/bench makes one).
     #[arg(long, default_value = "target/bench-clip.flv")]
     clip: PathBuf,
@@ -74,12 +79,15 @@ enum Suite {
     Requests,
     /// Committed writes, watch fan-out and failover of the control plane beside etcd.
     Control,
+    /// Deliveries of chat per CPU-second beside Bun, NATS and tungstenite; memory per connection.
+    Chat,
 }
 
 /// What every suite needs to know.
 pub struct Setting {
     freshet: PathBuf,
     pingora: PathBuf,
+    peers: PathBuf,
     clip: PathBuf,
     runs: usize,
     seconds: u32,
@@ -93,9 +101,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     crate::limits::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
-    let Args { freshet, pingora, clip, runs, seconds, .. } = &args;
-    let (freshet, pingora, clip) = (freshet.clone(), pingora.clone(), clip.clone());
-    let setting = Setting { freshet, pingora, clip, runs: *runs, seconds: *seconds };
+    let Args { freshet, pingora, peers, clip, runs, seconds, .. } = &args;
+    let (freshet, pingora, peers, clip) = (freshet.clone(), pingora.clone(), peers.clone(), clip.clone());
+    let setting = Setting { freshet, pingora, peers, clip, runs: *runs, seconds: *seconds };
     let machine = machine::describe(&setting.freshet);
     let mut all = BTreeMap::new();
     for suite in Suite::value_variants().iter().filter(|suite| args.only.is_empty() || args.only.contains(suite)) {
@@ -131,10 +139,16 @@ impl Suite {
             Self::Herd => herd::run(setting, &Ground::new(scratch.path())?, &mut findings)?,
             Self::Requests => requests::run(setting, &Ground::new(scratch.path())?, &mut findings)?,
             Self::Control => control::run(setting, &mut findings)?,
+            Self::Chat => chat::run(setting, scratch.path(), &mut findings)?,
         }
         findings.others_percent = Ticks::now()?.others_percent(before);
         Ok(findings)
     }
+}
+
+/// A number with a comma between its thousands.
+fn thousands(number: u32) -> String {
+    if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) }
 }
 
 /// Puts `section` between the markers of suite `name`.

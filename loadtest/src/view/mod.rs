@@ -19,7 +19,7 @@ pub mod job;
 pub mod listing;
 mod origin;
 mod outcome;
-mod probe;
+pub mod probe;
 pub mod socket;
 pub mod stats;
 pub mod tls;

@@ -204,7 +204,7 @@ impl Outcome {
             errors: stats.errors.clone(),
             bodies_compared: checker.compared,
             compared_with: checker.with(),
-            client_cpu_s: children_cpu_s(),
+            client_cpu_s: procfs::children_cpu_s(),
             server,
             count: args.check_count.map(|_| progress.count()),
             failures: failures(args, sockets, &progress, &checker),
@@ -318,12 +318,4 @@ fn failures(args: &Args, sockets: u64, progress: &Progress, checker: &Checker) -
     );
     failures.extend(args.check_count.into_iter().flat_map(|limit| progress.count().failures(limit)));
     failures
-}
-
-/// CPU time of the client processes, which have ended by now.
-fn children_cpu_s() -> f64 {
-    let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return 0.0 };
-    let fields: Vec<&str> = stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_whitespace().collect());
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(13) + ticks(14)) / 100.0
 }

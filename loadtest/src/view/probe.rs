@@ -54,12 +54,20 @@ pub fn viewers(target: &Target) -> anyhow::Result<u64> {
 
 /// Reads the body of a target, through one redirect.
 fn get(target: &Target) -> anyhow::Result<Vec<u8>> {
-    match ask(target)? {
+    match ask(target, None)? {
         Reply::Body(body) => Ok(body),
-        Reply::Redirect(path) => match ask(&Target { path, ..target.clone() })? {
+        Reply::Redirect(path) => match ask(&Target { path, ..target.clone() }, None)? {
             Reply::Body(body) => Ok(body),
             Reply::Redirect(_) => bail!("answered with one redirect after another"),
         },
+    }
+}
+
+/// Posts JSON to a target; the body of its answer.
+pub fn post(target: &Target, json: &str) -> anyhow::Result<Vec<u8>> {
+    match ask(target, Some(json))? {
+        Reply::Body(body) => Ok(body),
+        Reply::Redirect(_) => bail!("answered with a redirect"),
     }
 }
 
@@ -69,18 +77,27 @@ enum Reply {
     Redirect(String),
 }
 
-fn ask(target: &Target) -> anyhow::Result<Reply> {
+fn ask(target: &Target, post: Option<&str>) -> anyhow::Result<Reply> {
     let socket = TcpStream::connect_timeout(&target.address, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     if !target.tls {
-        return exchange(socket, target);
+        return exchange(socket, target, post);
     }
     let name = ServerName::try_from(target.host.clone())?;
-    exchange(StreamOwned::new(ClientConnection::new(tls::trusting_config()?, name)?, socket), target)
+    exchange(StreamOwned::new(ClientConnection::new(tls::trusting_config()?, name)?, socket), target, post)
 }
 
-fn exchange(mut stream: impl Read + Write, target: &Target) -> anyhow::Result<Reply> {
-    write!(stream, "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.path, target.host)?;
+fn exchange(mut stream: impl Read + Write, target: &Target, post: Option<&str>) -> anyhow::Result<Reply> {
+    let Target { path, host, .. } = target;
+    match post {
+        None => write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?,
+        Some(json) => write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            json.len()
+        )?,
+    }
     stream.flush()?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
@@ -89,7 +106,8 @@ fn exchange(mut stream: impl Read + Write, target: &Target) -> anyhow::Result<Re
             if let Some(path) = head::redirect(&head, &bytes) {
                 return Ok(Reply::Redirect(path));
             }
-            ensure!(head.status == 200, "answered {}: is the stream live?", head.status);
+            let hint = if post.is_none() { ": is the stream live?" } else { "" };
+            ensure!(head.status == 200, "answered {}{hint}", head.status);
             if bytes.len() as u64 >= head.size as u64 + head.length {
                 return Ok(Reply::Body(bytes[head.size..].to_vec()));
             }

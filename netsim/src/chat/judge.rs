@@ -114,7 +114,7 @@ pub struct Judge {
     kind: Kind,
     events: BTreeMap<(ChannelName, Position), u64>,
     numbers: BTreeMap<(ChannelName, u64), Position>,
-    posts: BTreeMap<(ChannelName, Origin), Position>,
+    posts: BTreeMap<(ChannelName, String), Position>,
     acked: BTreeMap<(ChannelName, Position), Origin>,
     last: BTreeMap<(usize, ChannelName), Position>,
     pub broken: Option<Violation>,
@@ -156,8 +156,10 @@ impl Judge {
         if number != position && self.is_calm() {
             self.broke(Violation::Anew(channel.clone(), position));
         }
-        if let Some(origin) = &event.origin {
-            let first = *self.posts.entry((channel.clone(), origin.clone())).or_insert(position);
+        // Every text is said once; one that was taken back is not known any more.
+        if let Some(message) = event.what.message().filter(|message| !message.deleted) {
+            let text = message.text.as_str().to_owned();
+            let first = *self.posts.entry((channel.clone(), text)).or_insert(position);
             if first != position && self.is_calm() {
                 self.broke(Violation::Doubled(channel.clone(), position));
             }
@@ -208,15 +210,20 @@ impl Judge {
     }
 
     fn orderly(&mut self, channel: &ChannelName, events: &[&Event]) {
-        let (mut banned, mut posts) = (Vec::<Login>::new(), BTreeMap::new());
+        let (mut banned, mut posts) = (BTreeMap::<Login, u64>::new(), BTreeMap::new());
         for event in events {
+            let epoch = event.position.epoch;
             match &event.what {
-                What::User { login, action: UserAction::Ban, .. } => banned.push(login.clone()),
+                What::User { login, action: UserAction::Ban, .. } => drop(banned.insert(login.clone(), epoch)),
                 What::User { login, action: UserAction::Unban | UserAction::Timeout { .. }, .. } => {
-                    banned.retain(|is| is != login);
+                    banned.remove(login);
                 }
-                What::Message(message) if banned.contains(&message.user.login) => {
-                    self.broke(Violation::BanOvertaken(channel.clone(), event.position));
+                // Where a home and its standby are lost together, an end of the ban may be too; within an epoch nothing is.
+                What::Message(message) => {
+                    let since = banned.get(&message.user.login);
+                    if since.is_some_and(|since| self.is_calm() || *since == epoch) {
+                        self.broke(Violation::BanOvertaken(channel.clone(), event.position));
+                    }
                 }
                 _ => {}
             }

@@ -10,7 +10,7 @@ fn ring() -> Ring {
 /// Appends one event with this text.
 fn say(ring: &mut Ring, text: &str) -> Cursor {
     let seq = ring.head().seq;
-    ring.append(text.as_bytes(), seq, seq + 1, Instant::now()).expect("it fits")
+    ring.append(text.as_bytes(), (seq, seq + 1), Instant::now(), None).expect("it fits")
 }
 
 fn read(ring: &Ring, from: Cursor, most: usize) -> (String, Vec<u64>) {
@@ -49,11 +49,11 @@ fn the_oldest_fall_off_by_number_and_by_size() {
 #[test]
 fn a_cursor_is_found_by_event() {
     let mut ring = ring();
-    ring.append(b"batch", 10, 14, Instant::now()).expect("four events");
-    ring.append(b"count", 14, 14, Instant::now()).expect("no event");
+    ring.append(b"batch", (10, 14), Instant::now(), None).expect("four events");
+    ring.append(b"count", (14, 14), Instant::now(), None).expect("no event");
     say(&mut ring, "14");
-    ring.append(b"", 15, 20, Instant::now()).expect("nothing is sent of these");
-    ring.append(b"after a hole", 20, 21, Instant::now()).expect("numbers may be left out");
+    ring.append(b"", (15, 20), Instant::now(), None).expect("nothing is sent of these");
+    ring.append(b"after a hole", (20, 21), Instant::now(), None).expect("numbers may be left out");
     let at = |seq| ring.cursor_of(seq).map(|cursor| cursor.at);
     assert_eq!(at(9), None);
     assert_eq!(at(10), Some(0));
@@ -74,10 +74,31 @@ fn what_can_not_be_appended_leaves_the_ring_as_it_was() {
     let mut ring = ring();
     say(&mut ring, "one");
     let now = Instant::now();
-    assert_eq!(ring.append(&[0; 65], 11, 12, now), Err(AppendError::TooLarge { bytes: 65, most_bytes: 64 }));
-    assert_eq!(ring.append(b"", 10, 11, now), Err(AppendError::OutOfOrder { first: 10, next: 11, wanted: 11 }));
-    assert_eq!(ring.append(b"", 12, 11, now), Err(AppendError::OutOfOrder { first: 12, next: 11, wanted: 11 }));
+    assert_eq!(ring.append(&[0; 65], (11, 12), now, None), Err(AppendError::TooLarge { bytes: 65, most_bytes: 64 }));
+    assert_eq!(ring.append(b"", (10, 11), now, None), Err(AppendError::OutOfOrder { first: 10, next: 11, wanted: 11 }));
+    assert_eq!(ring.append(b"", (12, 11), now, None), Err(AppendError::OutOfOrder { first: 12, next: 11, wanted: 11 }));
     assert_eq!(read(&ring, ring.last(9), 100).0, "one");
+}
+
+#[test]
+fn a_batch_goes_on_where_it_ends_unless_something_fell_off_between() {
+    let mut ring = ring();
+    let start = ring.head();
+    say(&mut ring, "one");
+    let mut batch = Batch::default();
+    ring.read(start, 100, &mut batch);
+    say(&mut ring, "two");
+    say(&mut ring, "three");
+    ring.extend(&mut batch, 1);
+    assert_eq!((batch.from(0), batch.end().seq), (&b"onetwo"[..], 12), "at least one frame");
+    ring.extend(&mut batch, 100);
+    ring.extend(&mut batch, 100);
+    assert_eq!((batch.from(3), batch.end()), (&b"twothree"[..], ring.head()));
+    for n in 0..6 {
+        say(&mut ring, &n.to_string());
+    }
+    ring.extend(&mut batch, 100);
+    assert_eq!(batch.from(0), b"onetwothree");
 }
 
 #[test]
@@ -110,7 +131,7 @@ proptest! {
             let frame: Vec<u8> = (0..*len).map(|i| (n * 7 + i) as u8).collect();
             starts.push(all.len());
             all.extend_from_slice(&frame);
-            ring.append(&frame, n as u64, n as u64 + 1, Instant::now()).expect("it fits");
+            ring.append(&frame, (n as u64, n as u64 + 1), Instant::now(), None).expect("it fits");
             let first = ring.last(usize::MAX);
             let mut batch = Batch::default();
             ring.read(first, usize::MAX, &mut batch);

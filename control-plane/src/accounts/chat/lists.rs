@@ -5,6 +5,7 @@ use freshet_proto::{
     id::ChannelName,
 };
 
+use super::BanRow;
 use crate::accounts::{
     Accounts, Page, StoreError,
     db::{Tx, at, corrupt, unsigned},
@@ -63,9 +64,8 @@ impl Accounts {
                               AND login > $2 AND (until_ms IS NULL OR until_ms > $3) ORDER BY login LIMIT $4";
         let (after, limit) = (crate::accounts::follows::cursor(after), page(limit));
         let query = sqlx::query_as(SELECT).bind(channel.as_str()).bind(after).bind(at(self.now_ms()));
-        let rows: Vec<(String, Option<i64>, i64, Option<String>, String)> =
-            query.bind(limit as i64 + 1).fetch_all(self.db().read()).await?;
-        let ban = |(login, until_ms, at_ms, by, reason): (_, Option<i64>, _, _, _)| ChatBan {
+        let rows: Vec<BanRow> = query.bind(limit as i64 + 1).fetch_all(self.db().read()).await?;
+        let ban = |(login, until_ms, at_ms, by, reason): BanRow| ChatBan {
             login,
             until_ms: until_ms.map(unsigned),
             at_ms: unsigned(at_ms),

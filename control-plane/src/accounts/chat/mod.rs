@@ -27,6 +27,9 @@ use super::{
 /// How many bytes the reasons of bans have at most where a chat is opened; further ones are left out. A hub needs none of them.
 const MAX_REASONS: usize = 4 << 20;
 
+/// Who, until when, since when, by whom and why.
+type BanRow = (String, Option<i64>, i64, Option<String>, String);
+
 /// What somebody is in a channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -76,7 +79,7 @@ impl Accounts {
         const SELECT: &str = "SELECT login, until_ms, at_ms, banned_by, reason FROM chat_bans \
                               WHERE channel = $1 AND (until_ms IS NULL OR until_ms > $2) ORDER BY login LIMIT $3";
         let query = sqlx::query_as(SELECT).bind(channel.as_str()).bind(at(self.now_ms())).bind(MAX_BANS as i64);
-        let rows: Vec<(String, Option<i64>, i64, Option<String>, String)> = query.fetch_all(self.db().read()).await?;
+        let rows: Vec<BanRow> = query.fetch_all(self.db().read()).await?;
         let mut room = MAX_REASONS;
         for (login, until_ms, at_ms, by, reason) in rows {
             room = room.saturating_sub(reason.len());
