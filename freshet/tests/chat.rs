@@ -10,17 +10,24 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use http::Request;
+use http_body_util::Empty;
+use hyper::{client::conn::http2, ext::Protocol, upgrade::Upgraded};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use support::{Freshet, PATIENCE, get, until, viewer::Viewer};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Error, Message},
+    tungstenite::{Error, Message, protocol::Role},
 };
 
 const FREE_PORTS: &str =
@@ -104,8 +111,40 @@ impl House {
         values.sum::<f64>() as u64
     }
 
+    /// A connection over TLS that speaks this version of HTTP.
+    async fn tls(&self, data: &Path, version: &[u8]) -> TlsStream<TcpStream> {
+        let pem = std::fs::read(data.join("ca").join("ca.pem")).expect("the authority's certificate");
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(certificate.expect("a certificate")).expect("a root");
+        }
+        let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![version.to_vec()];
+        let url = self.told["https_url"].as_str().expect("an address");
+        let socket = TcpStream::connect(url.trim_start_matches("https://").trim_end_matches('/')).await.expect("open");
+        let name = "localhost".try_into().expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("a handshake")
+    }
+
+    /// A stream of HTTP/2 that is a WebSocket.
+    async fn connect(&self, data: &Path) -> TokioIo<Upgraded> {
+        let socket = TokioIo::new(self.tls(data, b"h2").await);
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), socket).await.expect("a connection of HTTP/2");
+        tokio::spawn(connection);
+        // The server's settings have come with this answer: it says in them that it takes extended CONNECTs.
+        let health = Request::get("https://localhost/health").body(Empty::<Bytes>::new()).expect("a request");
+        assert_eq!(sender.send_request(health).await.expect("an answer").status(), 200);
+        let request = Request::connect("https://localhost/chat/bob")
+            .header("sec-websocket-version", "13")
+            .extension(Protocol::from_static("websocket"));
+        let response = sender.send_request(request.body(Empty::new()).expect("a request")).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        TokioIo::new(hyper::upgrade::on(response).await.expect("a stream"))
+    }
+
     /// A socket, once the edge knows the channel.
-    async fn chat(&self, channel: &str, token: &str) -> Client {
+    async fn chat(&self, channel: &str, token: &str) -> Client<TcpStream> {
         let host = self.host();
         let query = if token.is_empty() { String::new() } else { format!("?token={token}") };
         let url = format!("ws://{host}/chat/{channel}{query}");
@@ -124,11 +163,11 @@ impl House {
     }
 }
 
-struct Client {
-    socket: WebSocketStream<TcpStream>,
+struct Client<S = TcpStream> {
+    socket: WebSocketStream<S>,
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn send(&mut self, object: Value) {
         self.socket.send(Message::text(object.to_string())).await.expect("sent");
     }
@@ -214,6 +253,38 @@ async fn chat_over_the_api_is_the_same_chat() {
     assert_eq!(house.ask("DELETE", "/api/streams/ada/chat", &bob, &Value::Null).await.0, 405);
 }
 
+/// Over TLS, by an HTTP/1.1 upgrade and by HTTP/2's extended CONNECT (RFC 8441), it is the same chat.
+#[tokio::test]
+async fn chat_comes_over_tls_in_either_version_of_http() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path(), &[]).await;
+    let bob = house.register("bob").await;
+    let mut plain = house.chat("bob", &bob).await;
+    plain.join("bob").await;
+    let upgraded = {
+        let socket = house.tls(dir.path(), b"http/1.1").await;
+        let (socket, _) = client_async("ws://localhost/chat/bob", socket).await.expect("it is let in");
+        socket
+    };
+    let connected = WebSocketStream::from_raw_socket(house.connect(dir.path()).await, Role::Client, None).await;
+    let mut clients = (Client { socket: upgraded }, Client { socket: connected });
+    clients.0.join("bob").await;
+    clients.1.join("bob").await;
+    for n in 0..3 {
+        plain
+            .send(json!({ "type": "msg", "channel": "bob", "nonce": n.to_string(), "text": format!("line {n}") }))
+            .await;
+        plain.find("ack").await;
+        assert_eq!(clients.0.find("message").await["text"], format!("line {n}"));
+        assert_eq!(clients.1.find("message").await["text"], format!("line {n}"));
+    }
+    assert_eq!(
+        house.metric("freshet_edge_connections").await,
+        3 + 1,
+        "three that chat, one of them by a connection of its own"
+    );
+}
+
 /// What those who flood were told.
 #[derive(Default)]
 struct Told {
@@ -238,14 +309,15 @@ async fn flood(url: String, host: String, told: Arc<Told>) {
             }
             open &= socket.flush().await.is_ok();
             for _ in 0..20 {
-                match socket.next().await {
-                    Some(Ok(Message::Text(text))) if text.contains("\"ack\"") => drop(told.taken.fetch_add(1, Relaxed)),
-                    Some(Ok(Message::Text(text))) if text.contains("\"nack\"") => {
-                        drop(told.refused.fetch_add(1, Relaxed))
-                    }
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) | None => open = false,
-                }
+                let Some(Ok(message)) = socket.next().await else {
+                    open = false;
+                    break;
+                };
+                let text = message.into_text().unwrap_or_default();
+                let answers = [("\"ack\"", &told.taken), ("\"nack\"", &told.refused)];
+                answers.iter().filter(|(kind, _)| text.contains(kind)).for_each(|(_, count)| {
+                    count.fetch_add(1, Relaxed);
+                });
             }
         }
         told.closed.fetch_add(1, Relaxed);

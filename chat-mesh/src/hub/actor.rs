@@ -249,7 +249,11 @@ impl Actor {
         let name = join.channel.clone();
         let channel = self.channels.entry(name.clone());
         let is_new = matches!(channel, std::collections::btree_map::Entry::Vacant(_));
-        let channel = channel.or_insert_with(|| Channel::new(name.clone()));
+        channel.or_insert_with(|| Channel::new(name.clone()));
+        if is_new {
+            // Also where the machine still has it: it would forget it else.
+            self.tell(Input::Want(name.clone()));
+        }
         if self.mesh.follower(&name).is_some_and(Follower::is_current) {
             return self.seat(join, Known::All);
         }
@@ -258,9 +262,8 @@ impl Actor {
         }
         self.waiting += 1;
         let until = now + Duration::from_millis(self.shared.config.join_timeout_ms);
-        channel.waiting.push(Waiting { join, until });
-        if is_new {
-            self.tell(Input::Want(name));
+        if let Some(channel) = self.channels.get_mut(&name) {
+            channel.waiting.push(Waiting { join, until });
         }
     }
 

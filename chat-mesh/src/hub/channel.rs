@@ -278,3 +278,6 @@ fn append(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

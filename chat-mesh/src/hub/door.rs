@@ -167,3 +167,31 @@ pub(super) fn household(peer: IpAddr) -> IpAddr {
         v4 => v4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_has_a_host_with_or_without_a_port() {
+        for (authority, expected) in [
+            ("example.org", Some("example.org")),
+            ("example.org:8443", Some("example.org")),
+            ("[::1]:80", Some("::1")),
+            ("[::1]", Some("::1")),
+            ("[::1", None),
+            ("", None),
+            (":80", None),
+        ] {
+            assert_eq!(host(authority), expected, "{authority:?}");
+        }
+    }
+
+    #[test]
+    fn one_address_is_an_ipv4_address_or_the_network_of_an_ipv6_address() {
+        let of = |text: &str| household(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+}

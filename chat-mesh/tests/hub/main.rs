@@ -1,5 +1,6 @@
 //! Whole lives over real sockets, with a real WebSocket client: tungstenite, which shares no code with the hub.
 
+mod again;
 mod client;
 mod doors;
 mod ends;

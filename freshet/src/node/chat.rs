@@ -52,6 +52,8 @@ pub struct ChatNode {
     hub: Hub,
     links: MeshLinks,
     hold: HubHold,
+    me: NodeId,
+    view: watch::Receiver<Arc<View>>,
     runtime: Option<Runtime>,
 }
 
@@ -92,11 +94,11 @@ impl ChatNode {
             random: random.clone(),
         });
         let (held, hold) = hold_hub(remote(), me, weight.max(1), 1 + random.below(u64::MAX));
-        runtime.spawn(place::tell_members(view, hub.clone()));
+        runtime.spawn(place::tell_members(view.clone(), hub.clone()));
         runtime.spawn(place::tell_lease(held, hub.clone()));
         runtime.spawn(links.clone().run(hub.clone()));
         runtime.spawn(export(hub.clone()));
-        Ok(Self { hub, links, hold, runtime: Some(runtime) })
+        Ok(Self { hub, links, hold, me, view, runtime: Some(runtime) })
     }
 
     /// What answers other nodes: chat what hubs ask, and `edge` the rest.
@@ -119,14 +121,17 @@ impl ChatNode {
         bound.serve(&self.hub, runtime.handle(), no_more).context("taking IRC clients")
     }
 
-    /// Leaves the mesh, gives its channels away and sends everybody elsewhere, within `patience` each.
+    /// Leaves the mesh, gives its channels away where there are others, and sends everybody there, within `patience` each.
     pub async fn drain(&self, patience: Duration) {
-        let left = self.hold.leave(patience);
-        let (left, ()) = tokio::join!(left, self.hub.hand_over(patience));
-        if let Err(why) = left {
-            tracing::warn!(%why, "the mesh of chat hubs was not left; others take over in two seconds");
+        let others = place::others(&self.view.borrow(), self.me);
+        if others.count > 0 {
+            let left = self.hold.leave(patience);
+            let (left, ()) = tokio::join!(left, self.hub.hand_over(patience));
+            if let Err(why) = left {
+                tracing::warn!(%why, "the mesh of chat hubs was not left; others take over in two seconds");
+            }
         }
-        self.hub.drain(Vec::new(), patience).await;
+        self.hub.drain(others.hosts, patience).await;
     }
 }
 

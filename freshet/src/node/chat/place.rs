@@ -42,6 +42,22 @@ pub(super) async fn tell_lease(mut held: watch::Receiver<HubHeld>, hub: Hub) {
     }
 }
 
+/// The other hubs.
+pub(super) struct Others {
+    /// How many there are.
+    pub count: usize,
+    /// The hosts where clients reach them, as far as they have said so.
+    pub hosts: Vec<String>,
+}
+
+/// The hubs beside `me`, by the view.
+pub(super) fn others(view: &View, me: NodeId) -> Others {
+    let others: Vec<NodeId> = view.annex.hubs.members.keys().copied().filter(|hub| *hub != me).collect();
+    let places = others.iter().filter_map(|hub| view.annex.places.nodes.get(hub));
+    let hosts = places.filter_map(|place| place.https.strip_prefix("https://")).map(str::to_owned);
+    Others { count: others.len(), hosts: hosts.collect() }
+}
+
 fn members(hubs: &Hubs) -> Members {
     let earlier = hubs.before.iter().map(|set| Earlier { epoch: set.revision, hubs: all(&set.members) });
     Members { epoch: hubs.revision, hubs: all(&hubs.members), before: earlier.collect() }

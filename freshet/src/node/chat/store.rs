@@ -5,7 +5,7 @@ use freshet_chat_mesh::{
     mesh,
     moderation::{Change, LogEntry},
 };
-use freshet_control_plane::remote::{ChatError, ChatRemote, OpenedChat};
+use freshet_control_plane::remote::{ChatError, ChatRemote, OpenedChat, StoredChat};
 use freshet_proto::{chat::Login, id::ChannelName};
 use tokio::time::Duration;
 
@@ -39,8 +39,11 @@ impl Store for Stored {
         let remote = self.0.clone();
         Box::pin(async move {
             match remote.store(channel, epoch, changes, log, ATTEMPT).await {
-                Ok(stored) if stored.unstored.is_empty() => Ok(Outcome::Stored { up_to: stored.version }),
-                Ok(_) => Ok(Outcome::Refused("a role of somebody without an account can't be kept".to_owned())),
+                Ok(StoredChat { version, unstored }) => {
+                    // Roles of somebody without an account: whoever gave them is told that they are not stored.
+                    let lacks = unstored.into_iter().min();
+                    Ok(Outcome::Stored { up_to: lacks.map_or(version, |lacks| lacks.saturating_sub(1)) })
+                }
                 Err(ChatError::Denied(why)) => Err(Unavailable(why.to_string())),
                 Err(why) => Ok(Outcome::Refused(why.to_string())),
             }
