@@ -33,7 +33,7 @@ pub struct Cursor {
     /// So many events from before a stated gap's end follow, whatever their numbers.
     loose: u64,
     /// What was left out.
-    holes: Option<Box<Vec<Range<u64>>>>,
+    holes: Vec<Range<u64>>,
 }
 
 /// What a line was.
@@ -80,13 +80,9 @@ impl Cursor {
         self.next > last_seq
     }
 
-    fn holes(&mut self) -> &mut Vec<Range<u64>> {
-        self.holes.get_or_insert_default()
-    }
-
     /// Closes the hole at `seq`, if there is one.
     fn fill(&mut self, seq: u64) -> bool {
-        let Some(holes) = &mut self.holes else { return false };
+        let holes = &mut self.holes;
         let Some(n) = holes.iter().position(|hole| hole.contains(&seq)) else { return false };
         let hole = holes.swap_remove(n);
         holes.extend([hole.start..seq, seq + 1..hole.end].into_iter().filter(|part| !part.is_empty()));
@@ -95,9 +91,8 @@ impl Cursor {
 
     /// Forgets holes from `seq` on; how many numbers they had.
     fn forget_from(&mut self, seq: u64) -> u64 {
-        let Some(holes) = &mut self.holes else { return 0 };
         let mut forgotten = 0;
-        holes.retain_mut(|hole| {
+        self.holes.retain_mut(|hole| {
             let kept = hole.end.min(seq);
             forgotten += hole.end - kept.max(hole.start).min(hole.end);
             hole.end = kept;
@@ -200,8 +195,8 @@ impl Checker {
         if seq > cursor.next {
             self.counts.lost += seq - cursor.next;
             let hole = cursor.next..seq;
-            if cursor.holes().len() < MAX_HOLES {
-                cursor.holes().push(hole);
+            if cursor.holes.len() < MAX_HOLES {
+                cursor.holes.push(hole);
             }
         }
         (cursor.epoch, cursor.next) = (epoch, seq + 1);

@@ -37,10 +37,11 @@ pub async fn serve(hub: Arc<Hub>, stream: TcpStream, tls: Option<TlsAcceptor>) {
     drop(tune(&stream));
     match tls {
         None => upgrade(hub, stream).await,
-        Some(tls) => match tls.accept(stream).await {
-            Ok(stream) => upgrade(hub, stream).await,
-            Err(_) => {}
-        },
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                upgrade(hub, stream).await;
+            }
+        }
     }
 }
 
