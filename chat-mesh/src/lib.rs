@@ -14,5 +14,6 @@ pub mod hub;
 pub mod links;
 pub mod mesh;
 pub mod moderation;
+pub mod presence;
 pub mod protocol;
 pub mod ws;

@@ -170,7 +170,7 @@ impl Actor {
     }
 
     /// Tells the machine something, and does what it wants done.
-    fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.mesh.handle(self.shared.now(), input, &mut outputs);
         for output in outputs.drain(..) {
@@ -189,6 +189,7 @@ impl Actor {
                 self.flushed(&channel, |channel| channel.gap(missed, position));
             }
             Output::Restart(channel) => self.restart(&channel),
+            Output::Count { channel, connections, users } => self.count(&channel, connections, users),
             Output::Notice { channel, notice } => self.notice(&channel, notice),
             Output::Answer { ticket, answer } => {
                 self.shared.stats.answered(&answer);
@@ -225,7 +226,7 @@ impl Actor {
     }
 
     /// Does something to a channel once all its logs have all there is.
-    fn flushed<T>(&mut self, name: &ChannelName, then: impl FnOnce(&mut Channel) -> T) -> Option<T> {
+    pub(super) fn flushed<T>(&mut self, name: &ChannelName, then: impl FnOnce(&mut Channel) -> T) -> Option<T> {
         let channel = self.channels.get_mut(name)?;
         if !channel.flush_all(Instant::now(), &mut self.encoder) {
             self.restart(name);
@@ -300,6 +301,7 @@ impl Actor {
     fn forget_unwanted(&mut self, name: &ChannelName) {
         if self.channels.get(name).is_some_and(|channel| !channel.is_wanted()) {
             self.channels.remove(name);
+            self.nobody_reads(name);
             self.tell(Input::Unwant(name.clone()));
         }
     }
@@ -363,7 +365,7 @@ impl Actor {
         }
     }
 
-    /// What has a time limit: joins that wait.
+    /// What has a time limit: joins that wait, and counts.
     fn look(&mut self, now: Instant) {
         let mut late = Vec::new();
         for channel in self.channels.values_mut() {
@@ -376,6 +378,7 @@ impl Actor {
             self.seat(join, Known::Old);
             self.forget_unwanted(&name);
         }
+        self.presence(now);
         self.paces.forget(self.shared.now().mono_ms);
         self.shared.stats.channels.set(self.channels.len());
     }

@@ -65,6 +65,11 @@ impl Format {
     pub(super) fn gap(self, channel: &ChannelName, missed: Option<u64>, position: Position) -> Bytes {
         ws::encode::text(&encode::gap(channel, missed, position))
     }
+
+    /// The frame that tells readers how many there are.
+    pub(super) fn count(self, channel: &ChannelName, connections: u64, users: u64) -> Bytes {
+        ws::encode::text(&encode::count(channel, connections, users))
+    }
 }
 
 /// An event, and what it is in JSON once somebody needs that.

@@ -23,6 +23,7 @@ mod join;
 mod keep;
 mod lobby;
 mod pace;
+mod presence;
 mod reply;
 mod rest;
 mod seat;
@@ -151,6 +152,11 @@ impl Hub {
     /// whoever sends is slowed down.
     pub async fn tell(&self, input: Input) {
         let _ = self.commands.send(Command::Mesh(input)).await;
+    }
+
+    /// Tells the machine what may be lost: it is, while the hub has too much to do.
+    pub fn mention(&self, input: Input) {
+        let _ = self.commands.try_send(Command::Mesh(input));
     }
 
     /// The machine's time at `at`, in ms: what [`Input::Lease`] goes by.

@@ -8,6 +8,7 @@ mod house;
 mod limits;
 mod mesh;
 mod moderation;
+mod presence;
 mod rest;
 mod resume;
 mod talk;
