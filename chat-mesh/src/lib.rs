@@ -15,6 +15,7 @@ pub mod irc;
 pub mod links;
 pub mod mesh;
 pub mod moderation;
+pub mod presence;
 pub mod protocol;
 pub mod session;
 pub mod ws;

@@ -61,6 +61,9 @@ async fn hubs_have_one_order_whichever_dies_and_without_a_control_plane() {
         reader.hears("hello 2").await;
         assert_eq!(reader.heard.len(), 3, "{:?}", reader.heard);
     }
+    for reader in &mut readers {
+        reader.counts(6, 1).await;
+    }
     let mut owner = Chatter::join(&hosts[1], "ada", &token).await;
     assert_eq!(owner.say("/ban carol").await["done"], "ban");
     for reader in &mut readers {
@@ -96,6 +99,10 @@ async fn hubs_have_one_order_whichever_dies_and_without_a_control_plane() {
     }
     let heard: Vec<_> = (0..3).filter(|n| *n != home).map(|n| since(&readers[n], "hello 0")).collect();
     assert_eq!(heard[0], heard[1]);
+    let (connections, users) = if home == 1 { (4, 1) } else { (5, 2) };
+    for n in (0..3).filter(|n| *n != home) {
+        readers[n].counts(connections, users).await;
+    }
 
     // It comes back and serves what was said before.
     edges[home].revive().await;

@@ -8,6 +8,7 @@
 //! CONSENSUS ◀── frame(length) · `length` bytes · FIN
 //! COMMAND, RENEW, ENLIST, ADMIN, JOIN, CERTIFY, REPORT ◀── frame(Result<…, Denied>) · FIN
 //! MESH      ◀── frame(()) · { frame(what hubs say) }*
+//! MESH also ──▶ datagrams: Datagram · what it says, without answer
 //! API       ◀── frame(Result<ApiReply, Denied>) · `length` bytes · FIN
 //! ```
 //! FETCH and FOLLOW move media, WATCH the view; the rest is asked of control nodes. JOIN alone may be asked without a
@@ -136,6 +137,31 @@ pub enum Request {
         /// Which lane.
         lane: u8,
     },
+}
+
+/// What a node tells another by a datagram (RFC 9221) on the connection on which it asks: it may be lost, and nothing
+/// answers. What follows it up to the datagram's end depends on what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Datagram {
+    /// Since version 2. What one chat hub says to another follows; it is the hubs' own.
+    Mesh {
+        /// Who says so: to be believed where the connection's certificate is that node's.
+        node: NodeId,
+    },
+}
+
+impl Datagram {
+    /// The longest, in bytes, header and all: what fits into one packet on every path (RFC 9000 §14 has 1,200 bytes, less
+    /// what packet and frame add).
+    pub const MAX: usize = 1_150;
+
+    /// Since which version it is understood.
+    pub fn since(&self) -> Level {
+        match self {
+            Self::Mesh { .. } => Level::CHAT,
+        }
+    }
 }
 
 /// Where a node is, how busy, and how its sessions do, every 2 s.

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    Shared,
+    Shared, Standing,
     channel::{Channel, Reader, Waiting},
     format::Encoder,
     inbox::{Inbox, Letter},
@@ -58,8 +58,8 @@ pub(super) enum Command {
     Mesh(Input),
     /// The call that stored something of a channel is done.
     Kept(ChannelName),
-    /// Since when somebody follows a channel, in ms since 1970.
-    Follows(ChannelName, Login, Option<u64>),
+    /// What is stored of somebody in a channel.
+    Stands(ChannelName, Login, Standing),
     /// Channels may have become private, or be gone.
     Recheck,
     /// Say when everything before this is done.
@@ -147,7 +147,7 @@ impl Actor {
             Command::Submit { submit, ticket, inbox } => self.submit(submit, ticket, inbox),
             Command::Mesh(input) => self.tell(input),
             Command::Kept(channel) => self.keep.next(channel),
-            Command::Follows(channel, login, since_ms) => self.follows(&channel, &login, since_ms),
+            Command::Stands(channel, login, standing) => self.stands(&channel, &login, standing),
             Command::Recheck => self.recheck(),
             Command::Sync(done) => drop(done.send(())),
         }
@@ -170,7 +170,7 @@ impl Actor {
     }
 
     /// Tells the machine something, and does what it wants done.
-    fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.mesh.handle(self.shared.now(), input, &mut outputs);
         for output in outputs.drain(..) {
@@ -190,6 +190,7 @@ impl Actor {
                 self.flushed(&channel, |channel| channel.gap(missed, position, &modes));
             }
             Output::Restart(channel) => self.restart(&channel),
+            Output::Count { channel, connections, users } => self.count(&channel, connections, users),
             Output::Notice { channel, notice } => self.notice(&channel, notice),
             Output::Answer { ticket, answer } => {
                 self.shared.stats.answered(&answer);
@@ -226,7 +227,7 @@ impl Actor {
     }
 
     /// Does something to a channel once all its logs have all there is.
-    fn flushed<T>(&mut self, name: &ChannelName, then: impl FnOnce(&mut Channel) -> T) -> Option<T> {
+    pub(super) fn flushed<T>(&mut self, name: &ChannelName, then: impl FnOnce(&mut Channel) -> T) -> Option<T> {
         let channel = self.channels.get_mut(name)?;
         if !channel.flush_all(Instant::now(), &mut self.encoder) {
             self.restart(name);
@@ -304,6 +305,7 @@ impl Actor {
     fn forget_unwanted(&mut self, name: &ChannelName) {
         if self.channels.get(name).is_some_and(|channel| !channel.is_wanted()) {
             self.channels.remove(name);
+            self.nobody_reads(name);
             self.tell(Input::Unwant(name.clone()));
         }
     }
@@ -341,14 +343,19 @@ impl Actor {
         }
     }
 
-    fn follows(&mut self, name: &ChannelName, login: &Login, since_ms: Option<u64>) {
+    /// What is stored of somebody: since when they follow, and a role that may have been given or taken outside of chat.
+    fn stands(&mut self, name: &ChannelName, login: &Login, standing: Standing) {
         let Some(channel) = self.channels.get_mut(name) else { return };
         for key in channel.by_login.get(login).cloned().unwrap_or_default() {
             if let Some(reader) = channel.readers.get_mut(key) {
-                reader.follows_since_ms = since_ms;
+                reader.follows_since_ms = standing.follows_since_ms;
             }
         }
         self.standing(name, login);
+        let known = self.mesh.follower(name).filter(|follower| follower.is_current() && follower.owner() != login);
+        if known.is_some_and(|known| known.state().durable().roles.get(login).copied() != standing.role) {
+            self.tell(Input::Recheck(name.clone()));
+        }
     }
 
     /// Tells the connections of somebody what they are in a channel now.
@@ -375,7 +382,7 @@ impl Actor {
         }
     }
 
-    /// What has a time limit: joins that wait.
+    /// What has a time limit: joins that wait, and counts.
     fn look(&mut self, now: Instant) {
         let mut late = Vec::new();
         for channel in self.channels.values_mut() {
@@ -388,6 +395,7 @@ impl Actor {
             self.seat(join, Known::Old);
             self.forget_unwanted(&name);
         }
+        self.presence(now);
         self.paces.forget(self.shared.now().mono_ms);
         self.shared.stats.channels.set(self.channels.len());
     }

@@ -24,6 +24,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     format::{Encoder, Format, Line},
     inbox::Inbox,
+    presence::Presence,
     seat::Join,
 };
 use crate::{
@@ -62,6 +63,7 @@ pub(super) struct Channel {
     reading: [usize; Format::COUNT],
     /// The epoch of the newest event: what a gap's position says.
     epoch: Arc<AtomicU64>,
+    pub presence: Presence,
     /// Events that not every log has yet.
     lines: Vec<Line>,
     /// How many of them the logs have that take one a frame.
@@ -83,6 +85,7 @@ impl Channel {
             logs: [const { None }; Format::COUNT],
             reading: [0; Format::COUNT],
             epoch: Arc::default(),
+            presence: Presence::default(),
             lines: Vec::new(),
             single: 0,
             due: None,
@@ -153,6 +156,18 @@ impl Channel {
             let next = position.seq + 1;
             if let Err(error) = log.append(&frame, next, next, Haste::Batched) {
                 tracing::warn!(channel = %self.name, %error, "a gap was not told");
+            }
+        }
+    }
+
+    /// Tells in every log how many there are; what waits must have been flushed. It is no part of the sequence.
+    pub(super) fn count(&mut self, connections: u64, users: u64) {
+        for format in Format::ALL.into_iter().filter(|format| !format.is_irc()) {
+            let Some(log) = &self.logs[format.index()] else { continue };
+            let frame = format.count(&self.name, connections, users);
+            let next = log.head().next_seq();
+            if let Err(error) = log.append(&frame, next, next, Haste::Batched) {
+                tracing::warn!(channel = %self.name, %error, "a count was not told");
             }
         }
     }

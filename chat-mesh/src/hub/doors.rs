@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use freshet_proto::{
-    chat::Login,
+    chat::{Login, Role},
     id::{ChannelName, NodeId},
 };
 
@@ -56,6 +56,8 @@ pub enum Outcome {
 pub struct Standing {
     /// Since when it follows the channel, in ms since 1970; `None` where it doesn't.
     pub follows_since_ms: Option<u64>,
+    /// Whether it is stored as a moderator's or a VIP's.
+    pub role: Option<Role>,
 }
 
 /// The ways to other hubs.

@@ -110,6 +110,11 @@ impl Format {
             _ => ws::encode::text(&encode::gap(channel, missed, position)),
         }
     }
+
+    /// The frame that tells readers how many there are.
+    pub(super) fn count(self, channel: &ChannelName, connections: u64, users: u64) -> Bytes {
+        ws::encode::text(&encode::count(channel, connections, users))
+    }
 }
 
 /// An event, what it is in JSON once somebody needs that, and in IRC where somebody reads that.

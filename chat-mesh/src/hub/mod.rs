@@ -25,6 +25,7 @@ mod join;
 mod keep;
 mod lobby;
 mod pace;
+mod presence;
 mod reply;
 mod rest;
 mod seat;
@@ -156,6 +157,11 @@ impl Hub {
         let _ = self.commands.send(Command::Mesh(input)).await;
     }
 
+    /// Tells the machine what may be lost: it is, while the hub has too much to do.
+    pub fn mention(&self, input: Input) {
+        let _ = self.commands.try_send(Command::Mesh(input));
+    }
+
     /// The machine's time at `at`, in ms: what [`Input::Lease`] goes by.
     pub fn mono_ms(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.shared.began).as_millis()).unwrap_or(u64::MAX)
@@ -170,13 +176,18 @@ impl Hub {
         let Some(identity) = join.identity.clone() else { return self.enter(join) };
         let Ok(permit) = Arc::clone(&shared.standings).try_acquire_owned() else { return self.enter(join) };
         let hub = self.clone();
-        let asked = shared.store.standing(join.channel.clone(), identity.user.login);
+        let asked = shared.store.standing(join.channel.clone(), identity.user.login.clone());
         tokio::spawn(async move {
             if let Ok(Ok(standing)) = timeout(STANDING, asked).await {
                 join.follows_since_ms = standing.follows_since_ms;
+                let (commands, login) = (hub.commands.clone(), identity.user.login.clone());
+                let stands = Command::Stands(join.channel.clone(), login, standing);
+                hub.enter(join);
+                let _ = commands.send(stands).await;
+            } else {
+                hub.enter(join);
             }
             drop(permit);
-            hub.enter(join);
         });
     }
 
@@ -197,7 +208,7 @@ impl Hub {
             let (commands, channel, login) = (self.commands.clone(), channel.clone(), user.login.clone());
             tokio::spawn(async move {
                 if let Ok(Ok(standing)) = timeout(STANDING, asked).await {
-                    let _ = commands.send(Command::Follows(channel, login, standing.follows_since_ms)).await;
+                    let _ = commands.send(Command::Stands(channel, login, standing)).await;
                 }
                 drop(permit);
             });

@@ -9,7 +9,8 @@
 //! hubs are told ([`Input::LinkDown`], [`Input::LinkUp`]): what was on its way is lost, and said again.
 //!
 //! Within a lane there is order; between lanes, priority: what hubs agree on goes before posts, and posts before what homes
-//! relay. A relay lane waits [`BATCH`] for company, or for [`BATCH_BYTES`], unless something in it is urgent.
+//! relay. What may be lost ([`Message::lane`]) goes beside them, by datagrams on the connection on which a hub asks. A relay
+//! lane waits [`BATCH`] for company, or for [`BATCH_BYTES`], unless something in it is urgent.
 
 mod incoming;
 mod outgoing;
@@ -22,13 +23,13 @@ use std::{
 
 use freshet_proto::{
     id::NodeId,
-    message::Request,
-    quic::{Pool, QuicError, Responder, StreamCode},
+    message::{Datagram, Request},
+    quic::{Peer as Teller, Pool, QuicError, Responder, StreamCode, decode},
     random::Random,
     view::{Role, View},
 };
 use tokio::{sync::watch, task::JoinHandle, time::Duration};
-use tracing::info;
+use tracing::{debug, info};
 
 use self::outgoing::Outgoing;
 use crate::{
@@ -140,6 +141,25 @@ impl MeshLinks {
         result
     }
 
+    /// Says by a datagram what has no lane. It is lost where that can't be done now.
+    fn tell(&self, to: NodeId, message: &Message) {
+        let Some((addr, name)) = self.whereabouts(to) else { return };
+        if !self.0.pool.tell(addr, &name, &Datagram::Mesh { node: self.0.me }, message) {
+            debug!(hub = %to, "a datagram to a hub was not sent");
+        }
+    }
+
+    /// Takes a datagram: what another hub says that has no lane. Who speaks as another than itself, or says what belongs in
+    /// a lane, is not heard; nor is anybody while the hub has too much to do.
+    pub fn datagram(&self, peer: &Teller, header: Datagram, content: &[u8], hub: &Hub) {
+        let Datagram::Mesh { node: from } = header else { return };
+        let is_it = self.whereabouts(from).is_some_and(|(_, name)| name == peer.name);
+        match decode::<Message>(content) {
+            Ok(message) if is_it && message.lane().is_none() => hub.mention(Input::Message { from, message }),
+            _ => debug!(peer = peer.name, "a datagram was not taken"),
+        }
+    }
+
     /// The half in which a lane is opened, and whether it has all its lanes now.
     fn open(&self, node: NodeId, link: u64, lane: Lane) -> (Arc<Outgoing>, bool) {
         let mut peers = self.peers();
@@ -186,9 +206,10 @@ impl MeshLinks {
 
 impl Links for MeshLinks {
     fn send(&self, to: NodeId, message: Message) {
+        let Some(lane) = message.lane() else { return self.tell(to, &message) };
         let outgoing = self.peers().get(&to).and_then(|peer| peer.outgoing.clone());
         if let Some(outgoing) = outgoing {
-            outgoing.push(&message);
+            outgoing.push(lane, &message);
         }
     }
 }

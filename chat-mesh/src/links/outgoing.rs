@@ -67,11 +67,10 @@ impl Outgoing {
     }
 
     /// Says something, or ends the link where too much waits already.
-    pub fn push(&self, message: &Message) {
+    pub fn push(&self, lane: Lane, message: &Message) {
         let Ok(bytes) = frame(message) else {
             return warn!("something is too long to be said to another hub");
         };
-        let lane = message.lane();
         let is_behind = {
             let mut lanes = self.lanes();
             let queue = lanes.queues.entry(lane).or_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use freshet_proto::{
     chat::{Event, Login, Position},
-    id::ChannelName,
+    id::{ChannelName, NodeId},
 };
 
 use super::{Follow, Mesh, Message, Now, Output};
@@ -25,11 +25,13 @@ pub struct Follower {
     is_current: bool,
     asked_ms: u64,
     unwanted_ms: Option<u64>,
+    /// The last count: whose, when by its clock, and when by ours.
+    pub(super) counted: Option<(NodeId, u64, u64)>,
 }
 
 impl Follower {
     fn new() -> Self {
-        Self { known: None, is_current: false, asked_ms: 0, unwanted_ms: None }
+        Self { known: None, is_current: false, asked_ms: 0, unwanted_ms: None, counted: None }
     }
 
     pub(super) fn is_known(&self) -> bool {

@@ -5,6 +5,7 @@
 //! a new home  ── Takeover ──▶ every hub ── Tail, or all of it ──▶             a hub with readers ── Sub, Unsub ──▶ home
 //! sender's hub ── Submit ──▶ home ── Records ──▶ standby ── Has ──▶ home ── Events ──▶ hubs with readers
 //!              ◀─ Answer ──       ── Whole ────▶                         ── Joined ──▶
+//! hub with readers ── Present ──▶ home ── Count ──▶ hubs with readers: by datagrams, which may be lost
 //! ```
 
 use std::sync::Arc;
@@ -15,7 +16,10 @@ use freshet_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::home::{Record, Snapshot, Tail};
+use crate::{
+    home::{Record, Snapshot, Tail},
+    presence::Chunk,
+};
 
 /// Which of the streams between two hubs a message takes. Within one, messages stay in order; a stream that is held up by
 /// a loss holds up no other.
@@ -175,6 +179,28 @@ pub enum Message {
         /// They.
         events: Vec<Arc<Event>>,
     },
+    /// A piece of who reads a channel at the sender, every [`super::TELL_MS`]. The latest counts.
+    Present {
+        /// Which.
+        channel: ChannelName,
+        /// When, by the sender's monotonic clock, in ms: pieces of one time belong together.
+        at_ms: u64,
+        /// How many connections; 0 when the last one is gone.
+        connections: u32,
+        /// The piece.
+        users: Chunk,
+    },
+    /// How many read a channel at all hubs. The latest counts.
+    Count {
+        /// Which.
+        channel: ChannelName,
+        /// When, by the home's monotonic clock, in ms.
+        at_ms: u64,
+        /// How many connections.
+        connections: u64,
+        /// How many users.
+        users: u64,
+    },
 }
 
 /// What a hub knows of a channel when its new home asks.
@@ -213,16 +239,17 @@ pub struct Follow {
 }
 
 impl Message {
-    /// The stream that it takes.
-    pub fn lane(&self) -> Lane {
-        match self {
+    /// The stream that it takes; `None` where it takes a datagram: such a message may be lost, doubled or overtaken.
+    pub fn lane(&self) -> Option<Lane> {
+        Some(match self {
+            Self::Present { .. } | Self::Count { .. } => return None,
             Self::Submit { .. } | Self::Answer { .. } | Self::NotHome { .. } => Lane::Submit,
             Self::Whole { channel, .. }
             | Self::Records { channel, .. }
             | Self::Joined { channel, .. }
             | Self::Events { channel, .. } => Lane::of(channel),
             _ => Lane::Control,
-        }
+        })
     }
 
     /// Whether its numbers are such as can come to be. The sender's doing where they are not: nothing of it is done.

@@ -23,6 +23,7 @@ mod members;
 mod message;
 mod opening;
 mod posts;
+mod presence;
 mod running;
 mod standby;
 mod standing;
@@ -43,12 +44,16 @@ pub use self::{
     follow::Follower,
     members::{Earlier, Member, Members},
     message::{Follow, Known, Lane, Message},
+    presence::TELL_MS,
 };
-use self::{opening::Opening, posts::Posts, running::Running, standby::Standby, standing::Standing};
+use self::{
+    opening::Opening, posts::Posts, presence::Audience, running::Running, standby::Standby, standing::Standing,
+};
 pub use crate::home::Now;
 use crate::{
     home::Limits,
     moderation::{Change, Durable, LogEntry},
+    presence::Sketch,
 };
 
 /// How often hubs ask each other whether they are there, in ms.
@@ -106,6 +111,15 @@ pub enum Input {
     /// What is stored of a channel says something else of somebody's role than [`Follower::state`] does: it was given or
     /// taken outside of chat.
     Recheck(ChannelName),
+    /// Who reads a channel here; to be said every [`TELL_MS`] while there are some, and once when the last is gone.
+    Readers {
+        /// Which.
+        channel: ChannelName,
+        /// How many connections.
+        connections: u32,
+        /// The users among them.
+        users: Sketch,
+    },
     /// The hub will go: it gives its channels to those who are home without it, as soon as the members are.
     Leave,
     /// The deadline has passed.
@@ -124,7 +138,8 @@ pub struct Stored {
 /// What a hub wants done, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Say this to another hub, in order within its [`Message::lane`]. Lost where there is no link.
+    /// Say this to another hub, in order within its [`Message::lane`]. Lost where there is no link; what has no lane may be
+    /// lost at any time.
     Send {
         /// To whom.
         to: NodeId,
@@ -158,6 +173,15 @@ pub enum Output {
         channel: ChannelName,
         /// What.
         notice: Notice,
+    },
+    /// How many read the channel, over all hubs. Apart from the order of what is shown.
+    Count {
+        /// Where.
+        channel: ChannelName,
+        /// How many connections.
+        connections: u64,
+        /// How many users.
+        users: u64,
     },
     /// How a post went.
     Answer {
@@ -220,6 +244,8 @@ pub struct Mesh {
     standing: Standing,
     posts: Posts,
     channels: BTreeMap<ChannelName, Channel>,
+    /// Who reads the channels of which this hub is the home. It bears on nothing else.
+    audiences: BTreeMap<ChannelName, Audience>,
     /// What the hub says to itself.
     inbox: VecDeque<Message>,
     limits: Limits,
@@ -235,6 +261,7 @@ impl Mesh {
             standing: Standing::new(me),
             posts: Posts::default(),
             channels: BTreeMap::new(),
+            audiences: BTreeMap::new(),
             inbox: VecDeque::new(),
             limits,
             swept_ms: now.mono_ms,
@@ -287,6 +314,7 @@ impl Mesh {
                     self.send(home, Message::Recheck { channel }, out);
                 }
             }
+            Input::Readers { channel, connections, users } => self.readers(now, channel, connections, &users, out),
             Input::Leave => self.leaving = Some(now.mono_ms),
             Input::Timeout => {}
         }
@@ -382,6 +410,12 @@ impl Mesh {
                 self.joined(now, channel, epoch, is_new, *follow, out);
             }
             Message::Events { channel, epoch, events } => self.events(now, channel, epoch, events, out),
+            Message::Present { channel, at_ms, connections, users } => {
+                self.present(now, from, channel, (at_ms, connections), &users);
+            }
+            Message::Count { channel, at_ms, connections, users } => {
+                self.counted(now, from, channel, at_ms, (connections, users), out);
+            }
         }
     }
 
@@ -399,6 +433,7 @@ impl Mesh {
             self.sweep_standby(now, &name);
         }
         self.channels.retain(|_, channel| !channel.is_nothing());
+        self.sweep_audiences(now, out);
         self.sweep_posts(now, out);
         self.leave(now, out);
     }

@@ -132,6 +132,12 @@ impl Standing {
         all.into_iter().collect()
     }
 
+    /// Whether a hub is one of these, or of the set before.
+    pub fn has(&self, hub: NodeId) -> bool {
+        let before = self.members.before.last();
+        self.members.hubs.contains_key(&hub) || before.is_some_and(|set| set.hubs.contains_key(&hub))
+    }
+
     pub fn told(&mut self, hub: NodeId, n: u64, epoch: u64, now_ms: u64) {
         let Some(asked_ms) = self.asks.get(&n).copied() else { return };
         self.knows(hub, epoch, now_ms);

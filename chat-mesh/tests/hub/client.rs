@@ -112,8 +112,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// The next object.
+    /// The next object. Counts, which come by the clock, are passed over.
     pub async fn next(&mut self) -> Value {
+        loop {
+            let object = self.any().await;
+            if object["type"] != "count" {
+                return object;
+            }
+        }
+    }
+
+    async fn any(&mut self) -> Value {
         match self.last().await {
             Last::Object(object) => object,
             Last::Closed(frame) => panic!("closed: {frame:?}"),
@@ -130,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// The next object of this type; others are passed over.
     pub async fn find(&mut self, kind: &str) -> Value {
         loop {
-            let object = self.next().await;
+            let object = self.any().await;
             if object["type"] == kind {
                 return object;
             }

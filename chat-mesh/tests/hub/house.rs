@@ -85,9 +85,12 @@ impl Store for Kept {
         Box::pin(async { done })
     }
 
-    fn standing(&self, _: ChannelName, login: Login) -> Doing<Result<Standing, Unavailable>> {
-        let follows_since_ms = self.with(|shelf| shelf.follows.get(login.as_str()).copied());
-        Box::pin(async move { Ok(Standing { follows_since_ms: follows_since_ms? }) })
+    fn standing(&self, channel: ChannelName, login: Login) -> Doing<Result<Standing, Unavailable>> {
+        let standing = self.with(|shelf| Standing {
+            follows_since_ms: shelf.follows.get(login.as_str()).copied(),
+            role: shelf.durable.get(&channel).and_then(|durable| durable.roles.get(&login).copied()),
+        });
+        Box::pin(async { standing })
     }
 }
 

@@ -10,6 +10,7 @@ mod irc;
 mod limits;
 mod mesh;
 mod moderation;
+mod presence;
 mod rest;
 mod resume;
 mod talk;

@@ -1,5 +1,6 @@
 //! What moderators do, as clients see it.
 
+use freshet_proto::chat::Role;
 use serde_json::json;
 
 use crate::house::{House, PATIENCE};
@@ -49,6 +50,20 @@ async fn a_moderator_is_one_at_once_and_it_is_stored() {
         }
     };
     tokio::time::timeout(PATIENCE, logged).await.expect("the log is kept");
+}
+
+#[tokio::test]
+async fn a_role_that_was_given_outside_of_chat_counts_when_its_holder_comes() {
+    let house = House::open(Default::default()).await;
+    let (mut bob, mut guest) = (house.user_in_ada("bob").await, house.guest().await);
+    guest.join("ada").await;
+    let (ada, mo) = ("ada".parse().unwrap(), "mo".parse().unwrap());
+    house.kept.0.lock().unwrap().durable.entry(ada).or_default().roles.insert(mo, Role::Moderator);
+    let mut mo = house.user_in_ada("mo").await;
+    let told = guest.find("user").await;
+    assert_eq!((&told["login"], &told["role"]), (&json!("mo"), &json!("moderator")));
+    mo.said("ada", "1", "/timeout bob 60").await;
+    assert_eq!(bob.refused("ada", "2", "but").await, "msg_timedout");
 }
 
 #[tokio::test]

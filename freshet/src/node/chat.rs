@@ -27,8 +27,8 @@ use freshet_edge::{
 use freshet_proto::{
     api::{ApiReply, ApiRequest},
     id::NodeId,
-    message::Request,
-    quic::{Handler, Pool, QuicError, Responder},
+    message::{Datagram, Request},
+    quic::{Handler, Peer, Pool, QuicError, Responder},
     view::View,
 };
 use http::{Response, request::Parts as Asked};
@@ -147,6 +147,13 @@ impl Handler for Beside {
         match request {
             Request::Mesh { .. } => self.links.answer(request, reply, &self.hub).await,
             _ => self.edge.handle(request, reply).await,
+        }
+    }
+
+    fn datagram(&self, peer: &Peer, header: Datagram, content: Bytes) {
+        match header {
+            Datagram::Mesh { .. } => self.links.datagram(peer, header, &content, &self.hub),
+            _ => self.edge.datagram(peer, header, content),
         }
     }
 }

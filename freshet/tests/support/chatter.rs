@@ -128,6 +128,19 @@ impl Chatter {
         }
     }
 
+    /// Listens until it is told that so many connections, of so many people, read the channel.
+    pub async fn counts(&mut self, connections: u64, users: u64) {
+        let mut last = None;
+        let told = timeout(PATIENCE, async {
+            while last != Some((Some(connections), Some(users))) {
+                let count = self.finds("count").await;
+                last = Some((count["connections"].as_u64(), count["users"].as_u64()));
+            }
+        });
+        let told = told.await;
+        assert!(told.is_ok(), "{connections} connections, {users} users: not within {PATIENCE:?}, but {last:?}");
+    }
+
     /// Listens for something of this type.
     pub async fn finds(&mut self, kind: &str) -> Value {
         loop {

@@ -30,6 +30,8 @@ pub enum Violation {
     Unlike(ChannelName, usize),
     /// Nobody can speak at a hub although all is well.
     Silent(ChannelName, usize),
+    /// A hub was not told how many readers there are although all is well.
+    Miscounted(ChannelName, usize),
     /// A post took longer, in ms, than it may while this happens.
     Slow(u64, &'static str),
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Violation {
             Self::BanOvertaken(channel, position) => write!(f, "{channel}: {position} is by somebody who is banned"),
             Self::Unlike(channel, hub) => write!(f, "{channel}: hub {hub} does not see what others see"),
             Self::Silent(channel, hub) => write!(f, "{channel}: nobody can speak at hub {hub}"),
+            Self::Miscounted(channel, hub) => write!(f, "{channel}: hub {hub} does not know how many read it"),
             Self::Slow(ms, during) => write!(f, "a post took {ms} ms {during}"),
         }
     }

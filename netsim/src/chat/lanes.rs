@@ -42,10 +42,16 @@ impl Lanes {
             way.held.push(message.clone());
             return None;
         }
-        let last = way.last.entry(message.lane()).or_default();
+        let Some(lane) = message.lane() else { return Some(now_ms + delay_ms) };
+        let last = way.last.entry(lane).or_default();
         let at = if ordered { (now_ms + delay_ms).max(*last) } else { now_ms + delay_ms };
         *last = at;
         Some(at)
+    }
+
+    /// Whether a datagram comes through now.
+    pub fn passes(&self, pair: (usize, usize)) -> bool {
+        self.0.get(&pair).is_some_and(|way| !way.is_down && way.blocked_ms.is_none())
     }
 
     /// Nothing comes through from now on.

@@ -12,7 +12,7 @@
 //! - all readers see the same events in the same order: numbers never begin anew;
 //! - what was acknowledged is there, once, whatever was sent again;
 //! - nobody who is banned is heard after the ban;
-//! - when all is well again, everybody sees the same, and can speak.
+//! - when all is well again, everybody sees the same, can speak, and is told how many there are.
 //!
 //! Where home and standby are lost together, what nobody else had seen is lost with them (`docs/chat-protocol.md`); plans of
 //! the kind [`Kind::Wild`] do that, and are not held to what such a loss breaks.

@@ -7,8 +7,9 @@ use std::{
 
 use freshet_chat_mesh::{
     home::Limits,
-    mesh::{Input, Members, Mesh, Message, Now, Output, Stored},
+    mesh::{Input, Members, Mesh, Message, Now, Output, Stored, TELL_MS},
     moderation::Change,
+    presence,
 };
 use freshet_proto::{
     chat::{Answer, Code, Event, Nonce, Origin, Position},
@@ -60,6 +61,10 @@ struct Hub {
     stores: Vec<(ChannelName, u64, u64, Change)>,
     opens: BTreeSet<ChannelName>,
     leaves: bool,
+    /// When it tells next who reads.
+    tells_ms: u64,
+    /// How many it was told there are.
+    counts: BTreeMap<ChannelName, (u64, u64)>,
 }
 
 /// See the module.
@@ -70,6 +75,7 @@ pub struct World<'a> {
     now_ms: u64,
     queue: BTreeMap<(u64, u64), Happening>,
     count: u64,
+    datagrams: u64,
     hubs: Vec<Option<Hub>>,
     lanes: Lanes,
     control: Control,
@@ -93,6 +99,7 @@ impl<'a> World<'a> {
             now_ms: 0,
             queue: BTreeMap::new(),
             count: 0,
+            datagrams: 0,
             hubs: (0..plan.hubs).map(|_| None).collect(),
             lanes: Lanes::default(),
             control: Control::default(),
@@ -186,6 +193,8 @@ impl<'a> World<'a> {
             stores: Vec::new(),
             opens: BTreeSet::new(),
             leaves: false,
+            tells_ms: self.now_ms,
+            counts: BTreeMap::new(),
         });
         self.judge.forget(hub);
         for n in 0..self.plan.channels {
@@ -222,6 +231,7 @@ impl<'a> World<'a> {
             Happening::Input(hub, life, input) if self.life(hub) == Some(life) => self.input(hub, *input),
             Happening::Tick(hub, life) if self.life(hub) == Some(life) => {
                 self.input(hub, Input::Timeout);
+                self.readers(hub);
                 self.store(hub);
                 self.at(self.now_ms + 50, Happening::Tick(hub, life));
             }
@@ -416,12 +426,42 @@ impl<'a> World<'a> {
         {
             *epoch = (*epoch).min(3);
         }
+        if message.lane().is_none() {
+            return self.send_datagram(from, to, message);
+        }
         let ordered = self.bug != Some(Bug::LanesUnordered);
         let delay = self.delay();
         let at = self.lanes.send((from, to), self.now_ms, delay, &message, ordered);
         if let (Some(at), Some(life)) = (at, self.life(to)) {
             let input = Input::Message { from: Self::id(from), message };
             self.at(at, Happening::Input(to, life, Box::new(input)));
+        }
+    }
+
+    /// A datagram has no lane: it is lost where nothing comes through, and now and then until all is well.
+    fn send_datagram(&mut self, from: usize, to: usize, message: Message) {
+        self.datagrams += 1;
+        let is_lost = self.now_ms < self.plan.healed_ms && self.datagrams.is_multiple_of(7);
+        if is_lost || !self.lanes.passes((from, to)) {
+            return;
+        }
+        if let Some(life) = self.life(to) {
+            let at = self.now_ms + 1 + self.datagrams % self.plan.delay_ms.max(1);
+            let input = Input::Message { from: Self::id(from), message };
+            self.at(at, Happening::Input(to, life, Box::new(input)));
+        }
+    }
+
+    /// Tells a hub who reads there, when it is time: one more at each, one user of its own and one who is everywhere.
+    fn readers(&mut self, hub: usize) {
+        let now_ms = self.now_ms;
+        let Some(slot) = self.hubs[hub].as_mut().filter(|slot| slot.tells_ms <= now_ms) else { return };
+        slot.tells_ms = now_ms + TELL_MS;
+        for n in 0..self.plan.channels {
+            let users = [format!("reader{hub}"), "everywhere".to_owned()];
+            let users = users.iter().filter_map(|name| Some(presence::hash(&name.parse().ok()?))).collect();
+            let connections = u32::try_from(hub).unwrap_or_default() + 2;
+            self.input(hub, Input::Readers { channel: people::channel(n), connections, users });
         }
     }
 
@@ -489,6 +529,11 @@ impl<'a> World<'a> {
                 self.sometimes.gaps += 1;
                 let head = self.head(hub, &channel);
                 self.judge.restart(hub, &channel, head);
+            }
+            Output::Count { channel, connections, users } => {
+                if let Some(slot) = &mut self.hubs[hub] {
+                    slot.counts.insert(channel, (connections, users));
+                }
             }
             Output::Answer { ticket, answer } => self.answer(hub, ticket, answer),
             Output::Open(channel) => {
@@ -660,6 +705,14 @@ impl<'a> World<'a> {
                 }
             }
             self.judge.end(&channel, &seen);
+            let readers = (0..self.plan.hubs as u64).map(|hub| hub + 2).sum();
+            let all = (readers, self.plan.hubs as u64 + 1);
+            for (hub, slot) in self.hubs.iter().enumerate() {
+                let count = slot.as_ref().and_then(|slot| slot.counts.get(&channel));
+                if count != Some(&all) {
+                    self.judge.broke(Violation::Miscounted(channel.clone(), hub));
+                }
+            }
         }
     }
 }

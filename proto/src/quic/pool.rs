@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
     time::{Instant, MissedTickBehavior, interval, timeout},
@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use super::{
     Endpoint, QuicError, Reader, StreamCode,
     agree::{self, Agreed},
-    error,
+    datagram, error,
     frame::{frame, within},
     gauge::{self, Gauge},
     passport::Passport,
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     level::Level,
-    message::{MAX_FRAME, Request},
+    message::{Datagram, MAX_FRAME, Request},
 };
 
 /// Asks other nodes. Cheap to clone; clones share their connections.
@@ -127,6 +127,23 @@ impl Pool {
             Ok(answer)
         })
         .await
+    }
+
+    /// Tells a node something that needs no answer and may be lost; whether it was sent. It is not where there is no
+    /// connection to the node at this moment, where the node speaks a version that doesn't know it, and where it is longer
+    /// than [`Datagram::MAX`]. Waits for nothing and makes no connection.
+    pub fn tell<T: Serialize + ?Sized>(
+        &self,
+        addr: SocketAddr,
+        server_name: &str,
+        header: &Datagram,
+        content: &T,
+    ) -> bool {
+        let key = (addr, server_name.to_owned());
+        let line = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let spoken = line.and_then(|line| line.try_lock().ok()?.alive());
+        let Some(spoken) = spoken.filter(|spoken| spoken.level >= header.since()) else { return false };
+        datagram::datagram(header, content).is_some_and(|bytes| datagram::send(&spoken.connection, bytes))
     }
 
     async fn ask(&self, key: Key, request: &Request, body: Bytes) -> Result<Reader, QuicError> {

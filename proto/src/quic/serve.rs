@@ -13,12 +13,17 @@ use tracing::{debug, info, warn};
 use super::{
     Endpoint, Peer, QuicError, Responder, StreamCode, Tuning,
     agree::{self, Agreed},
-    error,
+    datagram, error,
     frame::{next_frame, read_payload, within},
     gauge::{self, Gauge},
     passport::Passport,
 };
-use crate::{clock::WallClock, level::Level, message::Request, view::Removed};
+use crate::{
+    clock::WallClock,
+    level::Level,
+    message::{Datagram, Request},
+    view::Removed,
+};
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -31,6 +36,12 @@ pub trait Handler: Send + Sync + 'static {
     /// # Errors
     /// What is returned is counted and logged at debug level; the stream is reset unless it was finished.
     fn handle(&self, request: Request, reply: Responder) -> impl Future<Output = Result<(), QuicError>> + Send;
+
+    /// Takes what a peer tells without wanting an answer; the rest of the datagram is `content`. Must not block. Those who
+    /// show no certificate are not heard. By default nothing is taken.
+    fn datagram(&self, peer: &Peer, header: Datagram, content: Bytes) {
+        let _ = (peer, header, content);
+    }
 }
 
 /// Takes connections until `shutdown` resolves, then lets the streams that are open end, for [`Tuning::drain`] at most,
@@ -200,6 +211,10 @@ impl<H: Handler> Taken<H> {
                 Some(_) = self.streams.join_next(), if !self.streams.is_empty() => {}
                 stream = self.connection.accept_bi() => match stream {
                     Ok((send, receive)) => self.begin(send, receive),
+                    Err(error) => return error::why_not(&error),
+                },
+                datagram = self.connection.read_datagram() => match datagram {
+                    Ok(bytes) => datagram::hear(&*self.handler, &self.peer, &bytes),
                     Err(error) => return error::why_not(&error),
                 },
                 _ = tick.tick() => gauge.sample(&self.connection),

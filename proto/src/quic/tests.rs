@@ -22,6 +22,7 @@ use crate::{
     random::Random,
 };
 
+mod datagrams;
 mod skew;
 
 pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;

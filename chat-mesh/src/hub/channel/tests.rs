@@ -57,7 +57,7 @@ impl Bench {
     fn reader(&mut self, format: Format, head: Position) -> Read {
         let (near, far) = duplex(1 << 20);
         let connection = self.fanout.connect(Sink::other(far)).unwrap();
-        let (log, cursor) = self.channel.log(format, head, &self.fanout);
+        let (log, cursor) = self.channel.log(format, head, &Modes::default(), &self.fanout);
         connection.subscribe(&log, cursor).unwrap();
         let decoder = Decoder::new(Role::Client, Limits { message_bytes: 1 << 20 }, true);
         Read { socket: near, decoder, input: bytes::BytesMut::new(), _connection: connection }
@@ -140,7 +140,7 @@ async fn gaps_are_stated_and_numbers_go_on_behind_them() {
     let mut bench = Bench::new();
     let mut json = bench.reader(Format::Json, Position::new(3, 0));
     bench.show(message(3, 1));
-    bench.channel.gap(Some(8), Position::new(4, 9));
+    bench.channel.gap(Some(8), Position::new(4, 9), &Modes::default());
     bench.show(message(4, 10));
     assert_eq!(json.next().await, ["message 3.1"]);
     assert_eq!(json.next().await, ["gap 4.9"]);
@@ -154,7 +154,7 @@ async fn numbers_that_go_back_are_noticed_and_begin_another_log() {
     bench.show(message(3, 1));
     bench.show(message(3, 2));
     assert!(!bench.show(message(4, 2)), "the log has a second already");
-    bench.channel.restart();
+    bench.channel.restart(&Modes::default());
     let mut new = bench.reader(Format::Json, Position::new(4, 1));
     assert!(bench.show(message(4, 2)));
     assert_eq!(new.next().await, ["message 4.2"]);

@@ -6,7 +6,10 @@ use freshet_chat_mesh::{
     moderation::{Change, LogEntry},
 };
 use freshet_control_plane::remote::{ChatError, ChatRemote, OpenedChat, StoredChat};
-use freshet_proto::{chat::Login, id::ChannelName};
+use freshet_proto::{
+    chat::{Login, Role},
+    id::ChannelName,
+};
 use tokio::time::Duration;
 
 /// How long one attempt may take.
@@ -55,7 +58,8 @@ impl Store for Stored {
         Box::pin(async move {
             let standing = remote.standing(channel, login, ATTEMPT).await;
             let standing = standing.map_err(|why| Unavailable(why.to_string()))?;
-            Ok(Standing { follows_since_ms: standing.follows_since_ms })
+            let role = standing.role.filter(|role| matches!(role, Role::Moderator | Role::Vip));
+            Ok(Standing { follows_since_ms: standing.follows_since_ms, role })
         })
     }
 }
