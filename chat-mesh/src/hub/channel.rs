@@ -154,7 +154,7 @@ impl Channel {
         }
     }
 
-    /// Tells in every log how many there are; what waits must have been flushed. It is no part of the sequence.
+    /// Tells in every log how many there are. It is no part of the sequence, so it comes before what a log waits for.
     pub(super) fn count(&mut self, connections: u64, users: u64) {
         for format in Format::ALL {
             let Some(log) = &self.logs[format.index()] else { continue };
