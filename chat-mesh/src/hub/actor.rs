@@ -227,7 +227,7 @@ impl Actor {
     }
 
     /// Does something to a channel once all its logs have all there is.
-    pub(super) fn flushed<T>(&mut self, name: &ChannelName, then: impl FnOnce(&mut Channel) -> T) -> Option<T> {
+    fn flushed<T>(&mut self, name: &ChannelName, then: impl FnOnce(&mut Channel) -> T) -> Option<T> {
         let channel = self.channels.get_mut(name)?;
         if !channel.flush_all(Instant::now(), &mut self.encoder) {
             self.restart(name);

@@ -160,7 +160,7 @@ impl Channel {
         }
     }
 
-    /// Tells in every log how many there are; what waits must have been flushed. It is no part of the sequence.
+    /// Tells in every log how many there are. It is no part of the sequence, so it comes before what a log waits for.
     pub(super) fn count(&mut self, connections: u64, users: u64) {
         for format in Format::ALL.into_iter().filter(|format| !format.is_irc()) {
             let Some(log) = &self.logs[format.index()] else { continue };

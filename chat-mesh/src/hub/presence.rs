@@ -45,7 +45,7 @@ impl Channel {
 }
 
 impl Actor {
-    /// The home has counted. Readers are told when the machine has had its turn, so that what it shows beside comes first.
+    /// The home has counted. Readers are told when it is time.
     pub(super) fn count(&mut self, name: &ChannelName, connections: u64, users: u64) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.presence.count = Some((connections, users));
@@ -54,16 +54,15 @@ impl Actor {
 
     /// Tells homes and readers what is due.
     pub(super) fn presence(&mut self, now: Instant) {
-        let (mut told, mut shown) = (Vec::new(), Vec::new());
+        let mut told = Vec::new();
         for channel in self.channels.values_mut() {
             told.extend(channel.attendance(now));
-            shown.extend(channel.count_due(now).map(|count| (channel.name.clone(), count)));
+            if let Some((connections, users)) = channel.count_due(now) {
+                channel.count(connections, users);
+            }
         }
         for input in told {
             self.tell(input);
-        }
-        for (name, (connections, users)) in shown {
-            self.flushed(&name, |channel| channel.count(connections, users));
         }
     }
 

@@ -29,7 +29,7 @@ pub struct Client<S = TcpStream> {
 
 /// What a client is told in the end.
 #[derive(Debug)]
-pub enum Last {
+enum Last {
     Object(Value),
     Closed(Option<CloseFrame>),
 }
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// What it is told next.
-    pub async fn last(&mut self) -> Last {
+    async fn last(&mut self) -> Last {
         if let Some(object) = self.told.pop_front() {
             return Last::Object(object);
         }

@@ -59,14 +59,19 @@ impl Deflating {
         self.socket.write_all(&frame).await.unwrap();
     }
 
-    /// The next message's lines; whether it was compressed; how many bytes it took on the wire, if it came alone.
+    /// The lines of the next message that is no count; whether it was compressed; how many bytes it took on the wire, if it came alone.
     async fn next(&mut self) -> (Vec<Value>, bool) {
         let mut compressed = false;
         loop {
             compressed |= self.input.first().is_some_and(|first| first & 0x40 != 0);
             if let Some(received) = self.decoder.next(&mut self.input).unwrap() {
                 let Received::Text(text) = received else { continue };
-                return (text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), compressed);
+                let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+                if lines[0]["type"] == "count" {
+                    compressed = false;
+                    continue;
+                }
+                return (lines, compressed);
             }
             let read = timeout(PATIENCE, self.socket.read_buf(&mut self.input)).await.expect("in time").unwrap();
             assert!(read > 0, "the hub has closed");

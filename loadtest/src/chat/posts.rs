@@ -4,7 +4,7 @@
 //! Posts::due ──▶ (sender, text) ──▶ its connection ──▶ acknowledged, refused, shown, or the connection is lost
 //! ```
 //! A post whose connection was lost before it was answered is sent again by the same sender, as the same post: the
-//! protocol makes one of the two. One that was refused for a while is sent again by whoever may.
+//! protocol makes one of the two. So is one that no home has answered. One that was refused for haste is sent again by whoever may.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -53,6 +53,10 @@ struct Sender {
 impl Sender {
     fn away(owed: Vec<u64>) -> Self {
         Self { is_in: false, unanswered: 0, window: MAX_UNANSWERED, answered_since: 0, rests_until_us: 0, owed }
+    }
+
+    fn owes(&self, now_us: u64) -> bool {
+        self.is_in && !self.owed.is_empty() && self.rests_until_us <= now_us
     }
 
     fn may_post(&self, now_us: u64) -> bool {
@@ -180,7 +184,7 @@ impl Posts {
 
     /// What is to be sent now, and by whom; call until it says `None`.
     pub fn due(&mut self, now_us: u64) -> Option<(usize, String)> {
-        if let Some(owing) = self.senders.iter().position(|sender| sender.is_in && !sender.owed.is_empty()) {
+        if let Some(owing) = self.senders.iter().position(|sender| sender.owes(now_us)) {
             let number = self.senders[owing].owed.pop()?;
             return self.send(owing, number);
         }
@@ -260,7 +264,12 @@ impl Posts {
         self.senders[sender].refused();
         if matches!(line.code.as_str(), "msg_ratelimit" | "msg_slowmode" | "msg_paused") {
             self.senders[sender].rest(now_us + line.retry_ms.map_or(REST_US, |ms| ms * 1000));
-            self.again.push_back(number);
+            // A home that could not be reached may have taken it all the same: only from the same person is it the same post.
+            if line.code == "msg_paused" {
+                self.senders[sender].owed.push(number);
+            } else {
+                self.again.push_back(number);
+            }
         } else {
             self.under_way.remove(&number);
         }
@@ -367,6 +376,15 @@ mod tests {
             assert_eq!(sent(&mut posts, 1000), [(0, number)]);
             posts.acknowledge(&answer("ack", number, 0, r#","position":"1.1""#), 1000);
         }
+    }
+
+    #[test]
+    fn what_no_home_has_answered_is_sent_again_by_the_same_sender() {
+        let mut posts = posts(Pace::InFlight(1), 2);
+        assert_eq!(sent(&mut posts, 0), [(0, 0)]);
+        posts.refuse(&answer("nack", 0, 0, r#","code":"msg_paused","retry_ms":1000"#), 10);
+        assert_eq!(sent(&mut posts, 11), []);
+        assert_eq!(sent(&mut posts, 1_000_010), [(0, 0)]);
     }
 
     #[test]
