@@ -29,7 +29,7 @@ pub struct Client<S = TcpStream> {
 
 /// What a client is told in the end.
 #[derive(Debug)]
-enum Last {
+pub enum Last {
     Object(Value),
     Closed(Option<CloseFrame>),
 }
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// What it is told next.
-    async fn last(&mut self) -> Last {
+    pub async fn last(&mut self) -> Last {
         if let Some(object) = self.told.pop_front() {
             return Last::Object(object);
         }

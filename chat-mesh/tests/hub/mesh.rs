@@ -17,7 +17,10 @@ use crate::house::{House, Kept};
 
 /// Queues to the hubs that are there.
 #[derive(Clone, Default)]
-struct Wires(Arc<Mutex<BTreeMap<NodeId, mpsc::UnboundedSender<(NodeId, Message)>>>>);
+struct Wires(Arc<Mutex<BTreeMap<NodeId, Wire>>>);
+
+/// Where one hub hears the others.
+type Wire = mpsc::UnboundedSender<(NodeId, Message)>;
 
 /// One hub's ends of them.
 struct Ends(NodeId, Wires);

@@ -63,7 +63,7 @@ pub(crate) async fn serve<S: Socket>(socket: S, caller: Caller) -> Option<Cut> {
             Worked::Left(wire, hub, request) => {
                 let (socket, ahead) = wire.into_parts();
                 hub.take(
-                    request,
+                    *request,
                     Handed { socket: Raw::of(socket), ahead, peer: caller.guest.ip(), stay: caller.stay(None) },
                 );
                 return None;
@@ -101,14 +101,14 @@ async fn dormant<S: Socket>(wire: &mut Wire<S>, caller: &Caller, patience: Durat
 enum Worked<S> {
     Dormant(Wire<S>),
     Held(Wire<S>, Held),
-    Left(Wire<S>, Arc<dyn Hub>, Parts),
+    Left(Wire<S>, Arc<dyn Hub>, Box<Parts>),
     Ended(Option<Cut>),
 }
 
 /// A request that is taken out of the engine's hands.
 enum Taken {
     Held(Held),
-    Chat(Arc<dyn Hub>, Parts),
+    Chat(Arc<dyn Hub>, Box<Parts>),
 }
 
 /// A request that waits, without its engine.
@@ -281,7 +281,7 @@ impl Service<Request<Incoming>> for Clerk {
         let speaks_chat = request.version() == Version::HTTP_11 && request.body().is_end_stream();
         let (parts, body) = request.into_parts();
         if speaks_chat && let Some(hub) = self.caller.hub(&parts) {
-            return self.take(Taken::Chat(hub, parts));
+            return self.take(Taken::Chat(hub, Box::new(parts)));
         }
         let method = parts.method.clone();
         match self.caller.receive(parts, body) {

@@ -112,9 +112,9 @@ impl<S> Wire<S> {
         }
     }
 
-    /// The socket, and what was read ahead.
+    /// The socket, and what was read ahead, without the engine's buffer that it was in: the socket may stay for hours.
     pub(crate) fn into_parts(self) -> (S, Bytes) {
-        (self.socket, self.ahead)
+        (self.socket, Bytes::copy_from_slice(&self.ahead))
     }
 
     /// How many bytes were read ahead.

@@ -192,7 +192,7 @@ impl Judge {
     }
 
     /// What everybody sees in the end, by hub.
-    pub fn end<'a>(&mut self, channel: &ChannelName, seen: &[(usize, Vec<&'a Event>)]) {
+    pub fn end(&mut self, channel: &ChannelName, seen: &[(usize, Vec<&Event>)]) {
         let Some((_, all)) = seen.iter().max_by_key(|(_, events)| events.len()) else { return };
         for (hub, events) in seen {
             let from = all.len().saturating_sub(events.len());

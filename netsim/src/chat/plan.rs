@@ -70,7 +70,7 @@ impl Plan {
     /// The plan of a seed. Odd seeds are wild.
     pub fn of(seed: u64) -> Self {
         let random = Random::seeded(seed ^ 0x0063_6861_7400);
-        let kind = if seed % 2 == 0 { Kind::Calm } else { Kind::Wild };
+        let kind = if seed.is_multiple_of(2) { Kind::Calm } else { Kind::Wild };
         let hubs = 2 + random.below(4) as usize;
         let (mut faults, mut at_ms) = (Vec::new(), 4_000 + random.below(2_000));
         for _ in 0..2 + random.below(4) {
