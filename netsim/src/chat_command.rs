@@ -1,8 +1,9 @@
 //! `netsim chat`: what it prints.
 
-use std::{process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
 use freshet_netsim::chat::{Bug, Plan, Sometimes, play};
+use tokio::time::Instant;
 
 /// How many failures are told in full.
 const TOLD: usize = 5;

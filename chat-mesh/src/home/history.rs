@@ -188,7 +188,7 @@ impl History {
         }
         let of_epoch = self.starts.iter().position(|start| start.epoch == position.epoch)?;
         match self.starts.get(of_epoch + 1) {
-            Some(later) => Some((position.seq + 1).min(later.seq)),
+            Some(later) => Some(position.seq.saturating_add(1).min(later.seq)),
             None if position.seq > self.head.seq => None,
             None => Some(position.seq + 1),
         }

@@ -132,7 +132,7 @@ pub enum Output {
 }
 
 /// How many admins that have spoken here are remembered, so that nobody tries to ban them.
-const MAX_ADMINS: usize = 256;
+pub(super) const MAX_ADMINS: usize = 256;
 
 /// See the module.
 #[derive(Debug)]

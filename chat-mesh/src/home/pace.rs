@@ -35,6 +35,9 @@ impl LastSpoke {
     pub fn speak(&mut self, login: &Login, now_ms: u64) {
         self.at.insert(login.clone(), now_ms);
         self.order.push_back((now_ms, login.clone()));
+        if self.order.len() > 2 * self.at.len() + 64 {
+            self.order.retain(|(at, login)| self.at.get(login) == Some(at));
+        }
         while let Some((at, oldest)) = self.order.front() {
             let is_current = self.at.get(oldest) == Some(at);
             if is_current && self.at.len() <= Self::MAX {
@@ -158,6 +161,16 @@ mod tests {
         assert_eq!(spoke.wait_ms(&bob, 5_000, 1_000), 0);
         spoke.speak(&ada, 6_000);
         assert_eq!(spoke.ages(6_500), [(ada, 500)]);
+    }
+
+    #[test]
+    fn who_speaks_often_is_remembered_once() {
+        let mut spoke = LastSpoke::default();
+        let [ada, bob]: [Login; 2] = ["ada", "bob"].map(|name| name.parse().unwrap());
+        spoke.speak(&ada, 0);
+        (1..10_000).for_each(|ms| spoke.speak(&bob, ms));
+        assert!(spoke.order.len() <= 70, "{}", spoke.order.len());
+        assert_eq!(spoke.ages(10_000), [(ada, 10_000), (bob, 1)]);
     }
 
     #[test]

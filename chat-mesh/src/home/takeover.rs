@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use freshet_proto::chat::{Event, Position, Snowflake};
+use freshet_proto::chat::{Event, Position, Role, Snowflake};
 
-use super::{Home, Now, Pending, Settings, State, Tail, pace::Bucket};
+use super::{Home, MAX_ADMINS, Now, Pending, Settings, State, Tail, pace::Bucket};
 
 /// The epoch is no newer than what hubs have seen: another home may be ordering in it. The asker must learn the mesh's
 /// present epoch first.
@@ -45,6 +45,10 @@ impl Home {
         for message in state.history.iter().filter_map(|event| event.what.message()) {
             ids.continue_after(message.id);
         }
+        let messages = state.history.iter().filter_map(|event| event.what.message());
+        let admins =
+            messages.filter(|message| message.roles.has(Role::Admin)).map(|message| message.user.login.clone());
+        let admins = admins.take(MAX_ADMINS).collect();
         let bucket = Bucket::new(settings.rate, 1_000);
         Ok(Self {
             settings,
@@ -54,7 +58,7 @@ impl Home {
             pending: Pending::default(),
             bucket,
             standby: None,
-            admins: Default::default(),
+            admins,
             stopped: false,
         })
     }

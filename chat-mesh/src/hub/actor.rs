@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    Shared, Standing,
+    Access, Shared, Standing,
     channel::{Channel, Reader, Waiting},
     format::Encoder,
     inbox::{Inbox, Letter},
@@ -361,8 +361,13 @@ impl Actor {
     /// Tells the connections of somebody what they are in a channel now.
     fn standing(&mut self, name: &ChannelName, login: &Login) {
         let (Some(channel), Some(follower)) = (self.channels.get(name), self.mesh.follower(name)) else { return };
+        let access = self.shared.door.channel(name);
         for reader in channel.readers_of(login) {
             let role = join::role(follower, reader.identity.as_ref(), reader.follows_since_ms);
+            if !join::may_read(access, role, reader.watches) {
+                evict(reader, name, &Code::NoSuchChannel.into());
+                continue;
+            }
             reader.inbox.put(Letter::Standing(name.clone(), role, reader.follows_since_ms));
         }
     }
@@ -373,6 +378,9 @@ impl Actor {
         for (name, channel) in &self.channels {
             let Some(follower) = self.mesh.follower(name) else { continue };
             let access = self.shared.door.channel(name);
+            if access == Access::Open {
+                continue;
+            }
             for (_, reader) in &channel.readers {
                 let role = join::role(follower, reader.identity.as_ref(), reader.follows_since_ms);
                 if !join::may_read(access, role, reader.watches) {

@@ -235,7 +235,13 @@ impl Hub {
         let identity = holder.as_ref().and_then(|holder| holder.identity.clone());
         let (inbox, place) = self.enter_lobby(holder, peer)?;
         let (response, agreed) = asked.accept(&[SUBPROTOCOL], self.shared.config.deflate_level > 0);
-        Ok(Welcome { response, deflate: agreed.deflate, inbox, session: Session::new(identity), place })
+        Ok(Welcome {
+            response,
+            deflate: agreed.deflate,
+            inbox,
+            session: Session::new(identity).numbered(self.shared.random.below(u64::MAX)),
+            place,
+        })
     }
 
     /// A place among all connections, where there is one.

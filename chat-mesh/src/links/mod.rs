@@ -43,8 +43,15 @@ pub const BATCH: Duration = Duration::from_millis(5);
 /// With so many bytes it waits no longer.
 pub const BATCH_BYTES: usize = 16 << 10;
 
-/// How many bytes may wait for one hub in one lane; with more, the link ends, and the hub is told what it missed.
+/// How many bytes may wait for one hub in one lane; with more, the link ends, and the hub is told what it missed. What it
+/// asked for at once (histories) does not count.
 pub const MAX_LANE_BYTES: usize = 2 << 20;
+
+/// How many bytes may wait in one lane whatever they are.
+pub const MAX_BULK_BYTES: usize = 128 << 20;
+
+/// How many bytes are written at once: a lane may be slow, but must not stand still.
+pub const WRITE_BYTES: usize = 256 << 10;
 
 /// How long a lane may take nothing while there is something for it, before the link ends.
 pub const STALL: Duration = Duration::from_secs(5);

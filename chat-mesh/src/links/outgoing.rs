@@ -13,7 +13,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{BATCH, BATCH_BYTES, MAX_LANE_BYTES, STALL};
+use super::{BATCH, BATCH_BYTES, MAX_BULK_BYTES, MAX_LANE_BYTES, STALL, WRITE_BYTES};
 use crate::mesh::{Lane, Message};
 
 /// See the module.
@@ -34,6 +34,8 @@ struct Lanes {
 #[derive(Default)]
 struct Queue {
     bytes: BytesMut,
+    /// How many of them were not asked for at once.
+    flow: usize,
     urgent: bool,
     open: bool,
 }
@@ -76,8 +78,9 @@ impl Outgoing {
             let queue = lanes.queues.entry(lane).or_default();
             queue.bytes.extend_from_slice(&bytes);
             queue.urgent |= message.is_urgent();
+            queue.flow += if message.is_bulk() { 0 } else { bytes.len() };
             // One message alone may be longer.
-            queue.bytes.len() > MAX_LANE_BYTES && queue.bytes.len() > bytes.len()
+            queue.flow > MAX_LANE_BYTES && queue.flow > bytes.len() || queue.bytes.len() > MAX_BULK_BYTES
         };
         if is_behind {
             debug!("a hub does not keep up");
@@ -139,8 +142,11 @@ impl Outgoing {
         }
         let mut lanes = self.lanes();
         let queue = lanes.queues.entry(lane).or_default();
-        queue.urgent = false;
-        Some(queue.bytes.split().freeze())
+        let length = queue.bytes.len().min(WRITE_BYTES);
+        if length == queue.bytes.len() {
+            (queue.urgent, queue.flow) = (false, 0);
+        }
+        Some(queue.bytes.split_to(length).freeze())
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {

@@ -122,9 +122,9 @@ impl Mesh {
     pub(super) fn joined(
         &mut self,
         now: Now,
+        from: NodeId,
         name: ChannelName,
-        epoch: u64,
-        is_new: bool,
+        (epoch, is_new): (u64, bool),
         follow: Follow,
         out: &mut Vec<Output>,
     ) {
@@ -138,8 +138,9 @@ impl Mesh {
                 let shown = state.head();
                 let new: Vec<_> = events.into_iter().filter(|event| event.position > shown).collect();
                 if !show(state, &name, new, now, out) {
-                    follower.known = None;
-                    return self.subscribe(now, &name, out);
+                    // Whatever the home thinks that is here: the next answer is to be whole.
+                    follower.is_current = false;
+                    return self.send(from, Message::Sub { channel: name, from: None }, out);
                 }
             }
             known => {
@@ -159,16 +160,22 @@ impl Mesh {
     pub(super) fn events(
         &mut self,
         now: Now,
+        from: NodeId,
         name: ChannelName,
         epoch: u64,
         events: Vec<Arc<Event>>,
         out: &mut Vec<Output>,
     ) {
-        let Some(channel) = self.channels.get_mut(&name).filter(|channel| epoch >= channel.fenced) else { return };
-        let Some((state, _)) = channel.follower.as_mut().and_then(|follower| follower.known.as_mut()) else { return };
+        let fenced = self.channels.get(&name).map_or(0, |channel| channel.fenced);
+        let Some(follower) = self.channels.get_mut(&name).and_then(|channel| channel.follower.as_mut()) else {
+            // It was not heard that nobody reads the channel here any more.
+            return self.send(from, Message::Unsub { channel: name }, out);
+        };
+        let is_current = follower.is_current;
+        let Some((state, _)) = follower.known.as_mut().filter(|_| epoch >= fenced) else { return };
         let shown = state.head();
         let new: Vec<_> = events.into_iter().filter(|event| event.position > shown).collect();
-        if !show(state, &name, new, now, out) {
+        if !show(state, &name, new, now, out) && is_current {
             self.subscribe(now, &name, out);
         }
     }

@@ -247,6 +247,7 @@ impl Message {
             Self::Whole { channel, .. }
             | Self::Records { channel, .. }
             | Self::Joined { channel, .. }
+            | Self::Tail { channel, .. }
             | Self::Events { channel, .. } => Lane::of(channel),
             _ => Lane::Control,
         })
@@ -284,6 +285,12 @@ impl Message {
             Self::Events { epoch, events, .. } => small(*epoch) && all(events),
             _ => true,
         }
+    }
+
+    /// Whether it is all or much of a channel's history at once: it is asked for, and its size says nothing of whether its
+    /// hearer keeps up.
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Self::Whole { .. } | Self::Tail { .. } | Self::Joined { .. })
     }
 
     /// Whether it must not wait for others that could go with it.

@@ -233,6 +233,8 @@ struct Channel {
     running: Option<Running>,
     /// Homes of older epochs are not listened to.
     fenced: u64,
+    /// When a new home last asked.
+    fenced_ms: u64,
 }
 
 /// How long a sweep over all channels may be away, in ms: what retries and runs out is looked at then.
@@ -391,7 +393,7 @@ impl Mesh {
             Message::Takeover { channel, epoch } => self.asked_by_new_home(now, channel, from, epoch, out),
             Message::Tail { channel, epoch, known } => self.tail(now, channel, from, epoch, *known, out),
             Message::Has { channel, epoch, position } => self.standby_has(now, channel, from, epoch, position, out),
-            Message::Lacks { channel } => self.give_standby(now, &channel, Some(from), out),
+            Message::Lacks { channel } => self.lacks(now, &channel, from, out),
             Message::Recheck { channel } => self.recheck(now, channel, out),
             Message::Notice { channel, notice } => out.push(Output::Notice { channel, notice }),
             Message::Submit { ticket, submit } => self.submitted(now, from, ticket, submit, out),
@@ -407,9 +409,9 @@ impl Mesh {
             Message::Records { channel, epoch, records } => self.records(now, from, channel, epoch, records, out),
             Message::Joined { channel, epoch, members, follow } => {
                 let is_new = members >= self.standing.current().epoch && self.standing.home_of(&channel) == Some(from);
-                self.joined(now, channel, epoch, is_new, *follow, out);
+                self.joined(now, from, channel, (epoch, is_new), *follow, out);
             }
-            Message::Events { channel, epoch, events } => self.events(now, channel, epoch, events, out),
+            Message::Events { channel, epoch, events } => self.events(now, from, channel, epoch, events, out),
             Message::Present { channel, at_ms, connections, users } => {
                 self.present(now, from, channel, (at_ms, connections), &users);
             }
@@ -432,7 +434,7 @@ impl Mesh {
             self.sweep_follower(now, &name, out);
             self.sweep_standby(now, &name);
         }
-        self.channels.retain(|_, channel| !channel.is_nothing());
+        self.channels.retain(|_, channel| !channel.is_nothing(now));
         self.sweep_audiences(now, out);
         self.sweep_posts(now, out);
         self.leave(now, out);
@@ -453,12 +455,14 @@ impl Mesh {
 }
 
 impl Channel {
-    /// Nothing that would be missed: a fence must stay for as long as an older home could speak.
-    fn is_nothing(&self) -> bool {
+    /// Nothing that would be missed: a fence stays for as long as an older home could speak.
+    fn is_nothing(&self, now: Now) -> bool {
+        /// Longer than any home acts beyond its time, in ms.
+        const FENCE_MS: u64 = 120_000;
         self.follower.is_none()
             && self.standby.is_none()
             && self.opening.is_none()
             && self.running.is_none()
-            && self.fenced == 0
+            && self.fenced_ms + FENCE_MS <= now.mono_ms
     }
 }

@@ -7,10 +7,7 @@ use freshet_proto::{
     id::{ChannelName, NodeId},
 };
 
-use super::{
-    Earlier, Known, Mesh, Message, Now, Output, Stored, members::rank, running::Running, standby::Standby,
-    standing::OVER_MS,
-};
+use super::{Earlier, Known, Mesh, Message, Now, Output, Stored, members::rank, running::Running, standby::Standby};
 use crate::{
     home::{Home, Settings, Snapshot, State, Tail},
     moderation::Change,
@@ -20,7 +17,7 @@ use crate::{
 const MAX_WAITING: usize = 1_024;
 /// After how many ms hubs are asked again that have not answered.
 const AGAIN_MS: u64 = 300;
-/// After how many ms the earlier home and its standby count as lost, though both are members.
+/// After how many ms a member that does not answer counts as lost, and what it alone knows with it.
 const LOST_MS: u64 = 10_000;
 /// For how many ms what is stored is waited for, where a hub has everything anyway.
 const STORED_MS: u64 = 1_000;
@@ -58,6 +55,17 @@ impl Opening {
         self.subs.insert(from, has);
     }
 
+    /// Whether its epoch is newer than anything that is known: else the members that this hub knows are too old.
+    fn outdoes(&self, standby: Option<&Standby>) -> bool {
+        let last = |tail: &Tail| tail.events.last().map_or(0, |event| event.position.epoch);
+        let known = self.known.values().map(|known| match known {
+            Known::Nothing => 0,
+            Known::Seen(tail) => last(tail),
+            Known::Whole { snapshot, .. } => last(&snapshot.tail),
+        });
+        known.chain(standby.map(|standby| standby.state.head().epoch)).all(|epoch| epoch < self.epoch)
+    }
+
     /// Whoever waits.
     pub fn into_waiting(self) -> Waiting {
         (self.subs, self.posts)
@@ -70,7 +78,7 @@ impl Mesh {
         let epoch = self.standing.current().epoch;
         let channel = self.channels.entry(name.clone()).or_default();
         if channel.opening.is_none() {
-            channel.fenced = channel.fenced.max(epoch);
+            (channel.fenced, channel.fenced_ms) = (channel.fenced.max(epoch), now.mono_ms);
             out.push(Output::Open(name.clone()));
             self.ask_all(name, out);
         }
@@ -112,7 +120,7 @@ impl Mesh {
         if epoch < channel.fenced {
             return;
         }
-        channel.fenced = epoch;
+        (channel.fenced, channel.fenced_ms) = (epoch, now.mono_ms);
         channel.opening.take_if(|opening| opening.epoch < epoch);
         if channel.running.as_ref().is_some_and(|running| running.epoch() < epoch) {
             channel.standby = channel.running.take().map(Running::into_standby);
@@ -180,7 +188,9 @@ impl Mesh {
             return;
         }
         let Some(channel) = self.channels.get_mut(name) else { return };
-        let Some(opening) = channel.opening.take() else { return };
+        let Some(opening) = channel.opening.take_if(|opening| opening.outdoes(channel.standby.as_ref())) else {
+            return;
+        };
         let seen =
             channel.follower.as_ref().and_then(|follower| follower.known()).map(|state| state.history().tail(TAIL));
         let hub = self.standing.current().hubs.get(&self.standing.me()).map_or(0, |member| member.number);
@@ -189,12 +199,11 @@ impl Mesh {
         let mut settings = Settings::new(name.clone(), found.owner.clone(), hub.into());
         settings.limits = self.limits.clone();
         let own = State::restore(self.limits.clone(), found.own, now);
-        // An epoch that is not newer than what was seen: the members that this hub knows are too old.
         let Ok(home) = Home::take_over(settings, opening.epoch, own, found.tails, now) else { return };
         for (version, change) in changes {
             out.push(Output::Store { channel: name.clone(), epoch: opening.epoch, version, change });
         }
-        let stored = opening.stored.as_ref().map_or(0, |stored| stored.durable.version);
+        let stored = opening.stored.as_ref().map(|stored| stored.durable.version);
         self.begin(now, name, Running::new(home, found.owner, stored), opening, out);
     }
 
@@ -212,19 +221,7 @@ impl Mesh {
             && is_stored
             && members.before.iter().all(|set| self.standing.is_over(set, now_ms) || has_ended(set, name, &has))
             && self.standing.is_settled(now_ms)
-            && (members.hubs.keys().all(has)
-                || now_ms >= opening.began_ms + OVER_MS && self.earlier_answered(name, &has)
-                || now_ms >= opening.began_ms + LOST_MS)
-    }
-
-    /// Whether of each earlier home and its standby one has answered, or neither is there.
-    fn earlier_answered(&self, name: &ChannelName, has: &impl Fn(&NodeId) -> bool) -> bool {
-        let members = self.standing.current();
-        members.before.iter().all(|set| {
-            let ranked = rank(&set.hubs, name);
-            let mut pair = ranked.iter().take(2);
-            pair.clone().any(has) || !pair.any(|hub| members.hubs.contains_key(hub))
-        })
+            && (members.hubs.keys().all(has) || now_ms >= opening.began_ms + LOST_MS)
     }
 }
 

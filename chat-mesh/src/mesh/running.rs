@@ -16,6 +16,10 @@ use crate::{
     moderation::Change,
 };
 
+/// How often the standby hears something, in ms, so that it keeps what it has.
+const TELL_STANDBY_MS: u64 = 20_000;
+/// For how many ms a standby that lacks something is not sent everything again.
+const WHOLE_MS: u64 = 1_000;
 /// How many events a hub is told that comes without any.
 const JOINED_EVENTS: usize = 1_000;
 
@@ -41,15 +45,18 @@ pub(super) struct Running {
     next_ticket: u64,
     /// Changes that are stored once this stands: what is stored is never ahead of the log. As many as may wait at the home.
     unstored: VecDeque<(Position, u64, Change)>,
-    /// Up to which version everything is stored.
-    stored: u64,
+    /// When the standby was last told something, and everything.
+    told_ms: u64,
+    whole_ms: u64,
+    /// Up to which version everything is stored; `None` where the channel was opened without that being known.
+    stored: Option<u64>,
     /// What is stored is being looked at, in this version.
     looks: Option<u64>,
 }
 
 impl Running {
-    /// `stored` is the version up to which everything is stored.
-    pub fn new(home: Home, owner: Login, stored: u64) -> Self {
+    /// `stored` is the version up to which everything is stored, where it is known.
+    pub fn new(home: Home, owner: Login, stored: Option<u64>) -> Self {
         let began = home.state().head();
         Self {
             home,
@@ -64,6 +71,8 @@ impl Running {
             tickets: BTreeMap::new(),
             next_ticket: 0,
             unstored: VecDeque::new(),
+            told_ms: 0,
+            whole_ms: 0,
             stored,
             looks: None,
         }
@@ -266,7 +275,8 @@ impl Mesh {
         let is_mine = self.is_mine(now, &name);
         let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) else { return };
         let version = running.state().durable().version;
-        if is_mine && running.stored >= version && running.looks.replace(version).is_none() {
+        if is_mine && running.stored.is_some_and(|stored| stored >= version) && running.looks.replace(version).is_none()
+        {
             out.push(Output::Open(name));
         }
     }
@@ -274,15 +284,37 @@ impl Mesh {
     /// What was looked at. It says nothing where something was done here meanwhile.
     pub(super) fn looked(&mut self, now: Now, name: &ChannelName, stored: Option<Box<Stored>>, out: &mut Vec<Output>) {
         let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
+        if running.stored.is_none()
+            && let Some(stored) = &stored
+        {
+            return self.make_up(now, name, stored, out);
+        }
         let is_same = running.looks.take() == Some(running.state().durable().version);
         if let Some(stored) = stored.filter(|_| is_same) {
             self.home_input(now, name, HomeInput::Roles(stored.durable.roles), out);
         }
     }
 
+    /// What is stored was not known when the channel opened: stores what an earlier home did that was not.
+    fn make_up(&mut self, now: Now, name: &ChannelName, stored: &Stored, out: &mut Vec<Output>) {
+        let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
+        let (epoch, durable) = (running.epoch(), running.state().durable());
+        let (changes, version) = (durable.since(&stored.durable), durable.version);
+        running.stored = Some(stored.durable.version);
+        let last = changes.len();
+        for (n, (number, change)) in (stored.durable.version + 1..).zip(changes).enumerate() {
+            // The last one stands for all that this hub knows.
+            let version = if n + 1 == last { version.max(number) } else { number };
+            out.push(Output::Store { channel: name.clone(), epoch, version, change });
+        }
+        if last == 0 {
+            self.stored(now, name.clone(), version, out);
+        }
+    }
+
     pub(super) fn stored(&mut self, now: Now, name: ChannelName, version: u64, out: &mut Vec<Output>) {
         if let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) {
-            running.stored = running.stored.max(version);
+            running.stored = running.stored.max(Some(version));
         }
         self.home_input(now, &name, HomeInput::Stored { version }, out);
     }
@@ -322,11 +354,20 @@ impl Mesh {
             (running.standby, running.has) = (standby, Position::default());
         }
         let whole = running.whole(name, now);
+        (running.told_ms, running.whole_ms) = (now.mono_ms, now.mono_ms);
         if let Some(standby) = standby {
             self.send(standby, whole, out);
         }
         if is_new {
             self.home_input(now, name, HomeInput::Standby(standby.map(|hub| hub.0)), out);
+        }
+    }
+
+    /// The standby lacks something: it may be what is on its way already.
+    pub(super) fn lacks(&mut self, now: Now, name: &ChannelName, from: NodeId, out: &mut Vec<Output>) {
+        let running = self.channels.get(name).and_then(|channel| channel.running.as_ref());
+        if running.is_some_and(|running| now.mono_ms >= running.whole_ms + WHOLE_MS) {
+            self.give_standby(now, name, Some(from), out);
         }
     }
 
@@ -356,6 +397,11 @@ impl Mesh {
         }
         self.give_standby(now, name, None, out);
         let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
+        if let Some(standby) = running.standby.filter(|_| running.told_ms + TELL_STANDBY_MS <= now.mono_ms) {
+            running.told_ms = now.mono_ms;
+            let records = Message::Records { channel: name.clone(), epoch: running.epoch(), records: Vec::new() };
+            return self.send(standby, records, out);
+        }
         if running.home.deadline_ms(now).is_some_and(|deadline| deadline <= now.mono_ms) {
             self.home_input(now, name, HomeInput::Timeout, out);
         } else if running.has > running.stands

@@ -76,6 +76,7 @@ impl Mesh {
         }
         let standby = channel.standby.as_mut().filter(|standby| standby.epoch == epoch && !standby.was_home);
         let has = standby.and_then(|standby| {
+            standby.useless_ms = None;
             let follows = records.into_iter().all(|record| standby.state.follow(record, now));
             follows.then(|| standby.state.head())
         });

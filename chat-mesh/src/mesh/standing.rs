@@ -36,6 +36,8 @@ pub(super) struct Standing {
     members: Members,
     /// When this hub first learnt that an epoch was over.
     ended_ms: BTreeMap<u64, u64>,
+    /// Since when too few know of no later epoch for a home of that epoch to act by their word.
+    settled_ms: BTreeMap<u64, u64>,
     lease: Option<(u64, u64)>,
     /// The newest mesh epoch that was heard of, from whomever.
     heard_of: u64,
@@ -50,6 +52,7 @@ impl Standing {
             me,
             members: Members::default(),
             ended_ms: BTreeMap::new(),
+            settled_ms: BTreeMap::new(),
             lease: None,
             heard_of: 0,
             peers: BTreeMap::new(),
@@ -90,6 +93,7 @@ impl Standing {
             self.members.hubs.contains_key(hub) || self.members.before.iter().any(|set| set.hubs.contains_key(hub))
         };
         self.peers.retain(|hub, _| is_known(hub));
+        self.note_settled(now_ms);
         Some(is_next)
     }
 
@@ -112,6 +116,7 @@ impl Standing {
     pub fn knows(&mut self, hub: NodeId, epoch: u64, now_ms: u64) {
         let peer = self.peers.entry(hub).or_default();
         (peer.knows, peer.heard_ms) = (peer.knows.max(epoch), Some(now_ms));
+        self.note_settled(now_ms);
     }
 
     /// Whom to ask, and as which question.
@@ -177,18 +182,33 @@ impl Standing {
         self.members.hubs.keys().filter(|hub| **hub == self.me || is_so(hub)).count()
     }
 
-    /// Whether a home of an earlier epoch has neither a lease nor anybody's word for it any more.
+    /// Whether a home of an earlier epoch has neither a lease nor anybody's word for it any more; or counts as lost.
     pub fn is_over(&self, set: &Earlier, now_ms: u64) -> bool {
-        self.ended_ms.get(&set.epoch).is_some_and(|ended| now_ms >= ended + OVER_MS)
+        if self.ended_ms.get(&set.epoch).is_some_and(|ended| now_ms >= ended + GIVEN_UP_MS) {
+            return true;
+        }
+        let ended = self.ended_ms.get(&set.epoch).is_some_and(|ended| now_ms >= ended + OVER_MS);
+        ended && self.settled_ms.get(&set.epoch).is_some_and(|settled| now_ms >= settled + WORD_MS)
     }
 
     /// Whether no home of an earlier epoch can find enough hubs that know of no later one.
     pub fn is_settled(&self, now_ms: u64) -> bool {
         self.members.before.iter().all(|set| {
+            let ended = self.ended_ms.get(&set.epoch);
+            self.settled_ms.contains_key(&set.epoch) || ended.is_some_and(|ended| now_ms >= ended + GIVEN_UP_MS)
+        })
+    }
+
+    /// Notes of which earlier epochs at least half of the members know of a later one.
+    fn note_settled(&mut self, now_ms: u64) {
+        let before = &self.members.before;
+        self.settled_ms.retain(|epoch, _| before.iter().any(|set| set.epoch == *epoch));
+        for set in before {
             let knows =
                 |hub: &NodeId| *hub == self.me || self.peers.get(hub).is_some_and(|peer| peer.knows > set.epoch);
-            let given_up = self.ended_ms.get(&set.epoch).is_some_and(|ended| now_ms >= ended + GIVEN_UP_MS);
-            given_up || 2 * set.hubs.keys().filter(|hub| knows(hub)).count() >= set.hubs.len()
-        })
+            if 2 * set.hubs.keys().filter(|hub| knows(hub)).count() >= set.hubs.len() {
+                self.settled_ms.entry(set.epoch).or_insert(now_ms);
+            }
+        }
     }
 }

@@ -25,12 +25,20 @@ pub struct Session {
     /// Objects that wait for a token to be verified.
     verifying: Option<VecDeque<ClientMessage>>,
     closed: bool,
+    /// No other socket's: posts that come without a nonce are called by it.
+    number: u64,
 }
 
 impl Session {
     /// A socket whose client has shown a good token already, or none.
     pub fn new(identity: Option<Identity>) -> Self {
-        Self { client: Client::new(identity), batch: false, said_hello: false, verifying: None, closed: false }
+        let client = Client::new(identity);
+        Self { client, batch: false, said_hello: false, verifying: None, closed: false, number: 0 }
+    }
+
+    /// The same, with a number that no other socket of the same person has.
+    pub fn numbered(self, number: u64) -> Self {
+        Self { number, ..self }
     }
 
     /// Whether several objects may be put into one frame, one a line.
@@ -125,7 +133,8 @@ impl Session {
                 out.push(Output::Send(encode::parted(&channel)));
             }
             ClientMessage::Msg { channel, nonce, text, reply_to, pdt_ms } => {
-                let nonce = nonce.unwrap_or_else(|| Nonce::cut(&format!("hub-{now_ms}-{}", self.client.tickets())));
+                let nonce =
+                    nonce.unwrap_or_else(|| Nonce::cut(&format!("hub-{:x}-{}", self.number, self.client.tickets())));
                 let channel = channel.or_else(|| self.client.only_channel());
                 if let Err(refusal) = self.post(now_ms, channel.as_ref(), &nonce, (text, reply_to, pdt_ms), out) {
                     out.push(Output::Send(encode::nack(channel.as_ref(), nonce.as_str(), &refusal)));

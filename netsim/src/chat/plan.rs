@@ -74,7 +74,7 @@ impl Plan {
         let hubs = 2 + random.below(4) as usize;
         let (mut faults, mut at_ms) = (Vec::new(), 4_000 + random.below(2_000));
         for _ in 0..2 + random.below(4) {
-            let for_ms = [300, 1_500, 4_000, 8_000, 20_000][random.below(5) as usize] + random.below(1_000);
+            let for_ms = [300, 1_500, 4_000, 8_000, 20_000, 75_000][random.below(6) as usize] + random.below(1_000);
             faults.push(Fault { at_ms, for_ms, what: draw(&random, hubs) });
             at_ms += match kind {
                 Kind::Calm => for_ms + 12_000 + random.below(4_000),

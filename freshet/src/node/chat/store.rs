@@ -9,6 +9,7 @@ use freshet_control_plane::remote::{ChatError, ChatRemote, OpenedChat, StoredCha
 use freshet_proto::{
     chat::{Login, Role},
     id::ChannelName,
+    message::Denied,
 };
 use tokio::time::Duration;
 
@@ -47,7 +48,8 @@ impl Store for Stored {
                     let lacks = unstored.into_iter().min();
                     Ok(Outcome::Stored { up_to: lacks.map_or(version, |lacks| lacks.saturating_sub(1)) })
                 }
-                Err(ChatError::Denied(why)) => Err(Unavailable(why.to_string())),
+                Err(ChatError::Denied(Denied::Refused(why))) => Err(Unavailable(why.to_string())),
+                Err(ChatError::Denied(why @ Denied::Elsewhere(_))) => Err(Unavailable(why.to_string())),
                 Err(why) => Ok(Outcome::Refused(why.to_string())),
             }
         })
