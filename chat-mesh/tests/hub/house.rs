@@ -78,7 +78,10 @@ impl Store for Kept {
     ) -> Doing<Result<Outcome, Unavailable>> {
         let done = self.with(|shelf| {
             let durable = shelf.durable.entry(channel).or_default();
-            changes.iter().for_each(|(_, change)| assert!(durable.apply(change, NOW_MS).is_ok()));
+            for (version, change) in &changes {
+                assert!(durable.apply(change, NOW_MS).is_ok());
+                durable.version = durable.version.max(*version);
+            }
             shelf.log.extend(log);
             Outcome::Stored { up_to: durable.version }
         });
