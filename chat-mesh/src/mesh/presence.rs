@@ -175,6 +175,3 @@ impl Mesh {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -31,6 +31,3 @@ pub fn hash(login: &Login) -> u64 {
     let sum = (sum ^ (sum >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     sum ^ (sum >> 33)
 }
-
-#[cfg(test)]
-mod tests;

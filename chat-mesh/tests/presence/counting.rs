@@ -1,10 +1,12 @@
 //! Three hubs at whose clocks it is the same time; only presence is said.
 
-use super::*;
-use crate::{
-    mesh::{Input, Member, Members},
-    presence::hash,
+use std::collections::BTreeMap;
+
+use freshet_chat_mesh::{
+    mesh::{Input, Member, Members, Mesh, Message, Now, Output, TELL_MS},
+    presence::{Chunk, hash},
 };
+use freshet_proto::id::{ChannelName, NodeId};
 
 /// When the tests begin, in ms.
 const BEGIN: u64 = 10_000;
@@ -90,9 +92,9 @@ fn connections_are_added_up_and_users_counted_once() {
     hubs.readers(home, 3, &["ada", "bob"]);
     hubs.readers(b, 2, &["bob"]);
     hubs.readers(c, 5, &[]);
-    hubs.wait(TELL_MS - 1);
+    hubs.wait(TELL_MS - 100);
     assert_eq!(hubs.counts, [].into(), "hubs have not all told yet");
-    hubs.wait(1);
+    hubs.wait(100);
     assert_eq!(hubs.counts, [(1, (10, 2)), (2, (10, 2)), (3, (10, 2))].into());
 }
 
@@ -104,7 +106,7 @@ fn who_is_silent_for_six_seconds_is_gone_with_all_readers() {
     for _ in 0..3 {
         hubs.readers(home, 1, &["ada"]);
         hubs.readers(b, 1, &["bob"]);
-        hubs.wait(TELL_MS - 1);
+        hubs.wait(TELL_MS - 100);
         assert!(hubs.counts.get(&home).is_none_or(|count| *count == (6, 3)));
     }
     hubs.readers(b, 1, &["bob"]);
@@ -194,7 +196,7 @@ fn who_is_not_home_counts_nothing_and_is_not_believed_and_strangers_are_no_reade
     let old = Message::Count { channel: ada(), at_ms: 0, connections: 1, users: 1 };
     hubs.input(b, Input::Message { from: NodeId(home), message: old.clone() });
     assert_eq!(hubs.counts, [(b, (99, 99))].into());
-    hubs.wait(FORGET_MS);
+    hubs.wait(6_000);
     hubs.input(b, Input::Message { from: NodeId(home), message: old });
     assert_eq!(hubs.counts, [(b, (1, 1))].into(), "the home began anew");
 }
@@ -212,10 +214,9 @@ fn another_home_counts_when_all_have_told_it() {
     (fewer.epoch, fewer.hubs) = (2, fewer.hubs.into_iter().filter(|(hub, _)| hub.0 != home).collect());
     (1..=3).for_each(|hub| hubs.input(hub, Input::Members(fewer.clone())));
     hubs.readers(b, 1, &["bob"]);
-    hubs.wait(TELL_MS - 1);
+    hubs.wait(TELL_MS - 100);
     assert_eq!(hubs.counts, [].into());
     hubs.readers(c, 1, &["carol"]);
-    hubs.wait(1);
+    hubs.wait(100);
     assert_eq!(hubs.counts, [(b, (2, 2)), (c, (2, 2))].into());
-    assert!(hubs.hubs[&NodeId(home)].audiences.is_empty(), "the former one forgets");
 }

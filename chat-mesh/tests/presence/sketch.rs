@@ -1,14 +1,17 @@
+//! Sketches of users.
+
 use std::collections::BTreeSet;
 
+use freshet_chat_mesh::{
+    mesh::Message,
+    presence::{Chunk, Sketch, hash},
+};
 use freshet_proto::{
     id::NodeId,
     message::Datagram,
     quic::{decode, frame},
 };
 use proptest::prelude::*;
-
-use super::*;
-use crate::mesh::Message;
 
 /// Some users that are nowhere else.
 fn users(town: u32, count: u32) -> impl Iterator<Item = u64> {
