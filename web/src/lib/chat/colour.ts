@@ -1,10 +1,11 @@
-// A name's colour, made readable on the page's ground (WCAG 2.2, 1.4.3: 4.5 to 1).
+// A name's colour, made readable on the page's ground (WCAG 2.2, 1.4.3: 4.5 to 1), also while the line is pointed at.
 
 type Rgb = readonly [number, number, number];
 
 /** For who has chosen none: by their login, always the same. */
 const OWN = ['#1e90ff', '#2e8b57', '#d2691e', '#b8860b', '#c71585', '#6a5acd', '#008b8b', '#cd5c5c', '#7a8b1f', '#9a5fd0'];
-const ENOUGH = 4.5;
+/** More than 4.5, for the ground of a line that is pointed at is nearer to the text. */
+const ENOUGH = 5.2;
 /** A little of white or black is mixed in, step by step, until it is enough. */
 const STEPS = 20;
 
