@@ -38,6 +38,7 @@ async function enter(page, label, username, button) {
   await dialog.locator("form").getByRole("button", { name: button }).click();
   await dialog.waitFor({ state: "detached", timeout: 20_000 });
   await composer(page).waitFor({ timeout: 20_000 });
+  await joined(page);
 }
 
 export const composer = (page) => page.getByRole("combobox", { name: "Message" });

@@ -95,6 +95,21 @@ test("two people on two edges are in one chat", async () => {
   }
 });
 
+test("what a first visit loads, before the player, is at most 130 KB", async (t) => {
+  const freshet = await Freshet.start();
+  try {
+    const page = await open(`${freshet.http}/c/demo`);
+    const bytes = await page.evaluate(() => {
+      const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+      return loaded.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0);
+    });
+    t.diagnostic(`${bytes} bytes, compressed`);
+    assert.ok(bytes > 10_000 && bytes <= 130_000, `${bytes} bytes`);
+  } finally {
+    await freshet.stop();
+  }
+});
+
 test("the chat can be used with keys, named, read, and fits a phone", async () => {
   const freshet = await Freshet.start();
   try {

@@ -78,10 +78,14 @@ describe('coming back', () => {
 		expect(link.handle(2, { kind: 'online' })).toEqual([]);
 	});
 
-	it('comes back as somebody else after a login', () => {
+	it('comes back as somebody else after a login, and is not joined until it is answered', () => {
 		link.handle(0, { kind: 'open' });
 		opens(0, WELCOME, JOINED);
 		expect(link.handle(9, { kind: 'reidentify' })).toEqual([{ kind: 'close' }, { kind: 'connect', host: null }]);
+		opens(10, WELCOME);
+		expect(link.status).toBe('connecting');
+		opens(10, JOINED);
+		expect(link.status).toBe('joined');
 	});
 
 	it('tells of a token that was not taken', () => {

@@ -158,6 +158,7 @@ export class Link {
 	#again(now: number): Output[] {
 		const close: Output[] = this.#phase === 'idle' ? [] : [{ kind: 'close' }];
 		this.#attempt = 0;
+		this.status = 'connecting';
 		return [...close, ...this.#connect(now)];
 	}
 
