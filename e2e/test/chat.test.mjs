@@ -6,6 +6,7 @@ import { act, composer, joined, logIn, message, say, shows, signUp, violations, 
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
 import { Platform, REGIONS } from "../lib/platform.mjs";
+import { until } from "../lib/process.mjs";
 
 let browser;
 const pages = [];
@@ -68,6 +69,31 @@ test("two people talk, one is moderated by the other, and a reload keeps what wa
     // Nobody streams: the player asks, and is told 404.
     const faults = [...owner.faults, ...guest.faults].filter((fault) => !fault.includes("404 (Not Found)"));
     assert.deepEqual(faults, []);
+  } finally {
+    await freshet.stop();
+  }
+});
+
+test("a server that is killed and comes back is found again, and nothing is said twice", async () => {
+  const freshet = await Freshet.start();
+  try {
+    const owner = await open(`${freshet.http}/c/demo`);
+    await signUp(owner, "ada");
+    await owner.goto(`${freshet.http}/c/ada`);
+    await joined(owner);
+    const guest = await open(`${freshet.http}/c/ada`);
+    await say(owner, "before the break");
+    await shows(guest, "before the break");
+    await freshet.kill();
+    await guest.locator('[data-testid="chat"][data-status="away"]').waitFor({ timeout: 10_000 });
+    await freshet.begin();
+    await Promise.all([joined(owner), joined(guest)]);
+    await say(owner, "after the break");
+    await shows(owner, "after the break");
+    await shows(guest, "after the break");
+    await say(owner, "and on");
+    await shows(guest, "and on");
+    await shows(guest, "after the break");
   } finally {
     await freshet.stop();
   }
@@ -136,6 +162,9 @@ test("the chat can be used with keys, named, read, and fits a phone", async () =
     await page.keyboard.press("ArrowUp");
     await page.getByRole("group", { name: "Message of ada" }).last().getByRole("button", { name: "Pin" }).click();
     await page.getByTestId("pinned").getByText("line 12").waitFor({ timeout: 10_000 });
+    // The pin takes room from the list, which still shows its end.
+    const toEnd = () => page.getByRole("log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight);
+    await until("the end of the list", 5_000, async () => (await toEnd()) < 2);
     await picture(page, "chat-light");
     assert.deepEqual(await violations(page), []);
 
@@ -146,6 +175,14 @@ test("the chat can be used with keys, named, read, and fits a phone", async () =
     assert.deepEqual(await violations(small), []);
     await small.getByTestId("chat").scrollIntoViewIfNeeded();
     await picture(small, "chat-phone");
+
+    // Who has scrolled up reads on, and is told what came.
+    await page.getByRole("log").evaluate((log) => (log.scrollTop = 0));
+    await say(small, "from the phone");
+    await page.getByTestId("new-messages").getByText("1 new message").waitFor({ timeout: 20_000 });
+    assert.equal(await page.getByRole("log").evaluate((log) => log.scrollTop), 0);
+    await page.getByTestId("new-messages").click();
+    await page.getByTestId("new-messages").waitFor({ state: "detached", timeout: 5_000 });
   } finally {
     await freshet.stop();
   }
