@@ -12,8 +12,8 @@ export default {
 				'script-src': ['self'],
 				// The hash is that of SvelteKit's announcer of page changes, which is hidden by a style attribute.
 				'style-src': ['self', 'unsafe-hashes', 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='],
-				// A player goes on at another edge when its own goes. Which ones there are says the header, which counts too.
-				'connect-src': ['self', 'https:', 'http:'],
+				// A player, and the chat, go on at another edge when their own goes. Which ones there are says the header, which counts too.
+				'connect-src': ['self', 'https:', 'http:', 'wss:', 'ws:'],
 				// hls.js feeds the picture through a blob.
 				'media-src': ['self', 'blob:'],
 				'img-src': ['self', 'data:'],

@@ -7,7 +7,7 @@ const node = process.env.FRESHET_URL ?? 'http://localhost:8080';
 
 export default defineConfig({
 	plugins: [tailwindcss(), sveltekit()],
-	server: { proxy: { '/live': node, '/p/': node, '/api': node, '/site.json': node } },
+	server: { proxy: { '/live': node, '/p/': node, '/api': node, '/site.json': node, '/chat': { target: node, ws: true } } },
 	build: { chunkSizeWarningLimit: 700 },
 	test: { include: ['src/**/*.test.ts'], environment: 'node' }
 });

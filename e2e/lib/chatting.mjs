@@ -1,0 +1,73 @@
+// What somebody does in the chat of a channel's page, as with hand and eye.
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { newPage } from "./browser.mjs";
+import { until } from "./process.mjs";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+export const PASSWORD = "correct horse battery";
+
+/** Somebody's browser at a channel's page; joined when it returns. */
+export async function visit(browser, url, options) {
+  const page = await newPage(browser, options);
+  await page.goto(url);
+  await joined(page);
+  return page;
+}
+
+export async function joined(page) {
+  await page.locator('[data-testid="chat"][data-status="joined"]').waitFor({ timeout: 30_000 });
+}
+
+/** Signs up by the form beside the chat. */
+export async function signUp(page, username) {
+  await page.getByTestId("chat").getByRole("button", { name: "Sign up" }).click();
+  await enter(page, "User name", username, "Sign up");
+}
+
+/** Logs in by the form in the page's header. */
+export async function logIn(page, username) {
+  await page.getByRole("banner").getByRole("button", { name: "Log in" }).click();
+  await enter(page, "User name or e-mail", username, "Log in");
+}
+
+async function enter(page, label, username, button) {
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(label).fill(username);
+  await dialog.getByLabel("Password").fill(PASSWORD);
+  await dialog.locator("form").getByRole("button", { name: button }).click();
+  await dialog.waitFor({ state: "detached", timeout: 20_000 });
+  await composer(page).waitFor({ timeout: 20_000 });
+  await joined(page);
+}
+
+export const composer = (page) => page.getByRole("combobox", { name: "Message" });
+
+export async function say(page, text) {
+  await composer(page).fill(text);
+  await composer(page).press("Enter");
+}
+
+/** The message with this text; there may be none. */
+export const message = (page, text) => page.getByTestId("message").filter({ has: page.getByTestId("text").getByText(text, { exact: true }) });
+
+/** Waits until so many messages have this text. */
+export async function shows(page, text, count = 1) {
+  await until(`${count} × "${text}"`, 20_000, async () => (await message(page, text).count()) === count).catch(async (error) => {
+    throw new Error(`${error.message}; the chat says: ${await page.getByTestId("chat").innerText()}`);
+  });
+}
+
+/** Uses what comes with the pointer over a message. */
+export async function act(page, text, name) {
+  await message(page, text).hover();
+  await message(page, text).getByRole("button", { name }).click();
+}
+
+/** What axe-core finds against WCAG 2.2 A and AA. */
+export async function violations(page) {
+  // By the debugger, which the page's Content-Security-Policy does not concern.
+  await page.evaluate(await readFile(AXE, "utf8"));
+  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+  return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+}
