@@ -74,7 +74,9 @@ fn with_edges(policy: &str, view: &View) -> String {
     if edges.len() > MOST_EDGES {
         edges = vec!["https:"];
     }
-    let allowed = ["'self'"].into_iter().chain(edges).collect::<Vec<_>>().join(" ");
+    // Media from them, and their chat.
+    let both = edges.iter().flat_map(|edge| [(*edge).to_owned(), edge.replacen("https:", "wss:", 1)]);
+    let allowed = ["'self'".to_owned()].into_iter().chain(both).collect::<Vec<_>>().join(" ");
     others.chain([format!("connect-src {allowed}").as_str()]).collect::<Vec<_>>().join("; ")
 }
 
@@ -127,9 +129,10 @@ mod tests {
             with_edges("default-src 'self'; connect-src 'self' https: http:; frame-ancestors 'self'", &view)
         };
         assert_eq!(policy(0), "default-src 'self'; frame-ancestors 'self'; connect-src 'self'");
-        let two = "connect-src 'self' https://edge-1.example.org https://edge-3.example.org";
+        let two = "connect-src 'self' https://edge-1.example.org wss://edge-1.example.org \
+                   https://edge-3.example.org wss://edge-3.example.org";
         assert!(policy(3).ends_with(two), "{}", policy(3));
-        assert!(policy(66).ends_with("connect-src 'self' https:"), "{}", policy(66));
+        assert!(policy(66).ends_with("connect-src 'self' https: wss:"), "{}", policy(66));
         let front = Front::new(watch::channel(Arc::default()).1);
         let (parts, ()) = http::Request::get("/").body(()).unwrap().into_parts();
         let sent = front.answer(&parts).headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
