@@ -122,8 +122,10 @@ impl Mesh {
         }
         (channel.fenced, channel.fenced_ms) = (epoch, now.mono_ms);
         channel.opening.take_if(|opening| opening.epoch < epoch);
-        if channel.running.as_ref().is_some_and(|running| running.epoch() < epoch) {
-            channel.standby = channel.running.take().map(Running::into_standby);
+        let mut waiting = Vec::new();
+        if let Some(running) = channel.running.take_if(|running| running.epoch() < epoch) {
+            let (standby, posts) = running.into_standby();
+            (channel.standby, waiting) = (Some(standby), posts);
         }
         let known = match (&mut channel.standby, &channel.follower) {
             (Some(standby), _) => {
@@ -137,6 +139,7 @@ impl Mesh {
             (None, None) => Known::Nothing,
         };
         self.send(from, Message::Tail { channel: name, epoch, known: Box::new(known) }, out);
+        self.send_all(waiting, out);
     }
 
     pub(super) fn tail(

@@ -79,6 +79,10 @@ impl Mesh {
 
     fn send_post(&mut self, now: Now, ticket: u64, out: &mut Vec<Output>) {
         let Some(post) = self.posts.0.get_mut(&ticket) else { return };
+        // A hub that stood still may have had it for so long that homes have forgotten it, and said elsewhere meanwhile.
+        if post.since_ms + PATIENCE_MS <= now.mono_ms {
+            return;
+        }
         let to = self.standing.home_of(&post.submit.channel);
         (post.to, post.again_ms) = (to, now.mono_ms + if to.is_some() { AGAIN_MS } else { RETRY_MS });
         if let Some(to) = to {

@@ -91,10 +91,11 @@ impl Running {
         self.early.remove(&hub);
     }
 
-    /// What is left when another is the home.
-    pub fn into_standby(self) -> Standby {
+    /// What is left when another is the home; and those whose posts wait, which are to be sent there.
+    pub fn into_standby(self) -> (Standby, Vec<(NodeId, Message)>) {
         let epoch = self.epoch();
-        Standby::of_home(self.home.into_state(), self.owner, epoch)
+        let waiting = self.tickets.into_values().map(|(hub, ticket)| (hub, Message::NotHome { ticket }));
+        (Standby::of_home(self.home.into_state(), self.owner, epoch), waiting.collect())
     }
 
     fn whole(&self, name: &ChannelName, now: Now) -> Message {
@@ -384,8 +385,10 @@ impl Mesh {
         let is_home = self.standing.home_of(name) == Some(self.standing.me());
         let Some(channel) = self.channels.get_mut(name) else { return };
         channel.opening = None;
-        if channel.running.is_some() && !(is_home && is_next) {
-            channel.standby = channel.running.take().map(Running::into_standby);
+        if let Some(running) = channel.running.take_if(|_| !(is_home && is_next)) {
+            let (standby, waiting) = running.into_standby();
+            channel.standby = Some(standby);
+            self.send_all(waiting, out);
         }
         self.give_standby(now, name, None, out);
     }
