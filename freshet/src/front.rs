@@ -26,12 +26,13 @@ const PATH: &str = "/site.json";
 pub struct Front {
     page: EmbeddedSite,
     view: watch::Receiver<Arc<View>>,
+    first: Option<ChannelName>,
 }
 
 impl Front {
-    /// A site that speaks of what `view` knows.
-    pub fn new(view: watch::Receiver<Arc<View>>) -> Self {
-        Self { page: EmbeddedSite::new(), view }
+    /// A site that speaks of what `view` knows. Its first page shows `first` while nobody streams.
+    pub fn new(view: watch::Receiver<Arc<View>>, first: Option<ChannelName>) -> Self {
+        Self { page: EmbeddedSite::new(), view, first }
     }
 }
 
@@ -40,7 +41,7 @@ impl Site for Front {
         if request.uri.path() != PATH {
             return self.narrowed(self.page.answer(request));
         }
-        let body = serde_json::json!({ "channel": featured(&self.view.borrow()) }).to_string();
+        let body = serde_json::json!({ "channel": featured(&self.view.borrow(), self.first.as_ref()) }).to_string();
         let mut response = Response::new(body.into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -81,10 +82,11 @@ fn with_edges(policy: &str, view: &View) -> String {
 }
 
 /// The channel that the first page plays.
-fn featured(view: &View) -> Option<&ChannelName> {
+fn featured<'a>(view: &'a View, first: Option<&'a ChannelName>) -> Option<&'a ChannelName> {
     let watchable = |state| matches!(state, ChannelState::Starting | ChannelState::Live | ChannelState::Grace);
     let live = view.channels.iter().find(|(_, channel)| watchable(channel.state));
-    live.or_else(|| view.channels.first_key_value()).map(|(name, _)| name)
+    let first = first.filter(|first| view.channels.contains_key(*first));
+    live.map(|(name, _)| name).or(first).or_else(|| view.channels.keys().next())
 }
 
 #[cfg(test)]
@@ -98,11 +100,15 @@ mod tests {
     use super::*;
 
     fn body(channels: &[(&str, ChannelState)]) -> String {
+        body_of(channels, None)
+    }
+
+    fn body_of(channels: &[(&str, ChannelState)], first: Option<&str>) -> String {
         let channel = |&(name, state): &(&str, ChannelState)| {
             (name.parse().unwrap(), ChannelView { state, ..ChannelView::default() })
         };
         let view = View { channels: channels.iter().map(channel).collect(), ..View::default() };
-        let front = Front::new(watch::channel(Arc::new(view)).1);
+        let front = Front::new(watch::channel(Arc::new(view)).1, first.map(|first| first.parse().unwrap()));
         let (parts, ()) = http::Request::get("/site.json").body(()).unwrap().into_parts();
         String::from_utf8(front.answer(&parts).into_body().to_vec()).unwrap()
     }
@@ -114,6 +120,10 @@ mod tests {
         assert_eq!(body(&[("ada", Ended), ("bob", Grace)]), r#"{"channel":"bob"}"#);
         assert_eq!(body(&[("ada", Ended), ("bob", Idle)]), r#"{"channel":"ada"}"#);
         assert_eq!(body(&[]), r#"{"channel":null}"#);
+        let first = |channels| body_of(channels, Some("demo"));
+        assert_eq!(first(&[("admin", Idle), ("demo", Idle)]), r#"{"channel":"demo"}"#);
+        assert_eq!(first(&[("admin", Live), ("demo", Idle)]), r#"{"channel":"admin"}"#);
+        assert_eq!(first(&[("admin", Idle)]), r#"{"channel":"admin"}"#);
     }
 
     #[test]
@@ -133,7 +143,7 @@ mod tests {
                    https://edge-3.example.org wss://edge-3.example.org";
         assert!(policy(3).ends_with(two), "{}", policy(3));
         assert!(policy(66).ends_with("connect-src 'self' https: wss:"), "{}", policy(66));
-        let front = Front::new(watch::channel(Arc::default()).1);
+        let front = Front::new(watch::channel(Arc::default()).1, None);
         let (parts, ()) = http::Request::get("/").body(()).unwrap().into_parts();
         let sent = front.answer(&parts).headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
         assert!(sent.ends_with("; connect-src 'self'"), "{sent}");
@@ -141,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_other_path_is_the_pages() {
-        let front = Front::new(watch::channel(Arc::default()).1);
+        let front = Front::new(watch::channel(Arc::default()).1, None);
         let (parts, ()) = http::Request::get("/").body(()).unwrap().into_parts();
         assert_eq!(front.answer(&parts).headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
     }

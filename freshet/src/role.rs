@@ -262,6 +262,7 @@ async fn edge_plan(config: &Config, certificate: Option<Certificate>) -> anyhow:
         }
     };
     Ok(EdgePlan {
+        first_channel: None,
         identity,
         registry,
         member,

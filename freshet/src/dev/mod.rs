@@ -176,7 +176,8 @@ impl House {
         let origin = origin_plan(&config, at, papers, certificate.clone())?;
         let origin = Arc::new(OriginNode::start(origin, &world).await?);
         let (at, papers) = (platform.data(Role::Edge), platform.papers(Role::Edge, &world).await?);
-        let edge = edge_plan(&config, at, papers, certificate.clone())?;
+        let first_channel = Some(dev.channel.clone());
+        let edge = EdgePlan { first_channel, ..edge_plan(&config, at, papers, certificate.clone())? };
         let edge = Arc::new(EdgeNode::start(edge, &world).await?);
         let platform = Arc::new(platform);
         let addresses = Addresses {
@@ -242,6 +243,7 @@ fn edge_plan(config: &Config, data: PathBuf, papers: Papers, certificate: Certif
     at.set_port(0);
     let quic = port("edge (QUIC)", at, "--quic-port");
     Ok(EdgePlan {
+        first_channel: None,
         identity: papers.identity(&data)?,
         registry: papers.control,
         kept: Some(data.clone()),

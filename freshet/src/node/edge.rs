@@ -13,7 +13,7 @@ use freshet_edge::{
 };
 use freshet_proto::{
     hub::HubAsk,
-    id::NodeId,
+    id::{ChannelName, NodeId},
     message::Report,
     quic::{self, Endpoint, Identity, Pool, Tuning},
     view::{NodeView, Role, View},
@@ -44,6 +44,8 @@ pub struct EdgePlan {
     pub member: Option<Member>,
     /// Limits, deadlines, cache.
     pub config: freshet_edge::Config,
+    /// The channel that the first page shows while nobody streams.
+    pub first_channel: Option<ChannelName>,
     /// Limits and deadlines of chat.
     pub chat: freshet_chat_mesh::hub::Config,
     /// Where it is, and where clients are.
@@ -120,7 +122,7 @@ impl EdgeNode {
         shut_out_the_removed(endpoint.clone(), view.clone());
         let edge = Edge::new(plan.config, view.clone(), pool.clone(), world.clock.clone(), random.clone())
             .named(identity.name())
-            .with_site(Arc::new(Front::new(view.clone())));
+            .with_site(Arc::new(Front::new(view.clone(), plan.first_channel)));
         let locator = plan.placed.locator;
         let mut near = Near { place: place.clone(), locator: locator.clone(), ..Near::default() };
         let (edge, held, chat) = match plan.member {
