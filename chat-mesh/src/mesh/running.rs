@@ -35,6 +35,8 @@ pub(super) struct Running {
     standby: Option<NodeId>,
     /// What the standby has, in this epoch.
     has: Position,
+    /// What the home was told of that: nothing is told while this hub may not act.
+    answered: Position,
     /// Up to where events stand, and readers were told.
     stands: Position,
     /// What it knew when it began. Others know it too, so readers are told nothing before all of that stands.
@@ -65,6 +67,7 @@ impl Running {
             early: BTreeMap::new(),
             standby: None,
             has: Position::default(),
+            answered: Position::default(),
             stands: Position::default(),
             began,
             is_open: false,
@@ -336,8 +339,17 @@ impl Mesh {
         }
         running.has = running.has.max(position);
         if acts {
-            self.home_input(now, &name, HomeInput::StandbyHas { hub: from.0, position }, out);
+            self.answer(now, &name, out);
         }
+    }
+
+    /// Tells the home what the standby has, so that it answers.
+    fn answer(&mut self, now: Now, name: &ChannelName, out: &mut Vec<Output>) {
+        let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
+        let Some(hub) = running.standby.filter(|_| running.has > running.answered) else { return };
+        running.answered = running.has;
+        let position = running.has;
+        self.home_input(now, name, HomeInput::StandbyHas { hub: hub.0, position }, out);
     }
 
     /// Makes sure that the right hub is the standby, and that it has everything; `again` where that one may have lost some.
@@ -352,7 +364,7 @@ impl Mesh {
             return;
         }
         if is_new {
-            (running.standby, running.has) = (standby, Position::default());
+            (running.standby, running.has, running.answered) = (standby, Position::default(), Position::default());
         }
         let whole = running.whole(name, now);
         (running.told_ms, running.whole_ms) = (now.mono_ms, now.mono_ms);
@@ -399,6 +411,8 @@ impl Mesh {
             return;
         }
         self.give_standby(now, name, None, out);
+        // This hub could not act when the standby told.
+        self.answer(now, name, out);
         let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
         if let Some(standby) = running.standby.filter(|_| running.told_ms + TELL_STANDBY_MS <= now.mono_ms) {
             running.told_ms = now.mono_ms;
@@ -407,12 +421,6 @@ impl Mesh {
         }
         if running.home.deadline_ms(now).is_some_and(|deadline| deadline <= now.mono_ms) {
             self.home_input(now, name, HomeInput::Timeout, out);
-        } else if running.has > running.stands
-            && let Some(hub) = running.standby
-        {
-            // It could not act when the standby told.
-            let position = running.has;
-            self.home_input(now, name, HomeInput::StandbyHas { hub: hub.0, position }, out);
         }
     }
 
