@@ -252,9 +252,7 @@ impl<R: AsyncRead + Unpin, D: Dialect> Life<R, D> {
     fn verify(&mut self, now_ms: u64, token: &str, rest: &mut std::collections::VecDeque<Output>) {
         let holder = self.hub.shared.door.identify(token).filter(|holder| holder.identity.is_some());
         let identity = holder.as_ref().and_then(|holder| holder.identity.clone());
-        if let Some(holder) = holder {
-            self.inbox.hold(holder);
-        }
+        let identity = identity.filter(|_| holder.is_some_and(|holder| self.inbox.hold(*holder)));
         let mut outputs = Vec::new();
         self.dialect.handle(now_ms, Input::Verified(identity), &mut outputs);
         outputs.into_iter().rev().for_each(|output| rest.push_front(output));

@@ -43,6 +43,24 @@ pub struct Holder {
     revocable: Vec<(Revoked, u64)>,
 }
 
+/// By how many things one connection's tokens may be revoked: a few tokens of one person.
+const MAX_REVOCABLE: usize = 16;
+
+impl Holder {
+    /// What both show: the connection ends when either is revoked, and watches what either lets it watch. `None` for more
+    /// tokens of different sessions than a client has use for.
+    pub fn after(mut self, earlier: &Self) -> Option<Self> {
+        self.watches = self.watches.or_else(|| earlier.watches.clone());
+        for (what, minted_ms) in &earlier.revocable {
+            match self.revocable.iter_mut().find(|(known, _)| known == what) {
+                Some((_, known_ms)) => *known_ms = (*known_ms).min(*minted_ms),
+                None => self.revocable.push((what.clone(), *minted_ms)),
+            }
+        }
+        (self.revocable.len() <= MAX_REVOCABLE).then_some(self)
+    }
+}
+
 /// See the module.
 pub struct Door {
     view: watch::Receiver<Arc<View>>,
@@ -171,6 +189,21 @@ pub(super) fn household(peer: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_token_takes_nothing_from_the_first() {
+        let of = |name: &str, minted_ms| Holder {
+            revocable: vec![(Revoked::Login(name.to_owned()), minted_ms)],
+            ..Holder::default()
+        };
+        let earlier = Holder { watches: Some("hidden".parse().unwrap()), ..of("a", 5) };
+        let both = of("b", 7).after(&earlier).and_then(|both| of("a", 9).after(&both)).unwrap();
+        assert_eq!(both.watches, earlier.watches);
+        let login = |name: &str| Revoked::Login(name.to_owned());
+        assert_eq!(both.revocable, [(login("a"), 5), (login("b"), 7)]);
+        let many = (0..MAX_REVOCABLE).try_fold(of("x", 1), |all, n| of(&format!("s{n}"), 1).after(&all));
+        assert!(many.is_none(), "one more than a client may show");
+    }
 
     #[test]
     fn an_authority_has_a_host_with_or_without_a_port() {

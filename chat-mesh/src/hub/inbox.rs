@@ -158,9 +158,16 @@ impl Inbox {
         self.held().liveness.heard(now);
     }
 
-    /// Whose it is.
-    pub fn hold(&self, holder: Box<Holder>) {
-        self.held().holder = Some(holder);
+    /// Shows one more token; whether it may.
+    pub fn hold(&self, holder: Holder) -> bool {
+        let mut held = self.held();
+        let both = match &held.holder {
+            Some(earlier) => holder.after(earlier),
+            None => Some(holder),
+        };
+        let may = both.is_some();
+        held.holder = both.map(Box::new).or(held.holder.take());
+        may
     }
 
     /// Looks at whose it is.
