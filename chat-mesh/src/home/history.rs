@@ -281,7 +281,7 @@ fn said_by(event: &Event) -> Option<&Login> {
     }
 }
 
-fn cost(event: &Event) -> usize {
+pub(super) fn cost(event: &Event) -> usize {
     let message = match &event.what {
         What::Pin(Some(pin)) => Some(&pin.message),
         what => what.message(),

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use freshet_proto::chat::{Accepted, Author, Event, Login, Origin, Pin, Position, Role, Roles, UserAction, What};
+use freshet_proto::chat::{
+    Accepted, Author, Event, Login, Origin, Pin, Position, Reason, Role, Roles, UserAction, What,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     History, Limits, Now, Tail,
+    history::cost,
     pace::{LastSpoke, Said},
     recent::{Outcome, Recent},
 };
@@ -50,6 +53,38 @@ pub struct Snapshot {
     pub recent: Vec<(Origin, Outcome)>,
     /// Who spoke how many ms ago.
     pub spoke: Vec<(Login, u64)>,
+}
+
+impl Snapshot {
+    /// The longest, in bytes, with room to spare in a frame between hubs (16 MiB).
+    pub const MAX: usize = 14 << 20;
+
+    /// Leaves out what it must to be no longer than [`Snapshot::MAX`]: why people are silenced, which is stored elsewhere, and
+    /// then the oldest events.
+    pub fn fit(mut self) -> Self {
+        /// What a ban has beside its reason, and what is kept of somebody who spoke or of a post; written, they are shorter.
+        const BAN: usize = 85;
+        const SPOKE: usize = 40;
+        const RECENT: usize = 110;
+        let people = BAN * self.durable.bans.len() + SPOKE * self.spoke.len() + RECENT * self.recent.len();
+        let reasons: usize = self.durable.bans.values().map(|ban| ban.reason.as_str().len()).sum();
+        let events: usize = self.tail.events.iter().map(|event| cost(event)).sum();
+        let mut left = Self::MAX.saturating_sub(people);
+        if reasons + events > left {
+            self.durable.bans.values_mut().for_each(|ban| ban.reason = Reason::cut(""));
+        } else {
+            left -= reasons;
+        }
+        let fits = self.tail.events.iter().rev().take_while(|event| {
+            let fits = cost(event) <= left;
+            left = left.saturating_sub(cost(event));
+            fits
+        });
+        // The last one says where numbers go on.
+        let fits = fits.count().max(1);
+        self.tail.events.drain(..self.tail.events.len().saturating_sub(fits));
+        self
+    }
 }
 
 /// The state itself, at the home or at its standby.

@@ -130,7 +130,7 @@ impl Mesh {
         let known = match (&mut channel.standby, &channel.follower) {
             (Some(standby), _) => {
                 standby.handed_over();
-                let snapshot = Box::new(standby.state.snapshot(now));
+                let snapshot = Box::new(standby.state.snapshot(now).fit());
                 Known::Whole { epoch: standby.epoch, owner: standby.owner.clone(), snapshot }
             }
             (None, Some(follower)) => {

@@ -102,7 +102,7 @@ impl Running {
     }
 
     fn whole(&self, name: &ChannelName, now: Now) -> Message {
-        let snapshot = Box::new(self.home.snapshot(now));
+        let snapshot = Box::new(self.home.snapshot(now).fit());
         Message::Whole { channel: name.clone(), epoch: self.epoch(), owner: self.owner.clone(), snapshot }
     }
 

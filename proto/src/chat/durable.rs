@@ -119,7 +119,10 @@ impl Durable {
         for login in earlier.bans.keys().filter(|login| !self.bans.contains_key(*login)) {
             changes.push(Change::Unban(login.clone()));
         }
-        let new_bans = self.bans.iter().filter(|(login, ban)| earlier.bans.get(*login) != Some(ban));
+        // Why is not known everywhere.
+        let is_same = |a: &Ban, b: &Ban| (a.until_ms, a.at_ms) == (b.until_ms, b.at_ms);
+        let is_new = |login, ban| !earlier.bans.get(login).is_some_and(|known| is_same(known, ban));
+        let new_bans = self.bans.iter().filter(|(login, ban)| is_new(*login, *ban));
         changes.extend(new_bans.map(|(login, ban)| Change::Ban(login.clone(), ban.clone())));
         for login in earlier.roles.keys().filter(|login| !self.roles.contains_key(*login)) {
             changes.push(Change::Role(login.clone(), None));

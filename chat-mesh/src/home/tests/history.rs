@@ -106,3 +106,21 @@ fn a_tail_makes_the_same_history() {
     assert_eq!(copy.head(), history.head());
     assert_eq!(resume(&copy, "1.6"), "replay 1.7 1.8 1.9 1.10");
 }
+
+#[test]
+fn a_snapshot_of_the_largest_channel_fits_into_a_frame() {
+    let mut snapshot = Channel::open().home.snapshot(at(0));
+    let reason = freshet_proto::chat::Reason::cut(&"r".repeat(500));
+    for n in 0..crate::moderation::MAX_BANS {
+        let ban =
+            crate::moderation::Ban { until_ms: Some(BEGIN), at_ms: BEGIN, by: login("ada"), reason: reason.clone() };
+        snapshot.durable.bans.insert(login(&format!("{n:032}")), ban);
+    }
+    snapshot.spoke = (0..crate::home::pace::LastSpoke::MAX).map(|n| (login(&format!("{n:032}")), 60_000)).collect();
+    let bans = snapshot.durable.bans.len();
+    let fitting = snapshot.fit();
+    assert_eq!(fitting.durable.bans.len(), bans);
+    let written = freshet_proto::quic::frame(&fitting).unwrap();
+    assert!(written.len() <= Snapshot::MAX + (1 << 20), "{}", written.len());
+    assert_eq!(fitting.clone().fit(), fitting, "what fits stays");
+}
