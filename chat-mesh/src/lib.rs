@@ -9,6 +9,7 @@
 //! `hub` joins them: it is what a process runs.
 
 pub mod fanout;
+mod hash;
 pub mod home;
 pub mod hub;
 pub mod irc;

@@ -7,6 +7,8 @@ use freshet_proto::{
     id::{ChannelName, NodeId},
 };
 
+use crate::hash::{fnv, spread};
+
 /// What is agreed on about one hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
@@ -69,18 +71,9 @@ fn score(channel: &Login, hub: NodeId, weight: u32) -> f64 {
     f64::from(weight.max(1)) / -uniform.ln()
 }
 
-/// FNV-1a over the channel, then the hub mixed in and spread (the finalizer of MurmurHash3). All hubs must agree on it,
-/// whatever they were compiled with.
+/// The channel, then the hub mixed in.
 fn hash(channel: &[u8], hub: u64) -> u64 {
-    let seed = channel
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    let mix = |mut x: u64| {
-        x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        x ^ (x >> 33)
-    };
-    mix(mix(seed) ^ mix(hub.wrapping_add(0x9e37_79b9_7f4a_7c15)))
+    spread(spread(fnv(channel)) ^ spread(hub.wrapping_add(0x9e37_79b9_7f4a_7c15)))
 }
 
 #[cfg(test)]

@@ -17,17 +17,12 @@ mod sketch;
 use freshet_proto::chat::Login;
 
 pub use self::{chunk::Chunk, sketch::Sketch};
+use crate::hash::{fnv, spread};
 
 /// What a user is in a sketch. The same at every hub of every version, so that whoever has sockets at two hubs counts once.
 ///
 /// It has no key: who invents names so that they collide makes a number smaller that is only shown, and each name costs an
 /// account. FNV-1a spread by the finalizer of MurmurHash3, so that every bit depends on every letter.
 pub fn hash(login: &Login) -> u64 {
-    let sum = login
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let sum = (sum ^ (sum >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let sum = (sum ^ (sum >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    sum ^ (sum >> 33)
+    spread(fnv(login.as_str().as_bytes()))
 }
