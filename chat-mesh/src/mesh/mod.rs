@@ -19,6 +19,7 @@
 //! No I/O and no clock: time is an argument ([`Now`]).
 
 mod follow;
+mod io;
 mod members;
 mod message;
 mod opening;
@@ -30,18 +31,13 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
-use freshet_proto::{
-    chat::{Answer, Event, Login, Notice, Position, Submit},
-    id::{ChannelName, NodeId},
-};
+use freshet_proto::id::{ChannelName, NodeId};
 
 pub use self::{
     follow::Follower,
+    io::{Input, Output, Stored},
     members::{Earlier, Member, Members},
     message::{Follow, Known, Lane, Message},
     presence::TELL_MS,
@@ -49,178 +45,11 @@ pub use self::{
 use self::{
     opening::Opening, posts::Posts, presence::Audience, running::Running, standby::Standby, standing::Standing,
 };
+use crate::home::Limits;
 pub use crate::home::Now;
-use crate::{
-    home::Limits,
-    moderation::{Change, Durable, LogEntry},
-    presence::Sketch,
-};
 
 /// How often hubs ask each other whether they are there, in ms.
 pub const ASK_MS: u64 = 500;
-
-/// What happens to a hub.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// The control plane has agreed on these hubs.
-    Members(Members),
-    /// The control plane counts this hub as a member until then, by the monotonic clock. Until the first time, the hub is
-    /// nobody's home and confirms nothing.
-    Lease {
-        /// Until when, in ms.
-        until_ms: u64,
-        /// The mesh epoch when it said so.
-        epoch: u64,
-    },
-    /// Both ways to another hub are open, for the first time or again: what was said before may be lost.
-    LinkUp(NodeId),
-    /// The way to or from another hub is lost.
-    LinkDown(NodeId),
-    /// Another hub says something.
-    Message {
-        /// Which.
-        from: NodeId,
-        /// What.
-        message: Message,
-    },
-    /// A channel has its first reader here.
-    Want(ChannelName),
-    /// It has no reader here any more.
-    Unwant(ChannelName),
-    /// Somebody here posts something. `ticket` comes back with its answer, always.
-    Submit {
-        /// Chosen by the shell.
-        ticket: u64,
-        /// The post.
-        submit: Box<Submit>,
-    },
-    /// The answer to [`Output::Open`]: whose the channel is and what is stored of it; `None` where there is no such channel.
-    Opened {
-        /// Which.
-        channel: ChannelName,
-        /// What is stored.
-        stored: Option<Box<Stored>>,
-    },
-    /// Every change up to this version is stored.
-    Stored {
-        /// Of which channel.
-        channel: ChannelName,
-        /// [`Durable::version`].
-        version: u64,
-    },
-    /// What is stored of a channel says something else of somebody's role than [`Follower::state`] does: it was given or
-    /// taken outside of chat.
-    Recheck(ChannelName),
-    /// Who reads a channel here; to be said every [`TELL_MS`] while there are some, and once when the last is gone.
-    Readers {
-        /// Which.
-        channel: ChannelName,
-        /// How many connections.
-        connections: u32,
-        /// The users among them.
-        users: Sketch,
-    },
-    /// The hub will go: it gives its channels to those who are home without it, as soon as the members are.
-    Leave,
-    /// The deadline has passed.
-    Timeout,
-}
-
-/// What is stored of a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Whose it is.
-    pub owner: Login,
-    /// What its moderators did.
-    pub durable: Durable,
-}
-
-/// What a hub wants done, in this order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// Say this to another hub, in order within its [`Message::lane`]. Lost where there is no link; what has no lane may be
-    /// lost at any time.
-    Send {
-        /// To whom.
-        to: NodeId,
-        /// What.
-        message: Message,
-    },
-    /// What [`Mesh::follower`] has of the channel is up to date: for the first time, or again after its home was lost.
-    Ready(ChannelName),
-    /// Show this to all who read the channel here. Numbers rise without gaps but where [`Output::Gap`] says so.
-    Show {
-        /// Where.
-        channel: ChannelName,
-        /// What.
-        event: Arc<Event>,
-    },
-    /// Events are missing: what is shown next comes after `position`.
-    Gap {
-        /// Where.
-        channel: ChannelName,
-        /// How many, where it is known.
-        missed: Option<u64>,
-        /// The last position before what comes next.
-        position: Position,
-    },
-    /// Numbers of the channel begin anew, below what was shown: what was there is lost with its home and its standby. Who
-    /// reads it must come again.
-    Restart(ChannelName),
-    /// What only some are told, of those who read the channel here.
-    Notice {
-        /// Where.
-        channel: ChannelName,
-        /// What.
-        notice: Notice,
-    },
-    /// How many read the channel, over all hubs. Apart from the order of what is shown.
-    Count {
-        /// Where.
-        channel: ChannelName,
-        /// How many connections.
-        connections: u64,
-        /// How many users.
-        users: u64,
-    },
-    /// How a post went.
-    Answer {
-        /// Which.
-        ticket: u64,
-        /// How.
-        answer: Answer,
-    },
-    /// Say what is stored of the channel ([`Input::Opened`]), trying again until it can be had.
-    Open(ChannelName),
-    /// Store this, after everything before it ([`Input::Stored`]), trying again until it is done.
-    Store {
-        /// Where.
-        channel: ChannelName,
-        /// The epoch of the home that did it: of two homes, the later one's counts.
-        epoch: u64,
-        /// The version it makes.
-        version: u64,
-        /// What.
-        change: Change,
-    },
-    /// For the moderation log.
-    Log {
-        /// Where.
-        channel: ChannelName,
-        /// What.
-        entry: LogEntry,
-    },
-    /// This hub orders the channel's events from now on.
-    Home {
-        /// Which.
-        channel: ChannelName,
-        /// In which epoch.
-        epoch: u64,
-    },
-    /// All channels that this hub was home of have found another, or have nobody who wants them: it may go
-    /// ([`Input::Leave`]).
-    Left,
-}
 
 /// What a hub is to one channel.
 #[derive(Debug, Default)]

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshet_proto::chat::{Code, Role, What};
+use freshet_proto::chat::{Code, Login, Role, What};
 
 use super::*;
-use crate::home::tests::{at, login, submit};
+use crate::{
+    home::tests::{at, login, submit},
+    moderation::Durable,
+};
 
 /// So many hubs, numbered from 1, and a clock.
 struct Room {
