@@ -18,9 +18,9 @@ use hyper::{client::conn::http2, ext::Protocol, upgrade::Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
-use support::{Freshet, PATIENCE, get, until, viewer::Viewer};
+use support::{Freshet, PATIENCE, chatter, get, until, viewer::Viewer};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::timeout,
 };
@@ -32,8 +32,6 @@ use tokio_tungstenite::{
 
 const FREE_PORTS: &str =
     "--http-port 0 --https-port 0 --rtmp-port 0 --rtmps-port 0 --quic-port 0 --admin-port 0 --log-format json";
-
-const PASSWORD: &str = "correct horse battery";
 
 /// `freshet dev`.
 struct House {
@@ -65,41 +63,14 @@ impl House {
         url.trim_start_matches("http://").trim_end_matches('/').to_owned()
     }
 
-    /// Asks the API; the status and the JSON.
+    /// Asks the API; the status, the head and the JSON.
     async fn ask(&self, method: &str, path: &str, token: &str, body: &Value) -> (u16, String, Value) {
-        let mut socket = TcpStream::connect(self.host()).await.expect("the edge listens");
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let bearer = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{bearer}content-type: application/json\r\ncontent-length: {}\r\n\
-             connection: close\r\n\r\n{body}",
-            self.host(),
-            body.len()
-        );
-        socket.write_all(head.as_bytes()).await.expect("sent");
-        let mut answer = String::new();
-        timeout(PATIENCE, socket.read_to_string(&mut answer)).await.expect("in time").expect("text");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null))
+        chatter::ask(&self.host(), method, path, token, body).await.expect("the edge answers")
     }
 
     /// Registers somebody, who has a channel from then on.
     async fn register(&self, login: &str) -> Token {
-        let new = json!({ "username": login, "email": format!("{login}@example.org"), "password": PASSWORD });
-        until("an account", async || {
-            let (status, ..) = self.ask("POST", "/api/auth/register", "", &new).await;
-            (status == 201).then_some(())
-        })
-        .await;
-        let (_, _, signed_in) =
-            self.ask("POST", "/api/auth/login", "", &json!({ "username": login, "password": PASSWORD })).await;
-        let token = signed_in["access_token"].as_str().unwrap_or_else(|| panic!("{signed_in}")).to_owned();
-        until("the edge to know the keys", async || {
-            (self.ask("GET", "/api/me", &token, &Value::Null).await.0 == 200).then_some(())
-        })
-        .await;
-        token
+        chatter::register(&self.host(), login).await
     }
 
     /// The sum of all series of a metric.

@@ -20,13 +20,13 @@ const PASSWORD: &str = "correct horse battery";
 pub async fn register(host: &str, login: &str) -> String {
     let new = json!({ "username": login, "email": format!("{login}@example.org"), "password": PASSWORD });
     until("an account", async || {
-        let (status, _) = ask(host, "POST", "/api/auth/register", "", &new).await?;
+        let (status, ..) = ask(host, "POST", "/api/auth/register", "", &new).await?;
         (status == 201 || status == 409).then_some(())
     })
     .await;
     let who = json!({ "username": login, "password": PASSWORD });
     let token = until("a token", async || {
-        let (_, signed_in) = ask(host, "POST", "/api/auth/login", "", &who).await?;
+        let (.., signed_in) = ask(host, "POST", "/api/auth/login", "", &who).await?;
         signed_in["access_token"].as_str().map(str::to_owned)
     })
     .await;
@@ -37,8 +37,8 @@ pub async fn register(host: &str, login: &str) -> String {
     token
 }
 
-/// Asks the API of the edge at `host`; the status and the JSON.
-pub async fn ask(host: &str, method: &str, path: &str, token: &str, body: &Value) -> Option<(u16, Value)> {
+/// Asks the API of the edge at `host`; the status, the head in lower case and the JSON.
+pub async fn ask(host: &str, method: &str, path: &str, token: &str, body: &Value) -> Option<(u16, String, Value)> {
     let mut socket = TcpStream::connect(host).await.ok()?;
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let bearer = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
@@ -52,7 +52,7 @@ pub async fn ask(host: &str, method: &str, path: &str, token: &str, body: &Value
     timeout(PATIENCE, socket.read_to_string(&mut answer)).await.ok()?.ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    Some((status, head.to_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
 /// A socket in one channel.
