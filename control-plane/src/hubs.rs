@@ -4,9 +4,9 @@
 //! ```text
 //! renew ──▶ heard ──2 s of silence──▶ silent ──half of all members were heard within 2 s, or 60 s have passed──▶ due
 //! ```
-//! A home that can't reach the control plane goes on for as long as most members say that they can't either. So the leader
-//! takes hubs out only while at least half of all members renew: there are then not most who say the other thing, and not
-//! both decide. Who is silent for a minute goes all the same: nobody comes back to a mesh that waits for ever.
+//! A home that can't reach the control plane goes on for as long as most members know of no later mesh epoch, and the next
+//! home waits until they do (`chat-mesh::mesh`). So the leader takes hubs out only while at least half of all members renew:
+//! they will learn of it. Who is silent for a minute goes all the same: nobody comes back to a mesh that waits for ever.
 //!
 //! A new leader gives every member five seconds, for it does not know when each was heard. So does a leader that was not
 //! listening for a while: whoever was not heard meanwhile may have spoken.

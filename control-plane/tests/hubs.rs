@@ -144,21 +144,6 @@ async fn the_loss_of_the_leader_takes_no_hub_out() {
 }
 
 #[tokio::test]
-async fn a_hub_that_abstains_asks_for_nothing_until_then() {
-    let world = World::found().await;
-    let mut one = hub(&world, "edge-1", 1).await;
-    one.holds(1).await;
-    let until_then = Instant::now() + Duration::from_secs(4);
-    one.hold.abstain_until(until_then);
-    one.hold.abstain_until(Instant::now());
-    one.held.mark_unchanged();
-    timeout(PATIENCE, one.held.changed()).await.expect("it goes on").unwrap();
-    let asked = one.held.borrow().until.unwrap() - Duration::from_millis(1_700);
-    assert!(asked >= until_then, "it asked {:?} too early", until_then - asked);
-    assert_eq!(mesh_of(&world, &[&one]).await.members.len(), 1, "it was alone, so nobody took it out");
-}
-
-#[tokio::test]
 async fn a_hub_is_an_edges_own_and_makes_sense() {
     let world = World::found().await;
     let (one, two) = (edge(&world, "edge-1").await, edge(&world, "edge-2").await);

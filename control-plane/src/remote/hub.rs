@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! hold_hub ──HUB every 500 ms──▶ the leader ──▶ HubHeld: until when, in which mesh epoch
-//! HubHold: leave (planned), abstain_until (having vouched for a hub that is cut off too)
+//! HubHold: leave (planned)
 //! ```
 //! The hub's idea of its lease is the more careful one: it begins when the hub asked, and ends [`MARGIN`] early. So a hub that
 //! is cut off stops deciding before anybody decides in its place.
@@ -54,8 +54,6 @@ pub struct HubHold(Arc<watch::Sender<Wish>>);
 /// What the hub wants of the task that renews.
 #[derive(Debug, Clone, Copy, Default)]
 struct Wish {
-    /// Nothing is asked before this.
-    not_before: Option<Instant>,
     /// It leaves, and looks for the leader until then.
     leaves: Option<Instant>,
     /// Set by the task: it has left, or ended without.
@@ -63,12 +61,6 @@ struct Wish {
 }
 
 impl HubHold {
-    /// Renews nothing before `at`, nor finishes what it has begun to ask: for a hub that vouches to another that it can't
-    /// reach the control plane, for as long as its word counts. An earlier `at` than one before changes nothing.
-    pub fn abstain_until(&self, at: Instant) {
-        self.0.send_modify(|wish| wish.not_before = wish.not_before.max(Some(at)));
-    }
-
     /// Renews no more and leaves the mesh, as planned; for a hub that has handed over what it had. Comes back
     /// once the leader has agreed, and looks for it for at most `limit`; where that fails the hub is out after its silence.
     ///
@@ -119,7 +111,6 @@ impl Keeper {
             if let Some(end) = wish.leaves {
                 return self.leave(end).await;
             }
-            next = next.max(wish.not_before.unwrap_or(next));
             let asked = tokio::select! {
                 biased;
                 () = self.held.closed() => return Err(()),
