@@ -200,9 +200,11 @@ impl Shard {
         }
         self.groups[key].flushed = batch.end();
         let (mut over, mut late) = (Vec::new(), Vec::new());
+        let mut now = Instant::now();
         for at in 0..self.groups[key].readers.len() {
             if at % TURN == TURN - 1 {
                 yield_now().await;
+                now = Instant::now();
                 // What has come meanwhile goes to the others in the same write. It is news still: the first lack it.
                 if batch.len() < EXTEND_BYTES {
                     log.ring().extend(&mut batch, EXTEND_BYTES);
@@ -214,11 +216,11 @@ impl Shard {
                 continue;
             }
             if reader.cursor.at < batch.start().at {
-                conn.lag(Instant::now());
+                conn.lag(now);
                 late.push(reader.slot);
                 continue;
             }
-            match conn.send(Instant::now(), &mut reader.cursor, reader.mark.as_ref(), &batch) {
+            match conn.send(now, &mut reader.cursor, reader.mark.as_ref(), &batch) {
                 Ok(sent) => {
                     self.counters.sent(sent);
                     if conn.blocked && conn.watch() {

@@ -42,7 +42,7 @@ impl Sink {
 
     /// Writes until all is taken or the socket takes no more; how much, and whether all of it was.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<(usize, Poll<()>)> {
-        let mut taken = 0;
+        let mut taken = self.send_at_once(bytes);
         while taken < bytes.len() {
             match Pin::new(self.half()).poll_write(cx, &bytes[taken..]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -52,6 +52,15 @@ impl Sink {
             }
         }
         Ok((taken, Poll::Ready(())))
+    }
+
+    /// How much a plain socket takes without being asked whether it can: mostly everything, and what tokio keeps of each
+    /// socket need not be looked at. What fails, or is not taken, is tried again in tokio's way.
+    fn send_at_once(&self, bytes: &[u8]) -> usize {
+        match &self.0 {
+            Kind::Tcp(half) if !bytes.is_empty() => SockRef::from(half.as_ref()).send(bytes).unwrap_or(0),
+            _ => 0,
+        }
     }
 
     /// Sends what a layer in between has gathered.
