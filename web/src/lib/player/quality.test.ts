@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { audioAlone, levelOf, megabits, names } from './quality';
+import { audioAlone, levelOf, names } from './quality';
 
 const level = (height: number, frameRate = 30, bitrate = 1e6) => ({ width: Math.round((height * 16) / 9), height, frameRate, bitrate });
 
@@ -27,10 +27,6 @@ describe('levelOf', () => {
 	it('leaves the rest to the player', () => {
 		expect(['auto', 'audio', ''].map((choice) => levelOf(levels, choice))).toEqual([-1, -1, -1]);
 	});
-});
-
-it('counts bits in units that people know', () => {
-	expect([928_000, 3_140_000].map(megabits)).toEqual(['928 kbit/s', '3.1 Mbit/s']);
 });
 
 describe('audioAlone', () => {

@@ -1,6 +1,7 @@
 // What a stream consists of → what the quality menu offers; and what was chosen → which level that is.
 //
 // A choice is a name, such as "720p60", not a number: the next stream's levels have other numbers.
+import { bitrate } from '$lib/format';
 
 /** One of the picture's sizes, as hls.js lists them. */
 export interface Level {
@@ -23,18 +24,13 @@ export function names(levels: readonly Level[]): string[] {
 	const plain = levels.map(name);
 	return levels.map((level, index) => {
 		const text = plain[index] ?? '';
-		return plain.indexOf(text) === plain.lastIndexOf(text) ? text : `${text} · ${megabits(level.bitrate)}`;
+		return plain.indexOf(text) === plain.lastIndexOf(text) ? text : `${text} · ${bitrate(level.bitrate)}`;
 	});
 }
 
 function name({ width, height, frameRate }: Level): string {
 	const lines = Math.min(width || height, height);
 	return `${lines}p${frameRate >= FAST ? Math.round(frameRate) : ''}`;
-}
-
-/** "2.6 Mbit/s", "900 kbit/s". */
-export function megabits(bitsPerSecond: number): string {
-	return bitsPerSecond < 1e6 ? `${Math.round(bitsPerSecond / 1e3)} kbit/s` : `${(bitsPerSecond / 1e6).toFixed(1)} Mbit/s`;
 }
 
 /** The level that a choice means: the one of that name, else the best that has no more lines; −1 for whichever suits. */

@@ -81,7 +81,6 @@ export const WORDS = {
 	stableHint: 'Some seconds more, for shaky networks',
 	statistics: 'Stats for nerds',
 	keys: 'Keyboard',
-	close: 'Close',
 	tryingIn: (seconds: number) => `Trying again in ${seconds} s`,
 	waiting: (seconds: number) => `Waiting for ${inWords(seconds)}`,
 	lastTime: (title: string) => `Last on: ${title}`,
@@ -115,20 +114,15 @@ export const keyName = (key: string): string => KEY_NAMES[key] ?? key;
 /** What is told of the stream under the picture. */
 export const ABOUT = {
 	tags: 'Tags',
-	viewers: (count: number) => (count === 1 ? '1 viewer' : `${count.toLocaleString('en')} viewers`),
 	uptime: (time: string) => `On for ${time}`,
-	follow: 'Follow',
-	unfollow: 'Following',
-	followers: (count: number) => (count === 1 ? '1 follower' : `${count.toLocaleString('en')} followers`),
 	followFailed: 'That did not work. Try again.',
 	share: 'Share',
 	shareTitle: 'Share this channel',
 	link: 'Link',
-	embed: 'For a page of yours',
-	copy: 'Copy',
-	copied: 'Copied',
+	embed: 'HTML for a page of yours',
+	copy: (what: string) => `Copy: ${what}`,
 	page: (channel: string) => `${channel} · Freshet`,
-	livePage: (channel: string, title: string) => `${title || channel} · ${channel} · Freshet`
+	livePage: (channel: string, title: string) => (title ? `${title} · ${channel} · Freshet` : `${channel} · Freshet`)
 };
 
 /** What is told to the curious. */
