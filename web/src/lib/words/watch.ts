@@ -145,7 +145,7 @@ export const STATS = {
 	target: 'Target behind the edge',
 	rate: 'Rate',
 	clock: 'Your clock is off by',
-	milliseconds: (ms: number) => `${Math.round(ms)} ms`,
+	milliseconds: (ms: number) => `${Math.round(ms) || 0} ms`,
 	seconds: (seconds: number) => `${seconds.toFixed(2)} s`,
 	perSecond: (frames: number, dropped: number) => `${frames.toFixed(0)} a second, ${dropped} dropped`,
 	times: (rate: number) => `${rate.toFixed(2)} ×`,
