@@ -45,6 +45,13 @@ describe('a session', () => {
 		expect(only(lines, 'e', 'sta', 'br')).toEqual(['br=(928),e=ps,sta=p', 'br=(928),e=ps,sta=a', 'br=(2000),e=ps,sta=p', 'br=(2000),e=bc,sta=p', 'br=(928),e=ps,sta=r', 'br=(928),e=bc,sta=r', 'br=(928),e=ps,sta=e']);
 	});
 
+	it('ends when the viewer leaves, once', () => {
+		const { cmcd, read } = player();
+		expect(cmcd.quit(0, STARTED, PLAYING)).toEqual([]);
+		read(1_000);
+		expect(only([...cmcd.quit(2_000, STARTED, PLAYING), ...cmcd.quit(3_000, STARTED, PLAYING)], 'e', 'sta')).toEqual(['e=ps,sta=q']);
+	});
+
 	it('says nothing where nothing plays', () => {
 		const { read } = player();
 		expect([read(0, { status: 'offline' }), read(30_000, { status: 'private' }), read(60_000, { status: 'ended' })]).toEqual([[], [], []]);

@@ -97,6 +97,13 @@ export class Cmcd {
 		return events.map((event) => this.#line(now, unixMs, event, reading));
 	}
 
+	/** The viewer leaves: the last line, where anything was told before. */
+	quit(now: number, unixMs: number, reading: Reading): string[] {
+		if (this.#state === null || this.#state === 'q') return [];
+		this.#state = 'q';
+		return [this.#line(now, unixMs, 'ps', reading)];
+	}
+
 	#line(now: number, unixMs: number, event: string, reading: Reading): string {
 		const starving = this.#starvingSince !== null;
 		// What is still going on is told as far as it has come.

@@ -3,7 +3,7 @@
 // hls.js wherever it runs: Chromium says that it plays HLS natively and then plays whole segments, 8 s behind. Safari,
 // told by its ManagedMediaSource, plays low latency by itself, preload hints included.
 import { playByScript } from './hls';
-import { library } from './library';
+import { isNative, library } from './library';
 import { playNatively } from './native';
 import type { Level, Quality } from './quality';
 import type { Input } from './watch';
@@ -69,15 +69,9 @@ export interface Engine {
 
 /** Plays; what happens goes to `report`, server's time to be had from `clock` (unix ms). Loads hls.js first, where it is needed. */
 export async function play(source: Source, video: HTMLVideoElement, clock: () => number, report: (input: Input) => void): Promise<Engine> {
-	if (plays(video)) return playNatively(source, video, report);
+	if (isNative(video)) return playNatively(source, video, report);
 	const { default: Library } = await library();
 	if (Library.isSupported()) return playByScript(Library, source, video, clock, report);
 	report({ kind: 'fatal', cause: 'codec' });
 	return playNatively(null, video, () => {});
-}
-
-/** Whether the browser's own player is the better one. */
-export function plays(video: HTMLVideoElement): boolean {
-	const native = video.canPlayType('application/vnd.apple.mpegurl') !== '';
-	return native && ('ManagedMediaSource' in window || !('MediaSource' in window));
 }

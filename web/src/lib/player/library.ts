@@ -13,7 +13,13 @@ export function library(): Promise<{ default: typeof Library }> {
 	return loading;
 }
 
-/** Begins to load it, so that it is there when it is wanted: on the way to a channel, or while its playlist comes. */
+/** Begins to load it where it is needed, so that it is there when it is wanted: on the way to a channel, or while its playlist comes. */
 export function warm(): void {
-	library().catch(() => {});
+	if (!isNative(document.createElement('video'))) library().catch(() => {});
+}
+
+/** Whether the browser's own player is the better one. */
+export function isNative(video: HTMLVideoElement): boolean {
+	const plays = video.canPlayType('application/vnd.apple.mpegurl') !== '';
+	return plays && ('ManagedMediaSource' in window || !('MediaSource' in window));
 }

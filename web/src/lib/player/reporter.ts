@@ -20,6 +20,7 @@ export class Reporter {
 		const { signal } = this.#closing;
 		const timer = setInterval(() => this.tell(), TICK_MS);
 		signal.addEventListener('abort', () => clearInterval(timer));
+		addEventListener('pagehide', () => this.#leave(), { signal });
 		video.addEventListener('waiting', () => !video.seeking && this.#cmcd.starves(performance.now()), { signal });
 		for (const name of ['playing', 'pause', 'seeking']) video.addEventListener(name, () => this.#cmcd.recovers(performance.now()), { signal });
 	}
@@ -32,7 +33,15 @@ export class Reporter {
 	}
 
 	close(): void {
+		if (this.#closing.signal.aborted) return;
+		this.#leave();
 		this.#closing.abort();
+	}
+
+	/** The viewer leaves; and may come back, where the browser keeps the page. */
+	#leave(): void {
+		const lines = this.#cmcd.quit(performance.now(), Date.now(), this.#read());
+		if (lines.length > 0) void this.#post(lines);
 	}
 
 	/** A report that doesn't arrive is lost: the next one says more. */
@@ -41,7 +50,7 @@ export class Reporter {
 			const url = new URL(PATH, this.#origin());
 			const headers = { 'content-type': 'application/cmcd' };
 			const reply = await fetch(url, { method: 'POST', headers, body: `${lines.join('\n')}\n`, keepalive: true });
-			if (NOT_HERE.includes(reply.status)) this.close();
+			if (NOT_HERE.includes(reply.status)) this.#closing.abort();
 		} catch {
 			// The edge is away.
 		}

@@ -1,7 +1,7 @@
 // The shell of `watch.ts`: asks, plays and keeps time for one channel on one <video>, and shows the state to the page.
 import { measure, type Skew } from './clock';
 import type { Reading } from './cmcd';
-import { play, plays, type Engine, type Facts } from './engine';
+import { play, type Engine, type Facts } from './engine';
 import { entrance } from './entrance';
 import { Follower, trueLatency } from './latency';
 import { warm } from './library';
@@ -187,10 +187,9 @@ export class Session {
 	}
 
 	async #ask(): Promise<void> {
-		const likely = () => plays(this.#video) || warm();
-		let found = await probe(this.#url, this.#closing.signal, likely);
+		let found = await probe(this.#url, this.#closing.signal, warm);
 		// The token of the link is traded within minutes of its making; what it was traded for is good for hours.
-		if (found.answer === 'private' && this.#found.url !== this.#url) found = await probe(this.#found.url, this.#closing.signal, likely);
+		if (found.answer === 'private' && this.#found.url !== this.#url) found = await probe(this.#found.url, this.#closing.signal, warm);
 		if (found.answer !== 'private') this.#found = found;
 		this.hasAudio = audioAlone(found.text) !== null;
 		if (!this.#closing.signal.aborted) this.#handle({ kind: 'answer', answer: found.answer });
