@@ -276,12 +276,13 @@ export class Session {
 	#reading(): Reading {
 		const { paused, buffered, currentTime, playbackRate } = this.#video;
 		const facts = this.#engine?.facts();
+		const latency = this.status === 'live' ? trueLatency(this.now(), this.playingMs) : null;
 		return {
 			...{ status: this.status, paused, rate: playbackRate },
 			bufferMs: buffered.length > 0 ? Math.max(0, buffered.end(buffered.length - 1) - currentTime) * 1000 : null,
 			bitrate: facts?.bitrate ?? null,
 			throughput: facts?.throughput ?? null,
-			latencyMs: this.latency === null ? null : this.latency * 1000,
+			latencyMs: latency === null ? null : latency * 1000,
 			dropped: this.#video.getVideoPlaybackQuality().droppedVideoFrames
 		};
 	}
