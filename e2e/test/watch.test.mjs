@@ -23,6 +23,7 @@ before(async () => {
   freshet = await Freshet.start();
   const { stream_key, access_token } = await freshet.api("POST", "/api/auth/register", { username: "ada", password: PASSWORD });
   ada = { key: stream_key, token: access_token };
+  await freshet.api("POST", "/api/auth/register", { username: "bob", password: PASSWORD });
   const about = { title: "Engines of the river", category: "Science", tags: ["water", "brass"] };
   await freshet.api("PATCH", "/api/streams/ada", about, ada.token);
 });
@@ -73,15 +74,15 @@ test("an offline channel tells what was on last, and is live by itself; viewers 
   await page.getByTestId("viewers").waitFor({ timeout: 20_000 });
 
   // Who isn't signed in is shown the way in; then the page knows who it is.
-  await page.getByRole("button", { name: "Follow" }).click();
+  const follow = () => page.getByTestId("follow");
+  await follow().click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByRole("button", { name: "Sign up" }).click();
-  await dialog.getByLabel("User name").fill("bob");
-  await dialog.getByLabel("Password").fill(PASSWORD);
-  await dialog.locator("form").getByRole("button", { name: "Sign up" }).click();
+  await dialog.getByLabel("User name or e-mail").fill("bob");
+  await dialog.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await dialog.locator("form").getByRole("button", { name: "Log in" }).click();
   await dialog.waitFor({ state: "detached", timeout: 20_000 });
-  await page.getByRole("button", { name: "Follow" }).click();
-  await page.getByRole("button", { name: "Following", pressed: true }).waitFor({ timeout: 10_000 });
+  await follow().click();
+  await follow().getByText("Following").waitFor({ timeout: 10_000 });
   await page.getByTestId("followers").getByText("1 follower").waitFor();
 
   await button("Share").click();

@@ -9,9 +9,6 @@ export class About {
 	stream = $state.raw<Stream | null>(null);
 	/** Whose channel it is; null where it is nobody's, as an operator's. */
 	owner = $state.raw<Profile | null>(null);
-	/** Whether a change of what is followed is on its way, and whether the last one failed. */
-	busy = $state(false);
-	failed = $state(false);
 
 	readonly #channel: string;
 	readonly #api: Client;
@@ -34,17 +31,6 @@ export class About {
 	async known(): Promise<void> {
 		const reply = await this.#api.get(this.#path('users'), profile, {}, this.#closing.signal);
 		if (reply.ok) this.owner = reply.body;
-	}
-
-	/** Follows, or no longer. */
-	async follow(follows: boolean): Promise<void> {
-		if (this.busy) return;
-		this.busy = true;
-		const path = `${this.#path('users')}/follow`;
-		const reply = follows ? await this.#api.put(path) : await this.#api.delete(path);
-		if (reply.ok) await this.known();
-		this.failed = !reply.ok;
-		this.busy = false;
 	}
 
 	async #ask(): Promise<void> {

@@ -115,7 +115,6 @@ export const keyName = (key: string): string => KEY_NAMES[key] ?? key;
 export const ABOUT = {
 	tags: 'Tags',
 	uptime: (time: string) => `On for ${time}`,
-	followFailed: 'That did not work. Try again.',
 	share: 'Share',
 	shareTitle: 'Share this channel',
 	link: 'Link',
