@@ -12,7 +12,7 @@ const encoder = ffmpeg(freshet.publishUrl());
 try {
   await freshet.live();
   const page = await newPage(browser);
-  await page.goto(`${freshet.http}/`);
+  await page.goto(`${freshet.http}/c/demo`);
   await showsNow(page, 40_000);
   console.log(JSON.stringify({ pictures: PICTURES, ...(await glassToGlass(page, PICTURES)) }));
 } finally {

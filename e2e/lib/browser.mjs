@@ -24,7 +24,7 @@ export async function newPage(browser, options = {}) {
   page.hosts = new Set();
   page.on("pageerror", (error) => page.faults.push(error.message));
   page.on("console", (message) => {
-    if (message.type() === "error") page.faults.push(message.text());
+    if (message.type() === "error") page.faults.push(`${message.text()} ${message.location().url}`);
   });
   page.on("request", (request) => page.hosts.add(new URL(request.url()).host));
   return page;

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { offset, reading } from './clock';
+import { reading, skew } from './clock';
 
-describe('offset', () => {
+describe('skew', () => {
 	it('believes the shortest exchange, read at its middle', () => {
 		const exchanges = [
 			{ sentMs: 1000, receivedMs: 1400, serverMs: 6000 },
 			{ sentMs: 2000, receivedMs: 2020, serverMs: 7015 }
 		];
-		expect(offset(exchanges)).toBe(5005);
+		expect(skew(exchanges)).toEqual({ offsetMs: 5005, tripMs: 20 });
 	});
 
 	it('is nothing when nobody answered', () => {
-		expect(offset([])).toBe(0);
+		expect(skew([])).toEqual({ offsetMs: 0, tripMs: null });
 	});
 });
 

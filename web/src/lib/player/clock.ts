@@ -11,11 +11,19 @@ export interface Exchange {
 	readonly serverMs: number;
 }
 
-/** What to add to this machine's clock to get the server's, ms. 0 when nothing is known. */
-export function offset(exchanges: readonly Exchange[]): number {
+export interface Skew {
+	/** What to add to this machine's clock to get the server's, ms. 0 when nothing is known. */
+	readonly offsetMs: number;
+	/** There and back again, ms; null when nothing is known. */
+	readonly tripMs: number | null;
+}
+
+/** What exchanges tell. */
+export function skew(exchanges: readonly Exchange[]): Skew {
 	const trip = (exchange: Exchange) => exchange.receivedMs - exchange.sentMs;
 	const [shortest] = exchanges.toSorted((a, b) => trip(a) - trip(b));
-	return shortest ? shortest.serverMs - (shortest.sentMs + shortest.receivedMs) / 2 : 0;
+	if (!shortest) return { offsetMs: 0, tripMs: null };
+	return { offsetMs: shortest.serverMs - (shortest.sentMs + shortest.receivedMs) / 2, tripMs: trip(shortest) };
 }
 
 /** The unix ms in a reply of /api/time: `{"unix_ms": 1795…}`, or null. */
@@ -30,8 +38,8 @@ export function reading(body: string): number | null {
 
 const EXCHANGES = 4;
 
-/** Asks the server for the time, a few times; gives the offset. Without an answer, 0: our own clock has to do. */
-export async function measure(): Promise<number> {
+/** Asks the server for the time, a few times. Without an answer, our own clock has to do. */
+export async function measure(): Promise<Skew> {
 	const exchanges: Exchange[] = [];
 	for (let n = 0; n < EXCHANGES; n++) {
 		try {
@@ -44,5 +52,5 @@ export async function measure(): Promise<number> {
 			break;
 		}
 	}
-	return offset(exchanges);
+	return skew(exchanges);
 }

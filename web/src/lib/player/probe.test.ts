@@ -15,12 +15,12 @@ function server(files: Record<string, string | number>): typeof fetch {
 	};
 }
 
-const ask = (get: typeof fetch) => probe('http://edge/live/ada/index.m3u8', new AbortController().signal, get);
+const ask = (get: typeof fetch) => probe('http://edge/live/ada/index.m3u8', new AbortController().signal, () => {}, get);
 
 describe('probe', () => {
 	it('finds a live channel, and where its viewer was sent', async () => {
 		const found = await ask(server({ 'index.m3u8': INDEX, 'v0.m3u8': LIVE }));
-		expect(found).toEqual({ answer: 'live', url: 'http://edge/p/7/live/ada/index.m3u8' });
+		expect(found).toEqual({ answer: 'live', url: 'http://edge/p/7/live/ada/index.m3u8', text: INDEX });
 	});
 
 	it('tells the end of a broadcast from a broadcast', async () => {
@@ -31,7 +31,7 @@ describe('probe', () => {
 	it('reads statuses', async () => {
 		const answers = [404, 410, 503, 403, 500, 429].map((status) => ask(server({ 'index.m3u8': status })));
 		expect((await Promise.all(answers)).map((found) => found.answer)).toEqual([
-			...['offline', 'offline', 'starting', 'private', 'unreachable', 'unreachable']
+			...['offline', 'offline', 'starting', 'private', 'unreachable', 'overloaded']
 		]);
 	});
 

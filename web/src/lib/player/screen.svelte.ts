@@ -1,11 +1,18 @@
-// The viewer's hand on one <video>: pause, sound, full screen, a few seconds back. Mirrors the element for the page.
+// The viewer's hand on one <video>: pause, sound, full screen, a window of its own. Mirrors the element for the page.
 import { recall, remember } from './sound';
+
+/** What a key turns the volume by. */
+const STEP = 0.05;
 
 export class Screen {
 	paused = $state(true);
 	muted = $state(true);
 	volume = $state(1);
 	full = $state(false);
+	/** Whether the picture is in a window of its own, over all others. */
+	floats = $state(false);
+	/** Whether this browser has such windows. */
+	readonly canFloat: boolean;
 
 	readonly #video: HTMLVideoElement;
 	readonly #stage: HTMLElement;
@@ -15,6 +22,7 @@ export class Screen {
 	constructor(video: HTMLVideoElement, stage: HTMLElement) {
 		this.#video = video;
 		this.#stage = stage;
+		this.canFloat = document.pictureInPictureEnabled === true;
 		const { volume, on } = recall();
 		video.volume = volume;
 		video.muted = !on;
@@ -23,18 +31,20 @@ export class Screen {
 		};
 		listen(video, ['play', 'playing', 'pause'], () => (this.paused = video.paused));
 		listen(video, ['volumechange'], () => this.#mirror());
+		listen(video, ['enterpictureinpicture', 'leavepictureinpicture'], () => (this.floats = document.pictureInPictureElement === video));
 		listen(document, ['fullscreenchange'], () => (this.full = document.fullscreenElement === stage));
 		this.#mirror();
 	}
 
 	close(): void {
 		this.#closing.abort();
+		if (this.floats) void document.exitPictureInPicture().catch(() => {});
 	}
 
 	/** Turns the sound on or off, and remembers it. On brings back something that can be heard. */
 	toggleSound(): void {
 		this.#video.muted = !this.#video.muted;
-		if (!this.#video.muted && this.#video.volume < 0.05) this.#video.volume = 0.5;
+		if (!this.#video.muted && this.#video.volume < STEP) this.#video.volume = 0.5;
 		this.#remember();
 	}
 
@@ -45,6 +55,11 @@ export class Screen {
 		this.#remember();
 	}
 
+	/** Louder by a step, or quieter: −1. */
+	turn(steps: number): void {
+		this.setVolume(Math.round(((this.muted ? 0 : this.volume) + steps * STEP) / STEP) * STEP);
+	}
+
 	toggleFull(): void {
 		if (document.fullscreenElement) void document.exitFullscreen();
 		else if (this.#stage.requestFullscreen) void this.#stage.requestFullscreen();
@@ -52,12 +67,10 @@ export class Screen {
 		else (this.#video as { webkitEnterFullscreen?: () => void }).webkitEnterFullscreen?.();
 	}
 
-	/** Moves by `seconds` within what is buffered. */
-	skip(seconds: number): void {
-		const { buffered, currentTime } = this.#video;
-		if (buffered.length === 0) return;
-		const end = buffered.end(buffered.length - 1) - 0.2;
-		this.#video.currentTime = Math.min(end, Math.max(buffered.start(0), currentTime + seconds));
+	/** Puts the picture into a window of its own, or back. A browser may refuse, as while there is no picture. */
+	toggleFloat(): void {
+		const change = this.floats ? document.exitPictureInPicture() : this.canFloat && this.#video.requestPictureInPicture();
+		if (change) change.catch(() => {});
 	}
 
 	#mirror(): void {

@@ -51,8 +51,17 @@ describe('a page that is opened', () => {
 		]);
 	});
 
+	it('asks a server that is full again', () => {
+		expect(life('open is:overloaded +2000 is:live playing').slice(1)).toEqual(['overloaded', 'overloaded ask', 'starting attach', 'live']);
+	});
+
 	it('says that a broadcast is over when it finds only its end', () => {
 		expect(life('open is:ended +2000 is:offline')).toEqual(['connecting ask', 'ended', 'ended ask', 'ended']);
+	});
+
+	it('begins anew with what the viewer wants instead', () => {
+		expect(life('open is:live playing renewed playing is:live renewed').slice(3)).toEqual(['starting attach', 'live', 'live', 'starting attach']);
+		expect(life('open is:offline renewed')).toEqual(['connecting ask', 'offline', 'offline']);
 	});
 
 	it('replaces a player that shows no picture', () => {
@@ -109,7 +118,7 @@ describe('when the server is gone', () => {
 describe('when the decoder fails', () => {
 	it('mends once, and replaces the player when that did not help', () => {
 		expect(life('open is:live playing fatal:media fatal:media +500').slice(3)).toEqual([
-			...['live mend', 'reconnecting stop', 'reconnecting ask']
+			...['live mend', 'broken stop', 'broken ask']
 		]);
 	});
 

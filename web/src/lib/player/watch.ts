@@ -2,7 +2,7 @@
 //
 //   answers to "is the channel live?" ─┐                    ┌─▶ ask, attach, stop, mend, jump
 //   what the player reports ───────────┼─▶ Watch.handle ────┤
-//   the deadline that passed ──────────┘                    └─▶ status, in one of eight words
+//   the deadline that passed ──────────┘                    └─▶ status, in one word
 //
 // Everything recovers by itself: whatever ends the playback, the machine asks again, ever less often, and attaches anew.
 import { wait, type Backoff } from './backoff';
@@ -19,14 +19,18 @@ export type Status =
 	| 'reconnecting'
 	/** The server doesn't answer. */
 	| 'unreachable'
+	/** The server answers that it has no room. */
+	| 'overloaded'
 	| 'ended'
 	/** Whoever watches needs an invitation: a playback token. */
 	| 'private'
 	/** This browser has no decoder for it. */
-	| 'unplayable';
+	| 'unplayable'
+	/** The decoder has failed twice; a new player is on its way. */
+	| 'broken';
 
 /** What asking for the channel gave. */
-export type Answer = 'live' | 'ended' | 'offline' | 'starting' | 'private' | 'unreachable';
+export type Answer = 'live' | 'ended' | 'offline' | 'starting' | 'private' | 'unreachable' | 'overloaded';
 
 export type Input =
 	| { kind: 'open' }
@@ -43,6 +47,8 @@ export type Input =
 	| { kind: 'fatal'; cause: 'network' | 'media' | 'codec' }
 	/** The picture has reached the end of a session that is over. */
 	| { kind: 'finished' }
+	/** The viewer wants what takes another player: the sound alone, or the picture again. */
+	| { kind: 'renewed' }
 	| { kind: 'timeout' };
 
 export type Output =
@@ -117,6 +123,8 @@ export class Watch {
 				return this.#fatal(now, input.cause);
 			case 'finished':
 				return this.#finished(now);
+			case 'renewed':
+				return this.#renew(now);
 		}
 	}
 
@@ -188,6 +196,7 @@ export class Watch {
 			return ['mend'];
 		}
 		if (cause === 'codec') this.status = 'unplayable';
+		else if (cause === 'media') this.status = 'broken';
 		else if (this.status === 'live') this.status = 'reconnecting';
 		this.#askLater(now, cause === 'codec' ? UNPLAYABLE : LOST);
 		return this.#detach();
@@ -198,6 +207,11 @@ export class Watch {
 		this.#attempt = 0;
 		this.#askLater(now, IDLE);
 		return this.#detach();
+	}
+
+	#renew(now: number): Output[] {
+		this.status = 'starting';
+		return this.#attach(now);
 	}
 
 	#timeout(now: number): Output[] {

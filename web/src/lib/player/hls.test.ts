@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ErrorData } from 'hls.js';
-import { meaning } from './engine';
+import { meaning } from './hls';
 
 const read = (type: string, details: string, fatal: boolean) => meaning({ type, details, fatal } as ErrorData);
 

@@ -1,0 +1,256 @@
+// The watch page as viewers use it: its menu, keys, rooms and numbers, and what is told of the stream.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { launch, newPage } from "../lib/browser.mjs";
+import { PASSWORD, violations } from "../lib/chatting.mjs";
+import { median, pictureAge } from "../lib/clock.mjs";
+import { ffmpeg } from "../lib/encoders.mjs";
+import { Freshet } from "../lib/freshet.mjs";
+import { picture } from "../lib/pictures.mjs";
+import { Platform, REGIONS } from "../lib/platform.mjs";
+import { until } from "../lib/process.mjs";
+import { says, showsNow } from "../lib/watching.mjs";
+
+let browser;
+let freshet;
+let encoder;
+let page;
+/** Ada's stream key and access token. */
+let ada;
+
+before(async () => {
+  browser = await launch();
+  freshet = await Freshet.start();
+  const { stream_key, access_token } = await freshet.api("POST", "/api/auth/register", { username: "ada", password: PASSWORD });
+  ada = { key: stream_key, token: access_token };
+  await freshet.api("POST", "/api/auth/register", { username: "bob", password: PASSWORD });
+  const about = { title: "Engines of the river", category: "Science", tags: ["water", "brass"] };
+  await freshet.api("PATCH", "/api/streams/ada", about, ada.token);
+});
+after(async () => {
+  await browser?.close();
+  await encoder?.stop();
+  await freshet?.stop();
+});
+afterEach(async () => {
+  const violations = page.faults.filter((fault) => fault.includes("Content Security Policy"));
+  await page.context().close();
+  assert.deepEqual(violations, []);
+});
+
+async function publish() {
+  await encoder?.stop();
+  encoder = ffmpeg(freshet.publishUrl(ada.key));
+}
+
+async function open(options) {
+  page = await newPage(browser, options);
+  await page.goto(`${freshet.http}/c/ada`);
+  return page;
+}
+
+const video = (read) => page.evaluate(`(() => { const video = document.querySelector("video"); return ${read}; })()`);
+const button = (name) => page.getByRole("button", { name, exact: true });
+
+/** Opens the menu and takes something of it. */
+async function choose(role, name) {
+  await page.mouse.move(300, 300);
+  await button("Settings").click();
+  await page.getByRole(role, { name }).click();
+}
+
+test("an offline channel tells what was on last, and is live by itself; viewers follow it", async () => {
+  await open();
+  await says(page, "offline", 15_000);
+  await page.getByTestId("last").getByText("Engines of the river").waitFor({ timeout: 15_000 });
+  assert.equal(await button("Pause").count() + (await button("Play").count()), 0, "there is nothing to play");
+  await publish();
+  await says(page, "live", 40_000);
+  await showsNow(page, 20_000);
+  await page.getByRole("heading", { level: 1, name: "Engines of the river" }).waitFor();
+  assert.equal(await page.getByRole("link", { name: "Science" }).getAttribute("href"), "/?category=Science");
+  assert.deepEqual(await page.getByRole("list", { name: "Tags" }).getByRole("link").allInnerTexts(), ["water", "brass"]);
+  await page.getByTestId("uptime").getByText(/^On for 0:\d\d$/).waitFor();
+  await page.getByTestId("viewers").waitFor({ timeout: 20_000 });
+
+  // Who isn't signed in is shown the way in; then the page knows who it is.
+  const follow = () => page.getByTestId("follow");
+  await follow().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("User name or e-mail").fill("bob");
+  await dialog.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await dialog.locator("form").getByRole("button", { name: "Log in" }).click();
+  await dialog.waitFor({ state: "detached", timeout: 20_000 });
+  await follow().click();
+  await follow().getByText("Following").waitFor({ timeout: 10_000 });
+  await page.getByTestId("followers").getByText("1 follower").waitFor();
+
+  await button("Share").click();
+  await page.getByTestId("given").first().waitFor({ timeout: 10_000 });
+  assert.deepEqual((await page.getByTestId("given").allInnerTexts())[0], `${freshet.http}/c/ada`);
+  assert.match((await page.getByTestId("given").allInnerTexts())[1], /^<iframe src="[^"]+\/embed\/ada" title="ada"/);
+});
+
+test("from the click to the picture", async (t) => {
+  const waits = [];
+  for (let n = 0; n < 5; n += 1) {
+    page = await newPage(browser);
+    await page.goto(freshet.http);
+    const card = page.getByTestId("channel").getByRole("link", { name: "Engines of the river" });
+    await card.hover();
+    await page.evaluate(() => {
+      addEventListener("click", () => (window.clicked = performance.now()), { capture: true });
+      const look = () => {
+        const shown = document.querySelector('video[aria-label*="ada"]');
+        if (window.clicked && shown?.getVideoPlaybackQuality().totalVideoFrames > 0) window.shown = performance.now();
+        else requestAnimationFrame(look);
+      };
+      look();
+    });
+    await card.click();
+    waits.push(await until("a first picture", 20_000, () => page.evaluate(() => window.shown && window.shown - window.clicked)));
+    if (n < 4) await page.context().close();
+  }
+  t.diagnostic(`from the click to the first picture: median ${Math.round(median(waits))} ms, of ${waits.map(Math.round).join(", ")}`);
+});
+
+test("the numbers add up to what the clock in the picture says", async (t) => {
+  await open();
+  await showsNow(page, 40_000);
+  await choose("menuitemcheckbox", "Stats for nerds");
+  const split = page.getByTestId("split");
+  await split.waitFor({ timeout: 20_000 });
+  const seen = { told: [], pixels: [], off: [] };
+  await until("20 readings", 30_000, async () => {
+    const spans = await split.locator("[data-ms]").evaluateAll((all) => all.map((one) => Number(one.dataset.ms)));
+    const [told, age] = [spans.reduce((sum, ms) => sum + ms, 0), await pictureAge(page)];
+    if (spans.length === 4 && age !== null) {
+      seen.told.push(told);
+      seen.pixels.push(age);
+      seen.off.push(Math.abs(told - age));
+    }
+    return seen.told.length >= 20;
+  });
+  t.diagnostic(`glass to glass: ${median(seen.told)} ms told, ${Math.round(median(seen.pixels))} ms by the pixels, ${Math.round(median(seen.off))} ms apart`);
+  assert.ok(median(seen.off) < 1_500, `told ${seen.told}, by the pixels ${seen.pixels}`);
+  await page.getByTestId("stats").getByText(new URL(freshet.http).host).waitFor();
+  await page.getByTestId("stats").getByText("HTTP/1.1").waitFor();
+  await picture(page, "watch-stats");
+});
+
+test("sound alone, and a stable distance, are chosen in the menu and remembered", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  await choose("menuitemradio", "Stable");
+  await until("six seconds of distance", 30_000, async () => Number.parseFloat(await page.getByTestId("pill").textContent()) > 4.5);
+  assert.equal(await video("video.playbackRate"), 1);
+  await choose("menuitemradio", "Sound only");
+  await page.getByTestId("audio-only").waitFor({ timeout: 20_000 });
+  await until("sound without a picture", 20_000, () => video("video.videoWidth === 0 && video.currentTime > 0 && video.readyState >= 3"));
+  await page.reload();
+  await page.getByTestId("audio-only").waitFor({ timeout: 30_000 });
+  await until("sound without a picture", 20_000, () => video("video.videoWidth === 0 && video.currentTime > 0"));
+  await choose("menuitemradio", "Low latency");
+  await choose("menuitemradio", "Auto");
+  await showsNow(page, 30_000);
+});
+
+test("keys do what they say", async () => {
+  await open();
+  await showsNow(page, 40_000);
+  await page.keyboard.press("t");
+  assert.equal(await page.getByTestId("room").getAttribute("data-theatre"), "true");
+  assert.equal((await page.locator("video").boundingBox()).height, 800);
+  await picture(page, "watch-theatre");
+  await page.keyboard.press("Escape");
+  assert.equal(await page.getByTestId("room").getAttribute("data-theatre"), "false");
+
+  await page.keyboard.press("c");
+  await page.getByTestId("chat").waitFor({ state: "detached" });
+  await page.keyboard.press("c");
+  await page.getByTestId("chat").waitFor();
+
+  await page.keyboard.press("m");
+  assert.equal(await video("video.muted"), false);
+  for (let n = 0; n < 4; n += 1) await page.keyboard.press("ArrowDown");
+  const volume = await video("video.volume");
+  assert.ok(Math.abs(volume - 0.8) < 0.01, `${volume}`);
+
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog", { name: "Keyboard" }).waitFor({ state: "detached" });
+
+  await page.keyboard.press("f");
+  await until("a full screen", 5_000, () => page.evaluate(() => document.fullscreenElement !== null));
+  await page.keyboard.press("f");
+  await until("no full screen", 5_000, () => page.evaluate(() => document.fullscreenElement === null));
+  assert.equal(await page.evaluate(() => document.pictureInPictureEnabled), await button("Picture in picture").count() === 1);
+
+  // Back, and to live again.
+  await page.getByTestId("seek").waitFor({ timeout: 40_000 });
+  for (let n = 0; n < 2; n += 1) await page.keyboard.press("ArrowLeft");
+  await page.getByTestId("go-live").waitFor({ timeout: 10_000 });
+  await page.keyboard.press("l");
+  await page.getByTestId("go-live").waitFor({ state: "detached", timeout: 10_000 });
+  await showsNow(page, 20_000);
+
+  await page.reload();
+  await showsNow(page, 40_000);
+  assert.equal(await video("video.volume"), volume, "the volume is remembered");
+});
+
+test("an encoder that comes back within the grace is waited for, in words, and the picture goes on", async () => {
+  await open({ colorScheme: "light" });
+  await showsNow(page, 40_000);
+  assert.deepEqual(await violations(page), []);
+  await encoder.stop("SIGKILL");
+  await says(page, "reconnecting", 20_000);
+  await page.getByTestId("notice").getByText("Reconnecting").waitFor();
+  await page.getByTestId("waiting").getByText(/^Waiting for \d/).waitFor();
+  await publish();
+  await says(page, "live", 40_000);
+  await showsNow(page, 20_000);
+});
+
+test("on a phone the picture stays in sight above the chat", async () => {
+  await open({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
+  await showsNow(page, 40_000);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+  assert.deepEqual(await violations(page), []);
+  await page.getByTestId("chat").scrollIntoViewIfNeeded();
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  const [box, chat] = [await page.locator("video").boundingBox(), await page.getByTestId("chat").boundingBox()];
+  assert.ok(box.y >= 0 && box.y + box.height <= chat.y + chat.height, `${JSON.stringify(box)}, ${JSON.stringify(chat)}`);
+  await picture(page, "watch-phone");
+});
+
+test("a viewer's page goes on at another edge when its own is killed", async (t) => {
+  const platform = await Platform.start();
+  const publisher = ffmpeg(platform.publishUrl);
+  try {
+    await platform.tells("fra", ["fra", "iad"]);
+    page = await newPage(browser);
+    page.from = null;
+    page.on("response", (reply) => {
+      if (/\.m4s$/.test(new URL(reply.url()).pathname) && reply.ok()) page.from = new URL(reply.url()).host;
+    });
+    const at = (region) => `${REGIONS[region].host}:${platform.port}`;
+    await page.goto(`http://${at("fra")}/c/ada`);
+    await showsNow(page, 60_000);
+    await page.evaluate(() => (window.same = true));
+    assert.equal(page.from, at("fra"));
+    // The steering manifest is there when the player has it; nothing else of the page tells.
+    await page.waitForResponse((reply) => reply.url().includes("steer.json") && reply.ok(), { timeout: 20_000 });
+    await platform.kill("edge-fra");
+    const killed = performance.now();
+    await until("media from iad", 60_000, () => page.from === at("iad"));
+    await showsNow(page, 40_000);
+    assert.equal(await page.evaluate(() => window.same), true, "the page is the same");
+    t.diagnostic(`the picture was young again ${Math.round(performance.now() - killed)} ms after the kill`);
+  } finally {
+    await publisher.stop();
+    await platform.stop();
+  }
+});

@@ -1,0 +1,48 @@
+// What is told of a stream, as the API tells it: asked again for as long as somebody looks.
+import type { Client } from '$lib/api/client';
+import { profile, stream, type Profile, type Stream } from '$lib/api/types';
+
+/** Nobody asks more often; with up to a fifth more, so that a crowd doesn't ask at once. */
+const AGAIN_MS = 10_000;
+
+export class About {
+	stream = $state.raw<Stream | null>(null);
+	/** Whose channel it is; null where it is nobody's, as an operator's. */
+	owner = $state.raw<Profile | null>(null);
+
+	readonly #channel: string;
+	readonly #api: Client;
+	readonly #closing = new AbortController();
+	#timer: ReturnType<typeof setTimeout> | undefined;
+
+	constructor(channel: string, api: Client) {
+		this.#channel = channel;
+		this.#api = api;
+		document.addEventListener('visibilitychange', () => void this.#ask(), { signal: this.#closing.signal });
+		void this.#ask();
+	}
+
+	close(): void {
+		this.#closing.abort();
+		clearTimeout(this.#timer);
+	}
+
+	/** Asks whose channel it is, and whether who is signed in follows it. */
+	async known(): Promise<void> {
+		const reply = await this.#api.get(this.#path('users'), profile, {}, this.#closing.signal);
+		if (reply.ok) this.owner = reply.body;
+	}
+
+	async #ask(): Promise<void> {
+		clearTimeout(this.#timer);
+		if (document.hidden || this.#closing.signal.aborted) return;
+		this.#timer = setTimeout(() => void this.#ask(), AGAIN_MS * (1 + Math.random() / 5));
+		const reply = await this.#api.get(this.#path('streams'), stream, {}, this.#closing.signal);
+		// What was known stays while nobody answers.
+		if (reply.ok) this.stream = reply.body;
+	}
+
+	#path(what: 'streams' | 'users'): string {
+		return `/api/${what}/${encodeURIComponent(this.#channel)}`;
+	}
+}
