@@ -33,6 +33,21 @@ describe('a post', () => {
 		expect(outbox.refusal).toBeNull();
 	});
 
+	it('that waits for a moderator is told what they decide', () => {
+		const decided = (approved: boolean) => outbox.hear(2, { type: 'notice', channel: 'ada', note: 'decided', id: '9', approved });
+		outbox.say(0, 'meh');
+		decided(false);
+		expect(outbox.refusal).toBeNull();
+		outbox.hear(1, { type: 'nack', nonce: 'n1', code: 'msg_rejected', text: 'It waits.' });
+		decided(false);
+		expect(outbox.refusal?.code).toBe('denied');
+		outbox.hear(3, { type: 'nack', nonce: 'n1', code: 'msg_rejected', text: 'It waits.' });
+		outbox.say(3, 'meh again');
+		outbox.hear(4, { type: 'nack', nonce: 'n2', code: 'msg_rejected', text: 'It waits.' });
+		decided(true);
+		expect(outbox.refusal).toBeNull();
+	});
+
 	it('is sent again under its nonce after a break, and given up when the nonce is forgotten', () => {
 		outbox.say(0, 'old');
 		outbox.say(50_000, 'young');

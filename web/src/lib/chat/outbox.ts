@@ -57,6 +57,7 @@ export class Outbox {
 	/** Takes what the hub sent. */
 	hear(now: number, object: Server): void {
 		if (object.type === 'nack') this.#refused(now, object);
+		else if (object.type === 'notice' && object.note === 'decided') this.#decided(object.approved);
 		else if (object.type === 'ack') {
 			this.done = object.done ?? null;
 			this.#answered(object.nonce);
@@ -92,6 +93,12 @@ export class Outbox {
 		}
 		this.#answered(nack.nonce);
 		this.refusal = { code: nack.code, said: nack.text, text: post.text, retryAt: nack.retry_ms === undefined ? null : now + nack.retry_ms };
+	}
+
+	/** A moderator has decided about what waited for one. */
+	#decided(approved: boolean): void {
+		if (this.refusal?.code !== 'msg_rejected') return;
+		this.refusal = approved ? null : { ...this.refusal, code: 'denied' };
 	}
 
 	#forget(now: number): void {

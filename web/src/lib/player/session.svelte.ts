@@ -59,6 +59,11 @@ export class Session {
 		this.#handle({ kind: 'open' });
 	}
 
+	/** What the picture shows, ms since 1970 by the encoder's clock; null without one. */
+	get playingMs(): number | null {
+		return this.#engine?.playingMs() ?? null;
+	}
+
 	/** Ends playback and everything that was begun. */
 	close(): void {
 		this.#closing.abort();
@@ -163,7 +168,7 @@ export class Session {
 
 	#follow(now: number): void {
 		const playing = this.status === 'live' && this.#engine !== null;
-		this.latency = playing ? trueLatency(Date.now() + this.#skewMs, this.#engine?.playingMs() ?? null) : null;
+		this.latency = playing ? trueLatency(Date.now() + this.#skewMs, this.playingMs) : null;
 		const live = playing ? (this.#engine?.live() ?? null) : null;
 		if (this.#follower.jumps(now, this.#position, live, this.chosen || this.#video.paused)) this.#jump();
 		this.behind = playing && this.#follower.offers;
