@@ -88,7 +88,7 @@ describe('words', () => {
 		expect(silenceWords({ untilMs: 9_500, reason: '' }, 0)).toBe('You may write again in 10 s.');
 	});
 	it('leave the hub’s own words where they know none', () => {
-		const refusal = { text: '', retryAt: null };
+		const refusal = { nonce: 'n', text: '', retryAt: null };
 		expect(refusalWords({ ...refusal, code: 'usage_timeout', said: 'Usage: /timeout USER' })).toBe('Usage: /timeout USER');
 		expect(refusalWords({ ...refusal, code: 'msg_r9k', said: 'x' })).toBe('That has been said already. Say something new.');
 	});

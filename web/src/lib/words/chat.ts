@@ -178,9 +178,10 @@ export const argumentsOf = (name: string) => `/${name} takes`;
 /** What a line of the moderation log says. */
 export function logWords(action: string, target: string | null, reason: string): string {
 	const what = LOGGED[action] ?? `/${action}`;
-	const whom = target === null ? '' : ` ${target}`;
+	const whom = target === null ? '' : ` ${OF.has(action) ? 'of ' : ''}${target}`;
 	return `${what}${whom}${reason === '' ? '' : `: ${reason}`}`;
 }
+const OF = new Set(['delete', 'approve', 'deny', 'pin']);
 const LOGGED: Record<string, string> = {
 	timeout: 'timed out',
 	untimeout: 'let write again',
