@@ -64,6 +64,14 @@ export async function act(page, text, name) {
   await message(page, text).getByRole("button", { name }).click();
 }
 
+/** Bans who has said this, and says why. */
+export async function ban(page, text, reason) {
+  await act(page, text, "Ban");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Reason").fill(reason);
+  await dialog.getByRole("button", { name: "Ban" }).click();
+}
+
 /** What axe-core finds against WCAG 2.2 A and AA. */
 export async function violations(page) {
   // By the debugger, which the page's Content-Security-Policy does not concern.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { launch } from "../lib/browser.mjs";
-import { act, composer, joined, logIn, message, say, shows, signUp, violations, visit } from "../lib/chatting.mjs";
+import { act, ban, composer, joined, logIn, message, say, shows, signUp, violations, visit } from "../lib/chatting.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
 import { Platform, REGIONS } from "../lib/platform.mjs";
@@ -44,8 +44,8 @@ async function converse(owner, guest) {
   await shows(owner, "it is wide");
   await message(owner, "it is wide").getByText("to ada").waitFor({ timeout: 10_000 });
 
-  await act(owner, "it is wide", "Ban");
-  await guest.getByTestId("silence").getByText("You are banned").waitFor({ timeout: 20_000 });
+  await ban(owner, "it is wide", "off the river");
+  await guest.getByTestId("silence").getByText("Reason: off the river").waitFor({ timeout: 20_000 });
   await shows(guest, "it is wide", 0);
 
   await guest.reload();
@@ -116,6 +116,23 @@ test("two people on two edges are in one chat", async () => {
     await shows(owner, "to the other");
     await act(owner, "to the other", "Delete");
     await shows(guest, "to the other", 0);
+
+    await say(owner, "/hold meh");
+    await owner.getByTestId("done").waitFor({ timeout: 20_000 });
+    await say(guest, "meh :fish:");
+    await guest.getByTestId("refusal").getByText("waits for a moderator").waitFor({ timeout: 20_000 });
+    await owner.getByTestId("mod-panel-button").click();
+    await owner.getByRole("button", { name: "Approve the message of bob" }).click({ timeout: 20_000 });
+    await guest.getByRole("log").getByRole("img", { name: ":fish:" }).waitFor({ timeout: 20_000 });
+    await guest.getByTestId("refusal").waitFor({ state: "detached", timeout: 10_000 });
+
+    await owner.getByRole("switch", { name: "Shield" }).click();
+    await guest.getByTestId("modes").getByText("slow mode, 30 s").waitFor({ timeout: 20_000 });
+    await owner.getByRole("switch", { name: "Shield" }).click();
+    await guest.getByTestId("modes").waitFor({ state: "detached", timeout: 20_000 });
+    await ban(owner, "meh", "off the river");
+    await guest.getByTestId("silence").getByText("Reason: off the river").waitFor({ timeout: 20_000 });
+    await guest.getByRole("log").getByRole("img", { name: ":fish:" }).waitFor({ state: "detached", timeout: 20_000 });
   } finally {
     await platform.stop();
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Channel, MOST_LINES } from './channel';
+import { Channel, HELD_MS, MOST_LINES } from './channel';
 import type { Joined, Modes, Role, Server } from './protocol';
 
 const MODES: Modes = { slow_s: 0, followers_min: null, emote_only: false, unique: false, links_off: false, shield: false };
@@ -66,6 +66,17 @@ describe('order', () => {
 	});
 });
 
+describe('raids', () => {
+	const raid = (position: string): Server => ({ type: 'raid', channel: 'ada', position, at_ms: 5, to: 'zoe', by: BY });
+	it('are lines, and call to go along unless they are history', () => {
+		const ada = channel(joined('1.2', 2), message('1.1', 'a'), raid('1.2'));
+		expect([texts(ada), ada.raid]).toEqual([['a', 'raid'], null]);
+		ada.apply(raid('1.3'));
+		expect(ada.raid).toEqual({ to: 'zoe', by: 'mod', key: '1.3', atMs: 5 });
+		expect(ada.lines.map(({ past }) => past)).toEqual([true, true, false]);
+	});
+});
+
 describe('moderation', () => {
 	it('forgets a text that was taken back', () => {
 		const ada = channel(joined('1.0'), message('1.1', 'rude'), message('1.2', 'kind'));
@@ -104,6 +115,28 @@ describe('moderation', () => {
 		const ban: Server = { type: 'user', channel: 'ada', position: '1.1', at_ms: 1, login: 'eve', action: 'ban', by: BY };
 		expect(texts(channel(joined('1.0'), ban))).toEqual([]);
 		expect(texts(channel(joined('1.0', 0, { role: 'moderator' }), ban))).toEqual(['user']);
+	});
+
+	it('keeps what waits for a moderator until it is decided, its author is silenced, or the hub has let go of it', () => {
+		let now = 0;
+		const ada = new Channel('ada', () => now);
+		const held = (id: string, login: string): Server => ({ type: 'notice', channel: 'ada', note: 'held', message: { id, user: { id: login, login, name: login, roles: ['plain'] }, text: 'meh' } });
+		const waits = () => ada.held.map(({ said }) => said.id);
+		for (const object of [joined('1.0', 0, { role: 'moderator' }), held('1', 'bob'), held('2', 'eve'), held('2', 'eve'), held('3', 'bob')]) ada.apply(object);
+		expect(waits()).toEqual(['1', '2', '3']);
+		ada.apply({ type: 'notice', channel: 'ada', note: 'decided', id: '1', approved: true });
+		ada.apply({ type: 'user', channel: 'ada', position: '1.1', at_ms: 1, login: 'eve', action: 'ban', by: BY });
+		expect(waits()).toEqual(['3']);
+		now = HELD_MS;
+		ada.expire();
+		expect(waits()).toEqual([]);
+	});
+
+	it('keeps a warning until it was read', () => {
+		const ada = channel(joined('1.0'), { type: 'notice', channel: 'ada', note: 'warned', reason: 'manners' });
+		expect(ada.warning).toBe('manners');
+		ada.warned();
+		expect(ada.warning).toBeNull();
 	});
 
 	it('follows its own role, the modes and the count', () => {

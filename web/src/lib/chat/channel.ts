@@ -1,12 +1,16 @@
 // A channel as its readers see it: events → lines, modes, a pinned message, how many are there. No network, no clock.
 //
 //   joined ──▶ role, modes, pin, (a gap)          ┌─▶ lines, of which texts are taken back
-//   events ──▶ passed over when had already ──────┼─▶ modes, pin, silences
+//   events ──▶ passed over when had already ──────┼─▶ modes, pin, silences, a raid
 //   count  ──▶ how many                           └─▶ resume: where to go on after a break
-import { isEvent, position, type Event, type Joined, type Modes, type Pin, type Position, type Role, type Said, type Server } from './protocol';
+//   notice ──▶ a warning, what waits for moderators
+import { isEvent, position, type Event, type Joined, type Modes, type Notice, type Pin, type Position, type Role, type Said, type Server } from './protocol';
 
-/** As many lines are kept; older ones go. */
-export const MOST_LINES = 400;
+/** As many lines are kept; older ones go. More than are shown, for in step with the picture some wait. */
+export const MOST_LINES = 1_000;
+/** The hub holds so many messages back at most, and each for so long, ms. */
+const MOST_HELD = 200;
+export const HELD_MS = 300_000;
 const NO_MODES: Modes = { slow_s: 0, followers_min: null, emote_only: false, unique: false, links_off: false, shield: false };
 
 interface Placed {
@@ -14,6 +18,8 @@ interface Placed {
 	readonly key: string;
 	readonly at: Position | null;
 	readonly atMs: number;
+	/** Whether it came as history, when the channel was joined first. */
+	readonly past: boolean;
 }
 export type Line = Placed &
 	(
@@ -21,7 +27,7 @@ export type Line = Placed &
 		| { readonly kind: 'gap'; readonly missed: number | null }
 		| { readonly kind: 'cleared'; readonly by: string }
 		| { readonly kind: 'mode'; readonly before: Modes; readonly after: Modes; readonly by: string }
-		| { readonly kind: 'raid'; readonly to: string }
+		| { readonly kind: 'raid'; readonly to: string; readonly by: string }
 		/** For moderators: what befell somebody. */
 		| { readonly kind: 'user'; readonly login: string; readonly action: 'timeout' | 'ban' | 'unban' | 'warn'; readonly seconds: number; readonly by: string }
 	);
@@ -30,6 +36,21 @@ export type Line = Placed &
 export interface Silence {
 	readonly untilMs: number | null;
 	readonly reason: string;
+}
+
+/** A message that waits for a moderator. */
+export interface Held {
+	readonly said: Said;
+	/** When it was told, by this machine's clock. */
+	readonly sinceMs: number;
+}
+
+/** That the viewers are sent to another channel, just now. */
+export interface Raid {
+	readonly to: string;
+	readonly by: string;
+	readonly key: string;
+	readonly atMs: number;
 }
 
 export class Channel {
@@ -41,6 +62,12 @@ export class Channel {
 	role: Role = 'guest';
 	/** Whether this client's person is silenced. */
 	silence: Silence | null = null;
+	/** What a moderator has warned this client's person of, until it was read. */
+	warning: string | null = null;
+	/** For moderators: what waits for them, the oldest first. */
+	held: readonly Held[] = [];
+	/** The last raid that was not history. */
+	raid: Raid | null = null;
 	connections: number | null = null;
 	users: number | null = null;
 	/** Whose client this is; null for a reader without an account. */
@@ -50,9 +77,14 @@ export class Channel {
 	/** Where the answer to `join` stands, and how many older events come first. */
 	#joined: { at: Position | null; follow: number } = { at: null, follow: 0 };
 	#drawn = 0;
+	/** Whether what comes is history. */
+	#past = true;
+	readonly #now: () => number;
 
-	constructor(name: string) {
+	/** `now` is ms since 1970. */
+	constructor(name: string, now: () => number = Date.now) {
 		this.name = name;
+		this.#now = now;
 	}
 
 	/** `CHANNEL.EPOCH.SEQ` of the newest event; null before the first answer. */
@@ -83,7 +115,7 @@ export class Channel {
 				this.users = object.users;
 				return true;
 			case 'notice':
-				if (object.note === 'silenced') this.silence = { untilMs: object.until_ms, reason: object.reason };
+				this.#notice(object);
 				return true;
 			default:
 				return false;
@@ -93,6 +125,38 @@ export class Channel {
 	/** That a post was refused because its author is silenced. */
 	silenced(untilMs: number | null): void {
 		this.silence = { untilMs, reason: this.silence?.reason ?? '' };
+	}
+
+	/** The warning was read. */
+	warned(): void {
+		this.warning = null;
+	}
+
+	/** Lets go of what the hub has let go of: it tells only who is connected then. */
+	expire(): void {
+		const now = this.#now();
+		if (this.held.some(({ sinceMs }) => now - sinceMs >= HELD_MS)) this.held = this.held.filter(({ sinceMs }) => now - sinceMs < HELD_MS);
+	}
+
+	#notice(notice: Notice): void {
+		switch (notice.note) {
+			case 'silenced':
+				this.silence = { untilMs: notice.until_ms, reason: notice.reason };
+				return;
+			case 'warned':
+				this.warning = notice.reason;
+				return;
+			case 'held':
+				this.#decided(notice.message.id);
+				this.held = [...this.held, { said: notice.message, sinceMs: this.#now() }].slice(-MOST_HELD);
+				return;
+			case 'decided':
+				return this.#decided(notice.id);
+		}
+	}
+
+	#decided(id: string): void {
+		if (this.held.some(({ said }) => said.id === id)) this.held = this.held.filter(({ said }) => said.id !== id);
 	}
 
 	#join(joined: Joined): void {
@@ -111,6 +175,7 @@ export class Channel {
 		if (follow > 0 || !at) return;
 		if (!this.#last || this.#last.seq < at.seq || this.#last.epoch < at.epoch) this.#last = at;
 		this.#joined = { at: null, follow: 0 };
+		this.#past = false;
 	}
 
 	#event(event: Event): boolean {
@@ -154,7 +219,8 @@ export class Channel {
 				this.pin = event.pin;
 				return;
 			case 'raid':
-				return add({ kind: 'raid', to: event.to });
+				if (!this.#past) this.raid = { to: event.to, by: event.by.login, key: event.position, atMs: event.at_ms };
+				return add({ kind: 'raid', to: event.to, by: event.by.login });
 			case 'user':
 				return this.#user(event, at);
 		}
@@ -168,6 +234,7 @@ export class Channel {
 		}
 		if (event.action === 'timeout' || event.action === 'ban') {
 			this.#takeBack((said) => said.user.login === event.login);
+			this.held = this.held.filter(({ said }) => said.user.login !== event.login);
 			if (mine) this.silence = { untilMs: event.until_ms ?? null, reason: '' };
 		} else if (event.action === 'unban' && mine) this.silence = null;
 		const line = { kind: 'user', login: event.login, action: event.action, seconds: event.seconds ?? 0, by: event.by.login } as const;
@@ -183,7 +250,7 @@ export class Channel {
 
 	#add(line: LineOf, at: Position | null, atMs: number): void {
 		const key = at ? `${at.epoch}.${at.seq}` : `gap-${(this.#drawn += 1)}`;
-		this.lines = [...this.lines, { ...line, key, at, atMs }].slice(-MOST_LINES);
+		this.lines = [...this.lines, { ...line, key, at, atMs, past: this.#past }].slice(-MOST_LINES);
 	}
 }
 

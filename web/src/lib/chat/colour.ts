@@ -5,7 +5,7 @@ type Rgb = readonly [number, number, number];
 /** For who has chosen none: by their login, always the same. */
 const OWN = ['#1e90ff', '#2e8b57', '#d2691e', '#b8860b', '#c71585', '#6a5acd', '#008b8b', '#cd5c5c', '#7a8b1f', '#9a5fd0'];
 /** More than 4.5, for the ground of a line that is pointed at is nearer to the text. */
-const ENOUGH = 5.2;
+const ENOUGH = 6;
 /** A little of white or black is mixed in, step by step, until it is enough. */
 const STEPS = 20;
 

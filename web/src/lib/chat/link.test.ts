@@ -24,7 +24,7 @@ describe('beginning', () => {
 		expect(link.handle(0, { kind: 'open' })).toEqual([{ kind: 'connect', host: null }]);
 		expect(link.handle(10, { kind: 'opened', token: 'eyJ' })).toEqual([
 			{ kind: 'send', object: { type: 'hello', proto: 1, batch: true, token: 'eyJ' } },
-			{ kind: 'send', object: { type: 'join', channel: 'ada', history: 50 } }
+			{ kind: 'send', object: { type: 'join', channel: 'ada', history: 100 } }
 		]);
 		expect(link.status).toBe('connecting');
 		link.handle(20, { kind: 'frame', text: `${WELCOME}\n${JOINED}` });
@@ -65,9 +65,10 @@ describe('coming back', () => {
 		link.handle(0, { kind: 'open' });
 		opens(0, WELCOME, JOINED, '{"type":"bye","reconnect_ms":3100,"hubs":["edge-2.example"]}');
 		link.handle(5, { kind: 'closed' });
-		expect([link.status, link.deadline]).toEqual(['away', 3_105]);
+		expect([link.status, link.deadline, link.moving]).toEqual(['away', 3_105, true]);
 		expect(link.handle(3_105, { kind: 'timeout' })).toEqual([{ kind: 'connect', host: 'edge-2.example' }]);
 		link.handle(3_200, { kind: 'closed' });
+		expect(link.moving).toBe(false);
 		expect(link.handle(4_200, { kind: 'timeout' })).toEqual([{ kind: 'connect', host: null }]);
 	});
 

@@ -40,7 +40,7 @@ export type Output =
 	| { kind: 'refused' };
 
 /** As many messages of before are asked for. */
-export const HISTORY = 50;
+export const HISTORY = 100;
 const LOST: Backoff = { firstMs: 1_000, mostMs: 30_000 };
 /** A socket that is not open, or not joined, after so long is given up. */
 const OPENING_MS = 15_000;
@@ -52,6 +52,8 @@ export class Link {
 	status: Status = 'connecting';
 	/** When `timeout` is due, in the caller's ms; null for never. */
 	deadline: number | null = null;
+	/** Whether the hub said that it goes away, and where to: the connection is not lost by accident. */
+	moving = false;
 
 	readonly #channel: string;
 	readonly #resume: () => string | null;
@@ -142,6 +144,7 @@ export class Link {
 		if (this.#phase === 'idle') return [];
 		this.#phase = 'idle';
 		this.status = 'away';
+		this.moving = this.#bye !== null;
 		if (this.#bye) {
 			this.deadline = now + this.#bye.reconnectMs;
 			this.#host = this.#bye.hubs[0] ?? null;

@@ -28,8 +28,24 @@ describe('a post', () => {
 		outbox.say(0, 'hello');
 		outbox.hear(100, { type: 'nack', nonce: 'n1', code: 'msg_slowmode', retry_ms: 4_200, text: 'Slow mode.' });
 		expect(outbox.waiting).toEqual([]);
-		expect(outbox.refusal).toEqual({ code: 'msg_slowmode', said: 'Slow mode.', text: 'hello', retryAt: 4_300 });
+		expect(outbox.refusal).toEqual({ nonce: 'n1', code: 'msg_slowmode', said: 'Slow mode.', text: 'hello', retryAt: 4_300 });
 		outbox.say(5_000, 'hello');
+		expect(outbox.refusal).toBeNull();
+	});
+
+	it('that waits for a moderator is told what they decide', () => {
+		const deny = () => outbox.hear(2, { type: 'notice', channel: 'ada', note: 'decided', id: '9', approved: false });
+		outbox.say(0, 'meh');
+		deny();
+		expect(outbox.refusal).toBeNull();
+		outbox.hear(1, { type: 'nack', nonce: 'n1', code: 'msg_rejected', text: 'It waits.' });
+		deny();
+		expect(outbox.refusal?.code).toBe('denied');
+		outbox.say(3, 'meh again');
+		outbox.hear(4, { type: 'nack', nonce: 'n2', code: 'msg_rejected', text: 'It waits.' });
+		expect(outbox.refusal?.code).toBe('msg_rejected');
+		const user = { id: '7', login: 'bob', name: 'Bob', roles: [] };
+		outbox.hear(5, { type: 'message', channel: 'ada', position: '1.1', at_ms: 1, nonce: 'n2', id: '1', user, text: 'meh again' });
 		expect(outbox.refusal).toBeNull();
 	});
 

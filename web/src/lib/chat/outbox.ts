@@ -20,7 +20,8 @@ export interface Post {
 
 /** Why the last post does not stand. */
 export interface Refusal {
-	/** A code of the protocol, or `unanswered`. */
+	readonly nonce: string;
+	/** A code of the protocol, `denied` or `unanswered`. */
 	readonly code: string;
 	/** The hub's own words. */
 	readonly said: string;
@@ -57,6 +58,7 @@ export class Outbox {
 	/** Takes what the hub sent. */
 	hear(now: number, object: Server): void {
 		if (object.type === 'nack') this.#refused(now, object);
+		else if (object.type === 'notice' && object.note === 'decided' && !object.approved) this.#denied();
 		else if (object.type === 'ack') {
 			this.done = object.done ?? null;
 			this.#answered(object.nonce);
@@ -91,14 +93,19 @@ export class Outbox {
 			return;
 		}
 		this.#answered(nack.nonce);
-		this.refusal = { code: nack.code, said: nack.text, text: post.text, retryAt: nack.retry_ms === undefined ? null : now + nack.retry_ms };
+		this.refusal = { nonce: nack.nonce, code: nack.code, said: nack.text, text: post.text, retryAt: nack.retry_ms === undefined ? null : now + nack.retry_ms };
+	}
+
+	/** A moderator has not let through what waited for one. */
+	#denied(): void {
+		if (this.refusal?.code === 'msg_rejected') this.refusal = { ...this.refusal, code: 'denied' };
 	}
 
 	#forget(now: number): void {
 		const old = this.waiting.find((post) => now - post.atMs >= KNOWN_MS);
 		if (!old) return;
 		this.waiting = this.waiting.filter((post) => now - post.atMs < KNOWN_MS);
-		this.refusal = { code: 'unanswered', said: '', text: old.text, retryAt: null };
+		this.refusal = { nonce: old.nonce, code: 'unanswered', said: '', text: old.text, retryAt: null };
 	}
 
 	#find(nonce: string): Post | undefined {
@@ -106,6 +113,8 @@ export class Outbox {
 	}
 
 	#answered(nonce: string): void {
+		// What waited for a moderator comes as an event when it is let through.
+		if (this.refusal?.nonce === nonce && this.refusal.code === 'msg_rejected') this.refusal = null;
 		if (this.#find(nonce)) this.waiting = this.waiting.filter((post) => post.nonce !== nonce);
 	}
 

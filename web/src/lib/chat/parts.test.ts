@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { address, protocols } from './address';
 import { contrastOf, GROUND, nameColour } from './colour';
-import { completed, completions } from './commands';
 import { mayBeSilenced, parse, position } from './protocol';
-import { calls, characters, pieces } from './text';
-import { lineWords, refusalWords, silenceWords, span } from './words';
+import { calls, characters, isLarge, pieces } from './text';
+import { lineWords, refusalWords, silenceWords, span } from '../words/chat';
 
 describe('parse', () => {
 	it('reads objects, one a line, and passes over the rest', () => {
@@ -30,10 +29,23 @@ describe('text', () => {
 	it('is cut at mentions, and stays text', () => {
 		expect(pieces('<b>@Bob</b>, hi', 'bob')).toEqual([
 			{ text: '<b>', kind: 'plain' },
-			{ text: '@Bob', kind: 'me' },
+			{ text: '@Bob', kind: 'me', of: 'bob' },
 			{ text: '</b>, hi', kind: 'plain' }
 		]);
 		expect(pieces('me@example.org @eve', 'bob').map(({ kind }) => kind)).toEqual(['plain', 'mention']);
+	});
+	it('has pictures for emotes that there are, and addresses without the full stop', () => {
+		expect(pieces('hi :wave: :nobody:, see https://a.example/b?c=1.', null)).toEqual([
+			{ text: 'hi ', kind: 'plain' },
+			{ text: ':wave:', kind: 'emote', of: 'wave' },
+			{ text: ' :nobody:, see ', kind: 'plain' },
+			{ text: 'https://a.example/b?c=1', kind: 'link', of: 'https://a.example/b?c=1' },
+			{ text: '.', kind: 'plain' }
+		]);
+		expect(pieces('javascript:alert(1) data:text/html', null).map(({ kind }) => kind)).toEqual(['plain']);
+	});
+	it('is large where it is a few emotes and nothing else', () => {
+		expect([':wave:', ':wave: 😀', 'hi :wave:', ':wave: '.repeat(5), ''].map(isLarge)).toEqual([true, true, false, false, false]);
 	});
 	it('calls by mention and by reply', () => {
 		expect([calls('hi @bob', null, 'bob'), calls('hi', 'bob', 'bob'), calls('hi @bobby', null, 'bob'), calls('@x', null, null)]).toEqual([true, true, false, false]);
@@ -52,23 +64,6 @@ describe('nameColour', () => {
 	});
 	it('leaves a readable colour as it was chosen', () => {
 		expect(nameColour('bob', '#66d9c4', true)).toBe('#66d9c4');
-	});
-});
-
-describe('completions', () => {
-	const names = (text: string, role: 'plain' | 'moderator' | 'owner') => completions(text, role).map(({ name }) => name);
-	it('offers what begins so and what the role may do', () => {
-		expect(names('/m', 'plain')).toEqual(['me']);
-		expect(names('/slow', 'moderator')).toEqual(['slow', 'slowoff']);
-		expect(names('/mo', 'moderator')).toEqual([]);
-		expect(names('/mo', 'owner')).toEqual(['mod']);
-	});
-	it('offers nothing after the name, nor for what is no command', () => {
-		expect([names('/ban bob', 'owner'), names('hello', 'owner'), names('', 'owner')]).toEqual([[], [], []]);
-	});
-	it('leaves room for what the command takes', () => {
-		expect(completions('/cl', 'owner').map(completed)).toEqual(['/clear']);
-		expect(completions('/ban', 'owner').map(completed)).toEqual(['/ban ']);
 	});
 });
 
@@ -93,13 +88,13 @@ describe('words', () => {
 		expect(silenceWords({ untilMs: 9_500, reason: '' }, 0)).toBe('You may write again in 10 s.');
 	});
 	it('leave the hub’s own words where they know none', () => {
-		const refusal = { text: '', retryAt: null };
+		const refusal = { nonce: 'n', text: '', retryAt: null };
 		expect(refusalWords({ ...refusal, code: 'usage_timeout', said: 'Usage: /timeout USER' })).toBe('Usage: /timeout USER');
 		expect(refusalWords({ ...refusal, code: 'msg_r9k', said: 'x' })).toBe('That has been said already. Say something new.');
 	});
 	it('say what changed in the modes, and how much is missing', () => {
 		const modes = { slow_s: 0, followers_min: null, emote_only: false, unique: false, links_off: false, shield: false };
-		const placed = { key: 'k', at: null, atMs: 0 };
+		const placed = { key: 'k', at: null, atMs: 0, past: false };
 		expect(lineWords({ ...placed, kind: 'mode', before: modes, after: { ...modes, slow_s: 30 }, by: 'ada' })).toBe('From now on: slow mode, 30 s.');
 		expect(lineWords({ ...placed, kind: 'mode', before: { ...modes, links_off: true }, after: modes, by: 'ada' })).toBe('No longer: no links.');
 		expect(lineWords({ ...placed, kind: 'gap', missed: 3 })).toBe('3 messages missing here.');

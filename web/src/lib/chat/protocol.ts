@@ -37,6 +37,8 @@ export interface Said {
 	readonly action?: true;
 	readonly deleted?: true;
 	readonly reply?: Person;
+	/** What the author's player showed, ms since 1970 by the encoder's clock. */
+	readonly pdt_ms?: number;
 }
 
 export interface Pin {

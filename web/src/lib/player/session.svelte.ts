@@ -86,6 +86,11 @@ export class Session {
 		this.#handle({ kind: 'open' });
 	}
 
+	/** What the picture shows, ms since 1970 by the encoder's clock; null without one. */
+	get playingMs(): number | null {
+		return this.#engine?.playingMs() ?? null;
+	}
+
 	/** Ends playback and everything that was begun. */
 	close(): void {
 		this.#closing.abort();
@@ -142,11 +147,6 @@ export class Session {
 	/** The server's clock, unix ms. */
 	now(): number {
 		return Date.now() + this.#skew.offsetMs;
-	}
-
-	/** The wall clock of the picture shown, unix ms; null while unknown. */
-	get playingMs(): number | null {
-		return this.#engine?.playingMs() ?? null;
 	}
 
 	/** Starts the picture. A browser that wants to be asked first for sound gets it without; `blocked` when it refuses even that. */
