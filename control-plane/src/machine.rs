@@ -204,11 +204,6 @@ impl Registry {
         self.channels.get(channel).is_some_and(|known| known.key.as_ref() == Some(key) && known.policy == policy)
     }
 
-    /// Whether a channel has this key.
-    pub fn knows(&self, key: &KeyHash) -> bool {
-        self.channel_of(key).is_some()
-    }
-
     /// The channels there are.
     pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
         self.channels.iter().filter(|(_, channel)| channel.listed).map(|(name, _)| name)
@@ -304,7 +299,8 @@ impl Registry {
         Ok(claimed(name, epoch, granted))
     }
 
-    fn channel_of(&self, key: &KeyHash) -> Option<ChannelName> {
+    /// The channel that has this key.
+    pub(crate) fn channel_of(&self, key: &KeyHash) -> Option<ChannelName> {
         let candidates = self.keys.get(&key.bucket())?;
         let owns = |name: &&ChannelName| {
             let own = self.channels.get(*name).is_some_and(|channel| channel.key == Some(*key));
