@@ -44,8 +44,9 @@ export class Session {
 	#calmSince = 0;
 	#skewMs = 0;
 
-	constructor(channel: string, video: HTMLVideoElement) {
-		this.#url = entrance(location.origin, channel, location.hash);
+	/** `hash` may hold a playback token, as the page's own fragment does. */
+	constructor(channel: string, video: HTMLVideoElement, hash = location.hash) {
+		this.#url = entrance(location.origin, channel, hash);
 		this.#found = this.#url;
 		this.#video = video;
 		const every = (ms: number, act: () => void) => {
