@@ -15,7 +15,7 @@ mod nodes;
 use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
-    id::{ChannelName, Epoch, NodeId},
+    id::{ChannelName, Epoch, Msn, NodeId, SessionId},
     level::Level,
     registry::{Claimed, NoSuch, Refused, Reply},
     view::{Delta, NodeState, Role, View},
@@ -202,6 +202,16 @@ impl Registry {
     /// Whether there is a channel with this key and policy.
     pub fn has(&self, channel: &ChannelName, key: &KeyHash, policy: Policy) -> bool {
         self.channels.get(channel).is_some_and(|known| known.key.as_ref() == Some(key) && known.policy == policy)
+    }
+
+    /// Lets a private test begin, of which nothing is kept: not while the channel is live, for an origin tells of one session
+    /// a channel.
+    pub(crate) fn test(&self, key: &KeyHash) -> Reply {
+        let channel = self.channel_of(key).ok_or(Refused::UnknownKey)?;
+        if self.channels.get(&channel).is_some_and(Channel::continues) {
+            return Err(Refused::AlreadyLive);
+        }
+        Ok(Some(Claimed { channel, session: SessionId(0), epoch: Epoch(0), msn_base: Msn(0), prior: None }))
     }
 
     /// The channels there are.
