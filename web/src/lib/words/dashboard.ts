@@ -1,4 +1,5 @@
 // What the dashboard says: in English, in one place.
+import type { Picture } from '$lib/dashboard/encoders';
 import type { Grade, Light, Subject } from '$lib/dashboard/verdict';
 
 export const WORDS = {
@@ -98,7 +99,7 @@ export const WORDS = {
 	// Test.
 	test: 'Private test',
 	testDetail: 'Publish with ?test behind your key. Nobody can watch, not even you, and nobody is told; after 5 minutes it ends by itself. What arrives is measured and graded here.',
-	testNone: 'No test yet. Start your encoder with the key below.',
+	testNone: 'No test yet. Switch on “As a private test” above, and start your encoder with what stands there then.',
 	testRunning: 'Testing now',
 	testOver: 'The last test',
 	testWait: 'Measuring: a report needs 10 seconds.',
@@ -239,24 +240,22 @@ export const REMEDIES: Readonly<Record<Subject, string>> = {
 
 export const GRADES: Readonly<Record<Grade, string>> = { A: 'ready to go live', B: 'good', C: 'viewers may notice', F: 'mend this first' };
 
-/** The settings of OBS, as its own windows name them: where, what, value. */
-export const obsRows = (server: string, key: string, width: number, height: number, fps: number, kbps: number, audioKbps: number): readonly (readonly [string, string, string])[] => [
-	['Stream', 'Service', 'Custom…'],
-	['Stream', 'Server', server],
-	['Stream', 'Stream Key', key],
-	['Output', 'Encoder', 'x264, or your card’s H.264'],
-	['Output', 'Rate Control', 'CBR'],
-	['Output', 'Bitrate', `${kbps} Kbps`],
-	['Output', 'Keyframe Interval', '2 s'],
-	['Output', 'CPU Usage Preset', 'veryfast'],
-	['Output', 'Profile', 'high'],
-	['Output', 'Tune', 'zerolatency'],
-	['Output', 'Audio Bitrate', `${audioKbps} (AAC)`],
-	['Video', 'Output Resolution', `${width}x${height}`],
-	['Video', 'FPS', String(fps)],
-	['Advanced', 'Color Format', 'NV12']
+export interface ObsPage {
+	readonly name: string;
+	/** What it is called there, its value, and whether that is copied. */
+	readonly settings: readonly (readonly [name: string, value: string, copied?: 'server' | 'key'])[];
+}
+/** The settings of OBS, page by page, as its own windows name them. */
+export const obsPages = (server: string, key: string, { width, height, fps, kbps }: Picture, audioKbps: number): readonly ObsPage[] => [
+	{ name: 'Stream', settings: [['Service', 'Custom…'], ['Server', server, 'server'], ['Stream Key', key, 'key']] },
+	{ name: 'Video', settings: [['Output Resolution', `${width}x${height}`], ['FPS', String(fps)]] },
+	{
+		name: 'Output',
+		settings: [['Encoder', 'x264, or your card’s H.264'], ['Rate Control', 'CBR'], ['Bitrate', `${kbps} Kbps`], ['Keyframe Interval', '2 s'], ['CPU Usage Preset', 'veryfast'], ['Profile', 'high'], ['Tune', 'zerolatency'], ['Audio Bitrate', `${audioKbps} (AAC)`]]
+	},
+	{ name: 'Advanced', settings: [['Color Format', 'NV12'], ['Automatically Reconnect', 'Enable']] }
 ];
-export const OBS_COLUMNS = ['Page of Settings', 'Setting', 'Value'] as const;
+export const obsPage = (name: string) => `Settings → ${name}`;
 
 export const pictureWords = (height: number, fps: number, kbps: number, uplinkMbps: number) => ({ label: `${height}p at ${fps} frames/s`, hint: `${kbps} kbit/s: an uplink of ${uplinkMbps} Mbit/s` });
 export const keyTitle = (label: string) => `Key “${label}”`;
