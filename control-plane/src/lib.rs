@@ -13,6 +13,7 @@ pub mod ca;
 pub mod channel;
 pub mod control;
 pub mod feed;
+pub mod history;
 pub mod hubs;
 pub mod join;
 pub mod key;

@@ -254,6 +254,10 @@ impl<S: Store> Runner<S> {
                 () = timeout => self.take(Input::Timeout, None, &mut turn),
             }
             for Ask { command, reply } in batch.drain(..) {
+                if let Command::Test { key, .. } = &command {
+                    turn.answers.push((reply, self.test(key)));
+                    continue;
+                }
                 match self.input(command) {
                     Ok(input) => self.take(input, Some(reply), &mut turn),
                     Err(refused) => turn.answers.push((reply, Err(refused))),
@@ -265,6 +269,13 @@ impl<S: Store> Runner<S> {
 
     fn now_ms(&self) -> u64 {
         self.clock.now_ms() + self.ahead_ms
+    }
+
+    fn test(&self, key: &str) -> Reply {
+        if key.len() > key::MAX_LEN {
+            return Err(Refused::UnknownKey);
+        }
+        self.registry.test(&self.pepper.hash(key))
     }
 
     fn input(&self, command: Command) -> Result<Input, Refused> {

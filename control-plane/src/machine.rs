@@ -15,7 +15,7 @@ mod nodes;
 use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
-    id::{ChannelName, Epoch, NodeId},
+    id::{ChannelName, Epoch, Msn, NodeId, SessionId},
     level::Level,
     registry::{Claimed, NoSuch, Refused, Reply},
     view::{Delta, NodeState, Role, View},
@@ -204,9 +204,14 @@ impl Registry {
         self.channels.get(channel).is_some_and(|known| known.key.as_ref() == Some(key) && known.policy == policy)
     }
 
-    /// Whether a channel has this key.
-    pub fn knows(&self, key: &KeyHash) -> bool {
-        self.channel_of(key).is_some()
+    /// Lets a private test begin, of which nothing is kept: not while the channel is live, for an origin tells of one session
+    /// a channel.
+    pub(crate) fn test(&self, key: &KeyHash) -> Reply {
+        let channel = self.channel_of(key).ok_or(Refused::UnknownKey)?;
+        if self.channels.get(&channel).is_some_and(Channel::continues) {
+            return Err(Refused::AlreadyLive);
+        }
+        Ok(Some(Claimed { channel, session: SessionId(0), epoch: Epoch(0), msn_base: Msn(0), prior: None }))
     }
 
     /// The channels there are.
@@ -304,7 +309,8 @@ impl Registry {
         Ok(claimed(name, epoch, granted))
     }
 
-    fn channel_of(&self, key: &KeyHash) -> Option<ChannelName> {
+    /// The channel that has this key.
+    pub(crate) fn channel_of(&self, key: &KeyHash) -> Option<ChannelName> {
         let candidates = self.keys.get(&key.bucket())?;
         let owns = |name: &&ChannelName| {
             let own = self.channels.get(*name).is_some_and(|channel| channel.key == Some(*key));

@@ -253,6 +253,55 @@ async fn only_the_present_publishs_origin_is_believed_and_only_while_it_tells() 
 }
 
 #[tokio::test]
+async fn the_leader_remembers_how_it_went_what_became_of_encoders_and_the_last_private_test() {
+    let world = World::found().await;
+    world.has_begun().await;
+    let desk = Desk::open(&world.nodes[0].control).await;
+    let (who, key) = desk.register("ada").await;
+    let origin = Origin::join(&world, "origin-1").await;
+    let commands = origin.node.commands();
+    let history = async || {
+        let (status, told) = desk.ask(&who, "GET", "/api/streams/ada/health/history", &Value::Null).await;
+        assert_eq!(status, 200, "{told}");
+        told
+    };
+
+    // A test is told of like a session, in epoch 0; the registry knows nothing of it.
+    let test = commands.test(key.clone(), origin.node.papers.node).await.expect("a test may begin");
+    assert_eq!((test.channel.as_str(), test.session.0, test.epoch.0), ("ada", 0, 0));
+    origin.tell(of(&test, 3));
+    let told = until("the test", async || Some(history().await).filter(|told| !told["test"].is_null())).await;
+    assert_eq!(told["test"]["running"], true);
+    assert_eq!(told["test"]["health"]["alerts"][0]["kind"], "long_key_frame_interval");
+    assert_eq!((&told["points"], &told["events"]), (&json!([]), &json!([])));
+    assert_eq!(desk.health(&operator()).await.1["state"], "offline");
+
+    let claimed = origin.publish(&key).await;
+    let refused = commands.test(key.clone(), origin.node.papers.node).await;
+    assert_eq!(refused, Err(freshet_proto::registry::Refused::AlreadyLive));
+    origin.tell(of(&claimed, 8));
+    let told = until("a point", async || Some(history().await).filter(|told| told["points"][0].is_object())).await;
+    let point = &told["points"][0];
+    assert_eq!((&point["bitrate"], &point["frame_rate"]), (&json!(3_000_000), &json!(29.97)));
+    assert_eq!((&point["dropped_frames"], &point["skew_ms"]), (&json!(8), &json!(-7)));
+    let left = Command::Release { channel: ada(), epoch: claimed.epoch, how: Departure::Unpublished };
+    commands.tell(left).await.unwrap();
+    let (status, _) = desk.ask(&who, "POST", "/api/streams/ada/end", &Value::Null).await;
+    assert_eq!(status, 204);
+    let expected = [("came", "origin-1"), ("live", "origin-1"), ("left", "origin-1"), ("ended", "origin-1")];
+    until("what happened", async || {
+        let told = history().await;
+        let events = told["events"].as_array().expect("a list").clone();
+        let said = events.iter().map(|event| (event["what"].as_str().unwrap(), event["server"].as_str().unwrap()));
+        said.eq(expected).then_some(())
+    })
+    .await;
+
+    let (status, _) = desk.ask(&As::new(), "GET", "/api/streams/ada/health/history", &Value::Null).await;
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
 async fn it_is_for_the_owner_moderators_and_administrators() {
     let world = World::found().await;
     world.has_begun().await;

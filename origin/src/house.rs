@@ -28,6 +28,8 @@ pub(crate) struct House {
     rules: Rules,
     max_ended: usize,
     channels: Mutex<Channels>,
+    /// Private tests, one a channel: nobody finds them but who asks how they do.
+    tests: Mutex<BTreeMap<ChannelName, Shared>>,
     /// Changes whenever a session was added or its publisher left: the keeper and those who wait for a session look.
     changed: ordered::Sender<()>,
 }
@@ -48,7 +50,7 @@ type Channels = BTreeMap<ChannelName, Vec<Shared>>;
 impl House {
     pub(crate) fn new(me: NodeId, rules: Rules, max_ended: usize) -> Self {
         let changed = ordered::Sender::new(());
-        Self { me, rules, max_ended, channels: Mutex::default(), changed }
+        Self { me, rules, max_ended, channels: Mutex::default(), tests: Mutex::default(), changed }
     }
 
     /// Whether this origin holds the session that `claimed` goes on with.
@@ -102,6 +104,31 @@ impl House {
         self.changed.send_replace(());
     }
 
+    /// Takes a private test in; it ends the one of the same channel that goes on. No more than there are publishers.
+    pub(crate) fn try_out(&self, claimed: &Claimed, publisher: DismissalSender, now_ms: u64) -> Shared {
+        let test = Broadcast::begin(claimed, &self.rules, Beginning::At(claimed.msn_base), publisher, now_ms);
+        let test = Arc::new(test);
+        if let Some(earlier) = self.lock_tests().insert(claimed.channel.clone(), test.clone()) {
+            earlier.dismiss(Dismissal::TakenOver);
+        }
+        test
+    }
+
+    /// A private test is over.
+    pub(crate) fn forget_test(&self, test: &Shared) {
+        self.lock_tests().retain(|_, other| !Arc::ptr_eq(other, test));
+        test.forget();
+    }
+
+    /// Every private test.
+    pub(crate) fn tests(&self) -> Vec<Shared> {
+        self.lock_tests().values().cloned().collect()
+    }
+
+    fn lock_tests(&self) -> MutexGuard<'_, BTreeMap<ChannelName, Shared>> {
+        self.tests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The newest session of `channel`.
     pub(crate) fn newest(&self, channel: &ChannelName) -> Option<Shared> {
         self.lock().get(channel)?.last().cloned()
@@ -119,7 +146,7 @@ impl House {
 
     /// Tells every publisher to go.
     pub(crate) fn dismiss_all(&self, why: Dismissal) {
-        self.all().iter().for_each(|broadcast| broadcast.dismiss(why));
+        self.all().iter().chain(&self.tests()).for_each(|broadcast| broadcast.dismiss(why));
     }
 
     /// Whether the view awaits a session of `channel` at this origin that is not here (yet).

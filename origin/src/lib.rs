@@ -194,14 +194,14 @@ impl Origin {
         self.0.publisher_count()
     }
 
-    /// How each session that is open does, as the control plane is told.
+    /// How each session that is open does, as the control plane is told; private tests, in epoch 0, where there is none.
     pub fn health(&self) -> BTreeMap<ChannelName, Health> {
-        let (all, now_ms) = (self.0.house.all(), self.0.clock.now_ms());
+        let (tests, all, now_ms) = (self.0.house.tests(), self.0.house.all(), self.0.clock.now_ms());
         let told = |broadcast: &broadcast::Shared| {
             let (epoch, report) = broadcast.health(now_ms)?;
             Some((broadcast.channel.clone(), health::told(broadcast.session, epoch, report)))
         };
-        all.iter().filter_map(told).collect()
+        tests.iter().chain(&all).filter_map(told).collect()
     }
 
     /// How many bytes of parts and inits all live windows keep.

@@ -70,6 +70,12 @@ impl Inner {
         }
     }
 
+    /// Whose key it is, for a private test.
+    pub(crate) async fn claim_test(&self, key: &str) -> Result<Claimed, Refused> {
+        let test = self.commands.test(key.to_owned(), self.me);
+        timeout(self.config.claim_timeout(), test).await.unwrap_or(Err(Refused::Unavailable))
+    }
+
     fn readmit(&self, key: &str) -> Option<Claimed> {
         let claimed = self.granted.of(key).filter(|claimed| self.is_open(claimed))?;
         let free = self.house.newest(&claimed.channel).is_some_and(|session| !session.has_publisher());

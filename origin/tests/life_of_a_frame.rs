@@ -11,7 +11,7 @@ use common::{
 use freshet_control_plane::channel::Times;
 use freshet_origin::Origin;
 use freshet_proto::{
-    id::{Epoch, TrackName},
+    id::{Epoch, SessionId, TrackName},
     message::{ContentType, FetchStatus, FollowEvent},
     object::{Object, ObjectName, ResourceName},
     view::ChannelState,
@@ -278,4 +278,41 @@ fn newest(playlist: &str) -> (Epoch, u64) {
         Object::Segment(msn) => (last.epoch, msn.0),
         other => panic!("{other}"),
     }
+}
+
+#[tokio::test]
+async fn a_private_test_is_measured_and_nobody_can_watch_it() {
+    let mut world = world().await;
+    let mut encoder = Encoder::publish(world.rtmp, &format!("{KEY}?test")).await.ok().expect("it is taken");
+    encoder.send_all(clip().await).await;
+    let measured = async {
+        loop {
+            let health = world.origin.health().remove(&ada());
+            if let Some(health) = health.filter(|health| health.video.is_some()) {
+                return health;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let health = timeout(BOUND, measured).await.expect("it is measured");
+    assert_eq!((health.session, health.epoch), (SessionId(0), Epoch(0)));
+    assert_eq!(world.view.borrow().channels[&ada()].state, ChannelState::Idle);
+    for path in ["ada/index.m3u8", "ada/v0.m3u8"] {
+        assert_eq!(world.fetch(path).await.0.status, FetchStatus::NotFound, "{path}");
+    }
+    encoder.finish().await;
+    let over = async {
+        while world.origin.health().contains_key(&ada()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(BOUND, over).await.expect("nothing is left of it");
+
+    // The same key begins a session as ever, and none is tested while it goes on.
+    let mut encoder = Encoder::publish(world.rtmp, KEY).await.ok().expect("it is taken");
+    encoder.send_all(clip().await).await;
+    world.until_state(ChannelState::Live).await;
+    let told = Encoder::publish(world.rtmp, &format!("{KEY}?test")).await.err().expect("it is refused");
+    assert!(told.text.contains("live already"), "{}", told.text);
+    assert_eq!(world.view.borrow().channels[&ada()].state, ChannelState::Live);
 }

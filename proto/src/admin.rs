@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     annex::{Algorithm, Revoked, Visibility},
     health::Health,
+    history::History,
     id::{ChannelName, NodeId},
     level::Level,
     registry::{GoLive, Policy},
@@ -116,6 +117,11 @@ pub enum AdminCommand {
     },
     /// Since version 2. How many watch what. Answered by [`AdminReply::Viewers`]; the leader alone knows.
     Viewers,
+    /// Since version 2. How the sessions of a channel did. Answered by [`AdminReply::History`]; the leader alone knows.
+    History {
+        /// The channel.
+        channel: ChannelName,
+    },
 }
 
 /// What an account wants of its channel.
@@ -171,6 +177,8 @@ pub enum AdminReply {
     Health(Option<Box<Health>>),
     /// Since version 2. How many watch each channel, at all edges together; channels without viewers are left out.
     Viewers(BTreeMap<ChannelName, u64>),
+    /// Since version 2. How the sessions did.
+    History(Box<History>),
 }
 
 /// The signing keys and the secrets of path tokens as a control node has them.

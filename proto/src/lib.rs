@@ -7,6 +7,7 @@ pub mod api;
 pub mod chat;
 pub mod clock;
 pub mod health;
+pub mod history;
 pub mod hub;
 pub mod id;
 pub mod level;

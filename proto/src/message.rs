@@ -289,8 +289,10 @@ impl Request {
                 | AdminCommand::Purge { .. }
                 | AdminCommand::SetVisibility { .. }
                 | AdminCommand::Health { .. }
-                | AdminCommand::Viewers,
-            ) => Level::ANNEX,
+                | AdminCommand::Viewers
+                | AdminCommand::History { .. },
+            )
+            | Self::Command { command: Command::Test { .. }, .. } => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
             Self::Hub(_) | Self::Chat { .. } | Self::Mesh { .. } => Level::CHAT,

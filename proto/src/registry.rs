@@ -42,6 +42,14 @@ pub enum Command {
         /// How.
         how: Departure,
     },
+    /// Since version 2. An encoder presents a stream key at an origin for a private test: nothing begins, and nobody can watch.
+    /// Answered by the key's channel, in session and epoch 0.
+    Test {
+        /// The stream key as the encoder sent it. Never logged.
+        key: String,
+        /// Who asks.
+        origin: NodeId,
+    },
 }
 
 /// What becomes of a second encoder that presents the key while the first is live.
@@ -208,6 +216,14 @@ impl Commands {
         self.ask(Command::Claim { key, origin }).await?.ok_or(Refused::Unavailable)
     }
 
+    /// Which channel the key is of, for a private test at `origin`: session and epoch are 0, and nothing has changed.
+    ///
+    /// # Errors
+    /// See [`Commands::claim`].
+    pub async fn test(&self, key: String, origin: NodeId) -> Result<Claimed, Refused> {
+        self.ask(Command::Test { key, origin }).await?.ok_or(Refused::Unavailable)
+    }
+
     /// Sends any other command and waits until it is durable.
     ///
     /// # Errors
@@ -229,6 +245,7 @@ impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Claim { origin, .. } => write!(f, "Claim(origin {origin})"),
+            Self::Test { origin, .. } => write!(f, "Test(origin {origin})"),
             Self::Live { channel, epoch } => write!(f, "Live({channel} epoch {epoch})"),
             Self::Heard { channel, epoch, heard } => write!(f, "Heard({channel} epoch {epoch}: {heard})"),
             Self::Release { channel, epoch, how } => write!(f, "Release({channel} epoch {epoch}: {how:?})"),

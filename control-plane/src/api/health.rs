@@ -36,7 +36,7 @@ struct StreamHealth {
 
 /// How a session does. Rates are means over 10 s; what is counted is counted since `since_ms`.
 #[derive(Debug, Serialize, ToSchema)]
-struct Health {
+pub(super) struct Health {
     /// When the session began, or came to the origin where it is now, in ms since 1970.
     since_ms: u64,
     /// Bits a second of what the encoder makes, of all tracks.

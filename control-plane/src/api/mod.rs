@@ -15,6 +15,7 @@ mod carrier;
 mod chat;
 mod extract;
 mod health;
+mod history;
 mod keys;
 mod me;
 mod members;

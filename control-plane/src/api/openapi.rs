@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    Shared, admin, auth, health, keys, me, members, moderation,
+    Shared, admin, auth, health, history, keys, me, members, moderation,
     problem::{MEDIA_TYPE, Problem},
     streams, users,
 };
@@ -30,6 +30,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
         users::router(),
         streams::router(),
         health::router(),
+        history::router(),
         members::router(),
         moderation::router(),
         admin::router(),

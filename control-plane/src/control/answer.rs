@@ -3,7 +3,7 @@
 
 use freshet_proto::{
     clock::WallClock,
-    id::NodeId,
+    id::{ChannelName, NodeId},
     level::Level,
     message::{Certified, Denied, Join, Joined, Lease, Request},
     quic::{Handler, Peer, QuicError, Responder, StreamCode},
@@ -133,7 +133,7 @@ impl Inner {
     async fn command(&self, peer: &str, nonce: u64, command: Command) -> Result<Option<Claimed>, Denied> {
         self.leading()?;
         let origin = match &command {
-            Command::Claim { origin, .. } => Some(*origin),
+            Command::Claim { origin, .. } | Command::Test { origin, .. } => Some(*origin),
             Command::Live { channel, epoch }
             | Command::Heard { channel, epoch, .. }
             | Command::Release { channel, epoch, .. } => {
@@ -148,6 +148,9 @@ impl Inner {
         }
         if node.view.state == NodeState::Lost {
             self.take_back(origin, node).await?;
+        }
+        if let Command::Test { key, .. } = command {
+            return self.test(&key).await;
         }
         let input = self.input(nonce, command).await?;
         Ok(self.propose(input).await?.reply?)
@@ -165,13 +168,7 @@ impl Inner {
         Ok(match command {
             Command::Claim { key, origin } => {
                 let key = self.hash(&key)?;
-                // A wrong key costs no log entry, once it is certain that the key was not made a moment ago.
-                if !self.group.read(|registry| registry.knows(&key)) {
-                    self.group.confirm().await.map_err(denied)?;
-                    if !self.group.read(|registry| registry.knows(&key)) {
-                        return Err(Refused::UnknownKey.into());
-                    }
-                }
+                self.channel_of(&key).await?;
                 Input::Claim { key, origin, nonce }
             }
             Command::Live { channel, epoch } => Input::Live { channel, epoch },
@@ -179,6 +176,22 @@ impl Inner {
             Command::Release { channel, epoch, how } => Input::Release { channel, epoch, how },
             _ => return Err(Denied::Forbidden("this version does not know that command".to_owned())),
         })
+    }
+
+    /// Whose key it is. A wrong one costs no log entry, once it is certain that it was not made a moment ago.
+    async fn channel_of(&self, key: &key::KeyHash) -> Result<ChannelName, Denied> {
+        if let Some(channel) = self.group.read(|registry| registry.channel_of(key)) {
+            return Ok(channel);
+        }
+        self.group.confirm().await.map_err(denied)?;
+        self.group.read(|registry| registry.channel_of(key)).ok_or(Refused::UnknownKey.into())
+    }
+
+    /// Lets a private test begin.
+    async fn test(&self, key: &str) -> Result<Option<Claimed>, Denied> {
+        let key = self.hash(key)?;
+        self.channel_of(&key).await?;
+        Ok(self.group.read(|registry| registry.test(&key))?)
     }
 
     pub(super) fn secrets(&self) -> Result<Secrets, Denied> {

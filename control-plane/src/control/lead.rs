@@ -38,6 +38,7 @@ pub(super) async fn lead(
         };
         let Some(control) = control.upgrade() else { return };
         control.begin_leases();
+        let mut seen = control.begin_history();
         tokio::select! {
             biased;
             () = closing.cancelled() => return,
@@ -46,6 +47,7 @@ pub(super) async fn lead(
         while leads(&leadership.borrow_and_update(), term) {
             let (wake, mut view) = (control.next_wake(), control.group.feed().view());
             view.mark_unchanged();
+            control.follow_history(&mut seen);
             let due = async { if let Some(at) = wake { sleep_until(at).await } else { std::future::pending().await } };
             tokio::select! {
                 biased;

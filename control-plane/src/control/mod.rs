@@ -16,6 +16,7 @@ mod answer;
 mod api;
 mod carry;
 mod chat;
+mod history;
 mod hub;
 mod keys;
 mod lead;
@@ -50,6 +51,7 @@ use tracing::{info, warn};
 use crate::{
     api::Api,
     feed::Feed,
+    history::{Cause, Histories},
     hubs::HubLeases,
     join::JoinToken,
     keys::safe::KekError,
@@ -91,6 +93,7 @@ struct Inner {
     leases: Mutex<Leases>,
     hubs: Mutex<HubLeases>,
     loads: Mutex<Loads>,
+    histories: Mutex<Histories>,
     heard: Mutex<level::Heard>,
     /// Read by whoever takes a member in, written by whoever changes what members must know.
     admitting: RwLock<()>,
@@ -170,6 +173,7 @@ impl Control {
             leases: Mutex::default(),
             hubs: Mutex::default(),
             loads: Mutex::default(),
+            histories: Mutex::default(),
             heard: Mutex::default(),
             admitting: RwLock::default(),
             keeper,
@@ -359,7 +363,11 @@ impl Inner {
     /// Proposes what another node asks for, or what follows from its silence.
     async fn propose(&self, input: Input) -> Result<Applied, Denied> {
         self.in_office().await?;
+        let cause = Cause::of(&input);
         let applied = self.group.propose(self.proposal(input)).await.map_err(denied)?;
+        if let Some(cause) = cause {
+            self.histories().because(applied.index, cause);
+        }
         applied.alerts.iter().for_each(alarm);
         Ok(applied)
     }

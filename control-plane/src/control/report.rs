@@ -48,6 +48,8 @@ impl Inner {
         for (channel, health) in &health {
             health.check().map_err(|why| Denied::Forbidden(format!("the health of {channel} by {peer}: {why}")))?;
         }
+        let view = self.group.feed().view().borrow().clone();
+        health.iter().for_each(|(channel, health)| self.remember(&view, node, channel, health));
         let now = Instant::now();
         let all = {
             let mut loads = self.loads();

@@ -138,6 +138,9 @@ impl Platform for House {
             if let AdminCommand::Health { .. } = command {
                 return Ok(AdminReply::Health(None));
             }
+            if let AdminCommand::History { .. } = command {
+                return Ok(AdminReply::History(Box::default()));
+            }
             self.take(self.input(command))?;
             Ok(AdminReply::Done)
         })

@@ -35,6 +35,10 @@ const STAY_MS: u32 = 25;
 
 /// What a viewer is told of.
 const EDGES: Wanted = Wanted { most: 8, per_region: 3 };
+/// One edge of each region, for whoever measures the way there.
+const EVERYWHERE: Wanted = Wanted { most: 64, per_region: 1 };
+/// Where every edge tells its time.
+const TIME: &str = "/api/time";
 /// What an encoder is told of.
 const ORIGINS: Wanted = Wanted { most: 16, per_region: 4 };
 
@@ -60,11 +64,26 @@ impl Answers<'_> {
             "priority": at + 1,
             "url_template": template(plain),
             "est_ms": ranked.est_ms,
+            "region": place.region,
+            "ping_url": self.ping(&place.region),
         });
         if !place.rtmps.is_empty() {
             ingest["url_template_secure"] = template(&place.rtmps).into();
         }
         Some(ingest)
+    }
+
+    /// Something tiny in `region` by which a page measures its round trip, for no page speaks RTMP: an edge's clock. By a path
+    /// where that is this edge; `null` where there is none.
+    fn ping(&self, region: &str) -> Option<String> {
+        let here = self.near.me.and_then(|me| self.place(me)).unwrap_or(&self.near.place);
+        if here.region == region {
+            return Some(TIME.to_owned());
+        }
+        let there = |node: NodeId| self.place(node).filter(|place| place.region == region && !place.https.is_empty());
+        let nodes = self.made.edges.rank(self.client, None, EVERYWHERE);
+        let edge = nodes.iter().find_map(|ranked| there(ranked.node))?;
+        Some(format!("{}{TIME}", edge.https))
     }
 
     /// Where `channel` may be watched, the best first; here, if need be by a path, where no edge has told its address.

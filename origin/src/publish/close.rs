@@ -41,6 +41,9 @@ pub(crate) enum Close {
     /// What it sends can't be packaged.
     #[error(transparent)]
     Unsupported(#[from] FlvError),
+    /// A private test has lasted as long as it may.
+    #[error("the test is over: read its report in the dashboard, and take ?test away from the stream key to go live")]
+    Tested,
     /// It had to go.
     #[error("{0}")]
     Dismissed(#[from] Dismissal),
@@ -63,6 +66,7 @@ impl Close {
             Self::Refused(_) => "registry",
             Self::NoPlace => "no_place",
             Self::Unsupported(_) => "unsupported",
+            Self::Tested => "tested",
             Self::Dismissed(Dismissal::TakenOver) => "taken_over",
             Self::Dismissed(Dismissal::Ended) => "ended",
             Self::Dismissed(Dismissal::Draining) => "draining",
@@ -71,14 +75,14 @@ impl Close {
 
     /// Whether the encoder or the platform did what it should; then it is no warning.
     pub(crate) fn is_ordinary(&self) -> bool {
-        matches!(self, Self::Left | Self::Dismissed(_))
+        matches!(self, Self::Left | Self::Tested | Self::Dismissed(_))
     }
 
     /// The status code with which a running publish is ended, where the encoder can still be told.
     pub(crate) fn status(&self) -> Option<&'static str> {
         match self {
             Self::Unsupported(_) => Some("NetStream.Publish.Rejected"),
-            Self::Refused(_) | Self::NoPlace | Self::Dismissed(Dismissal::TakenOver) => {
+            Self::Refused(_) | Self::NoPlace | Self::Tested | Self::Dismissed(Dismissal::TakenOver) => {
                 Some("NetStream.Publish.BadName")
             }
             Self::Dismissed(_) | Self::Silent(_) => Some("NetStream.Publish.Failed"),
@@ -89,7 +93,7 @@ impl Close {
     /// What the registry is told of a running publish; `None` where the publish is not the current one any more.
     pub(crate) fn departure(&self) -> Option<Departure> {
         match self {
-            Self::Dismissed(Dismissal::TakenOver | Dismissal::Ended) | Self::Refused(_) => None,
+            Self::Dismissed(Dismissal::TakenOver | Dismissal::Ended) | Self::Refused(_) | Self::Tested => None,
             _ => Some(Departure::Lost),
         }
     }

@@ -170,10 +170,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.inner.is_draining() {
             return Err(Dismissal::Draining.into());
         }
-        let publication = Publication::begin(self.inner.clone(), publish.key).await?;
+        let publication = Publication::begin(self.inner.clone(), publish).await?;
         let claimed = publication.claimed();
         let (channel, session, epoch) = (&claimed.channel, claimed.session, claimed.epoch);
-        info!(peer = %self.peer, encoder = self.encoder, %channel, %session, %epoch, "a publish began");
+        let test = publication.is_test();
+        info!(peer = %self.peer, encoder = self.encoder, %channel, %session, %epoch, test, "a publish began");
         self.state = State::Publishing(Box::new(publication));
         let mut answer = Vec::new();
         self.session.accept_publish(&mut answer)?;

@@ -1,4 +1,7 @@
 //! One accepted publish: messages become frames, frames go to the session, the registry is kept informed.
+//!
+//! With `?test` behind its key it is a *private test*: a session of its own, outside the house's, that nobody can watch and
+//! the registry never hears of. How it does is told like that of any other.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,11 +9,12 @@ use bytes::Bytes;
 use freshet_media::{
     flv::{Demuxer, TagKind},
     frame::{CodecConfig, Media, Metadata, TrackId},
+    rtmp::server::Publish,
 };
 use freshet_proto::registry::{Claimed, Command, Departure, Refused};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
-    time::{Instant, timeout},
+    time::{Duration, Instant, timeout},
 };
 use tracing::{debug, info, warn};
 
@@ -34,10 +38,15 @@ pub(crate) struct Publication {
     media: Vec<Media>,
     said: Said,
     heard_at: Instant,
+    /// When it ends by itself, where it is a private test.
+    test_until: Option<Instant>,
     has_dropped: bool,
     _place: OwnedSemaphorePermit,
     _count: Count,
 }
+
+/// How long a private test may last: long enough for a report on half a minute, and for a second look.
+const TEST_FOR: Duration = Duration::from_secs(300);
 
 /// What the encoder said of its tracks: a new session's pipeline is told again.
 #[derive(Default)]
@@ -53,20 +62,29 @@ pub(crate) enum Event {
 }
 
 impl Publication {
-    /// Claims the channel of `key` and takes the publish in.
-    pub(crate) async fn begin(inner: Arc<Inner>, key: String) -> Result<Self, Close> {
+    /// Claims the channel of the key and takes the publish in.
+    pub(crate) async fn begin(inner: Arc<Inner>, publish: Publish) -> Result<Self, Close> {
         let place = inner.publishers.clone().try_acquire_owned().map_err(|_| Close::NoPlace)?;
-        let claimed = inner.claim(&key).await?;
-        let inherited = inner.inherit(&claimed).await;
         let (sender, dismissal) = watch::channel(None);
-        let entered = inner.house.enter(&claimed, inherited, sender, inner.clock.now_ms());
-        let broadcast = entered.ok_or(Dismissal::TakenOver)?;
+        let test_until = is_test(&publish).then(|| Instant::now() + TEST_FOR);
+        let key = publish.key;
+        let (claimed, broadcast) = if test_until.is_some() {
+            let claimed = inner.claim_test(&key).await?;
+            let test = inner.house.try_out(&claimed, sender, inner.clock.now_ms());
+            (claimed, test)
+        } else {
+            let claimed = inner.claim(&key).await?;
+            let inherited = inner.inherit(&claimed).await;
+            let entered = inner.house.enter(&claimed, inherited, sender, inner.clock.now_ms());
+            (claimed, entered.ok_or(Dismissal::TakenOver)?)
+        };
         Ok(Self {
             told: Told::new(claimed.channel.clone(), claimed.epoch),
             demuxer: Demuxer::new(),
             media: Vec::new(),
             said: Said::default(),
             heard_at: Instant::now(),
+            test_until,
             has_dropped: false,
             _place: place,
             _count: Count::up(&inner.meters.publishers),
@@ -80,6 +98,11 @@ impl Publication {
 
     pub(crate) fn claimed(&self) -> &Claimed {
         &self.claimed
+    }
+
+    /// Whether it is a private test, of which the registry is told nothing.
+    pub(crate) fn is_test(&self) -> bool {
+        self.test_until.is_some()
     }
 
     /// Waits until the publication must go or the registry has answered. Cancelling loses nothing.
@@ -147,11 +170,11 @@ impl Publication {
 
     fn push_once(&mut self, media: Media) -> Result<Option<&'static str>, Close> {
         match self.broadcast.push(self.claimed.epoch, self.inner.clock.now_ms(), media) {
-            Pushed::Taken { live: true } => {
+            Pushed::Taken { live: true } if !self.is_test() => {
                 self.told.live();
                 Ok(None)
             }
-            Pushed::Taken { live: false } => Ok(None),
+            Pushed::Taken { .. } => Ok(None),
             Pushed::NewSession(why) => Ok(Some(why)),
             Pushed::Displaced => Err(self.why_displaced().into()),
         }
@@ -164,13 +187,18 @@ impl Publication {
     /// What comes can't continue the session: ends it, claims the next one, and goes on there with `media`.
     async fn begin_another_session(&mut self, why: &'static str, media: Media) -> Result<(), Close> {
         info!(channel = %self.claimed.channel, session = %self.claimed.session, why, "a new session begins");
-        self.release(Departure::EndSession).await;
-        self.broadcast.end(self.inner.clock.now_ms());
-        self.claimed = self.inner.claim(&self.key).await?;
         let (sender, dismissal) = watch::channel(None);
+        if self.is_test() {
+            self.inner.house.forget_test(&self.broadcast);
+            self.broadcast = self.inner.house.try_out(&self.claimed, sender, self.inner.clock.now_ms());
+        } else {
+            self.release(Departure::EndSession).await;
+            self.broadcast.end(self.inner.clock.now_ms());
+            self.claimed = self.inner.claim(&self.key).await?;
+            let entered = self.inner.house.enter(&self.claimed, None, sender, self.inner.clock.now_ms());
+            self.broadcast = entered.ok_or(Dismissal::TakenOver)?;
+        }
         self.dismissal = dismissal;
-        let entered = self.inner.house.enter(&self.claimed, None, sender, self.inner.clock.now_ms());
-        self.broadcast = entered.ok_or(Dismissal::TakenOver)?;
         self.told = Told::new(self.claimed.channel.clone(), self.claimed.epoch);
         for again in self.said.again(&media) {
             self.push_once(again)?;
@@ -185,7 +213,10 @@ impl Publication {
         if quiet >= config.lost_after() {
             return Err(Close::Silent(config.lost_after()));
         }
-        if quiet >= config.silent_after() {
+        if self.test_until.is_some_and(|until| until <= now) {
+            return Err(Close::Tested);
+        }
+        if quiet >= config.silent_after() && !self.is_test() {
             self.told.heard(false);
         }
         self.broadcast.tick(self.inner.clock.now_ms());
@@ -199,18 +230,23 @@ impl Publication {
         }
         self.told.begin(&self.inner.commands, now);
         let config = &self.inner.config;
-        let patience = if self.told.is_heard() { config.silent_after() } else { config.lost_after() };
+        let patience =
+            if self.told.is_heard() && !self.is_test() { config.silent_after() } else { config.lost_after() };
         let pipeline = self.broadcast.deadline_ms().map(|at| self.inner.instant_of(at, now));
-        [Some(self.heard_at + patience), pipeline, self.told.deadline()].into_iter().flatten().min().unwrap_or(now)
+        let deadlines = [Some(self.heard_at + patience), pipeline, self.told.deadline(), self.test_until];
+        deadlines.into_iter().flatten().min().unwrap_or(now)
     }
 
     /// Leaves the session; the registry is told how unless the publish was superseded.
     pub(crate) async fn leave(mut self, how: Option<Departure>) {
         let now_ms = self.inner.clock.now_ms();
         let health = self.broadcast.health(now_ms).map(|(_, health)| health);
-        self.inner.house.leave(&self.broadcast, self.claimed.epoch, how, now_ms);
         let Claimed { channel, session, epoch, .. } = &self.claimed;
-        info!(%channel, %session, %epoch, ?how, ?health, "a publish ended");
+        info!(%channel, %session, %epoch, test = self.is_test(), ?how, ?health, "a publish ended");
+        if self.is_test() {
+            return self.inner.house.forget_test(&self.broadcast);
+        }
+        self.inner.house.leave(&self.broadcast, self.claimed.epoch, how, now_ms);
         let Some(how) = how else { return };
         // That media flows must not come after the farewell.
         let _ = timeout(self.inner.config.claim_timeout(), self.told.finish()).await;
@@ -228,6 +264,12 @@ impl Publication {
     fn farewell(&self, how: Departure) -> Command {
         Command::Release { channel: self.claimed.channel.clone(), epoch: self.claimed.epoch, how }
     }
+}
+
+/// Whether the encoder wants nothing but to be measured: `KEY?test`.
+fn is_test(publish: &Publish) -> bool {
+    let mut said = publish.query.iter().flat_map(|query| query.split('&'));
+    said.any(|part| matches!(part, "test" | "test=1" | "test=true"))
 }
 
 async fn dismissed(dismissal: &mut watch::Receiver<Option<Dismissal>>) -> Dismissal {

@@ -110,6 +110,8 @@ fn an_encoder_is_told_of_origins_in_the_shape_that_twitch_has() {
                 "url_template": "rtmp://fra-1.example.org/live/{stream_key}",
                 "url_template_secure": "rtmps://fra-1.example.org/live/{stream_key}",
                 "est_ms": 4,
+                "region": "fra",
+                "ping_url": "/api/time",
             },
             {
                 "_id": 2,
@@ -120,6 +122,8 @@ fn an_encoder_is_told_of_origins_in_the_shape_that_twitch_has() {
                 "url_template": "rtmp://iad-2.example.org/live/{stream_key}",
                 "url_template_secure": "rtmps://iad-2.example.org/live/{stream_key}",
                 "est_ms": 102,
+                "region": "iad",
+                "ping_url": "https://iad-21.example.org/api/time",
             },
         ] })
     );
@@ -127,6 +131,8 @@ fn an_encoder_is_told_of_origins_in_the_shape_that_twitch_has() {
     assert_eq!(secure["ingests"][0]["url_template"], "rtmps://fra-1.example.org/live/{stream_key}");
     let plain = World::new().place(1, |place| place.rtmps.clear()).ask(|answers| answers.ingests());
     assert!(plain["ingests"][0]["url_template_secure"].is_null());
+    let alone = World::new().place(21, |place| place.https.clear()).ask(|answers| answers.ingests());
+    assert!(alone["ingests"][1]["ping_url"].is_null(), "no edge is there to measure by");
 }
 
 #[test]

@@ -68,8 +68,9 @@ export class Session {
 	#calmSince = 0;
 	#skew: Skew = { offsetMs: 0, tripMs: null };
 
-	constructor(channel: string, video: HTMLVideoElement) {
-		this.#url = entrance(location.origin, channel, location.hash);
+	/** `hash` may hold a playback token, as the page's own fragment does. */
+	constructor(channel: string, video: HTMLVideoElement, hash = location.hash) {
+		this.#url = entrance(location.origin, channel, hash);
 		this.#found = { answer: 'offline', url: this.#url, text: '' };
 		this.#video = video;
 		const { quality, stable } = recall();
