@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     annex::{Algorithm, Revoked, Visibility},
+    audience::Audience,
     health::Health,
     id::{ChannelName, NodeId},
     level::Level,
@@ -116,6 +117,11 @@ pub enum AdminCommand {
     },
     /// Since version 2. How many watch what. Answered by [`AdminReply::Viewers`]; the leader alone knows.
     Viewers,
+    /// Since version 2. How the viewers of a channel fare. Answered by [`AdminReply::Audience`]; the leader alone knows.
+    Audience {
+        /// The channel.
+        channel: ChannelName,
+    },
 }
 
 /// What an account wants of its channel.
@@ -171,6 +177,8 @@ pub enum AdminReply {
     Health(Option<Box<Health>>),
     /// Since version 2. How many watch each channel, at all edges together; channels without viewers are left out.
     Viewers(BTreeMap<ChannelName, u64>),
+    /// Since version 2. How viewers fare, by the region of the edge that serves them; empty where no player has told.
+    Audience(BTreeMap<String, Audience>),
 }
 
 /// The signing keys and the secrets of path tokens as a control node has them.

@@ -105,6 +105,7 @@ impl Inner {
             AdminCommand::SetVisibility { channel, visibility } => self.set_visibility(channel, visibility).await,
             AdminCommand::Viewers => Ok(AdminReply::Viewers(self.loads().all_viewers(Instant::now()))),
             AdminCommand::Health { channel } => Ok(AdminReply::Health(self.health(&channel).map(Box::new))),
+            AdminCommand::Audience { channel } => Ok(AdminReply::Audience(self.audience(&channel))),
             _ => Err(Denied::Forbidden("this version does not know that command".to_owned())),
         }
     }
