@@ -5,7 +5,8 @@
 //! ```
 //! A session is known by a number that is drawn from its id and its channel; the id itself is not kept. What happened is the
 //! difference between two of its reports, by the player's own clock: the time between them counts as played or stalled by what
-//! the player did at the first. A stall that is told twice, as a state (`sta=r`) and as starvation (`bs`, `bsd`), counts once.
+//! the player did at the first. A stall that is told twice, as a state (`sta=r`) and as starvation (`bs`, `bsd`), counts once, and so
+//! does one that is told in pieces.
 //!
 //! Limits: so many sessions; when one more comes, the one that was silent for longest is forgotten, and nothing of what it told
 //! is lost but its latency. So many channels, beyond which nothing is kept of others.
@@ -70,6 +71,8 @@ struct Session {
     began: bool,
     /// Whether it has told an error since it played last.
     erred: bool,
+    /// Whether its last report told of starvation.
+    starved: bool,
     /// How long and how often it stood, by its states, since it told of starvation last.
     stood_ms: u64,
     stood: u64,
@@ -195,6 +198,7 @@ impl Session {
             startup_told: false,
             began: false,
             erred: false,
+            starved: false,
             stood_ms: 0,
             stood: 0,
             latency_ms: None,
@@ -220,7 +224,10 @@ impl Session {
 
     fn hear(&mut self, report: &Report<'_>) -> Happened {
         let mut happened = Happened::default();
-        self.pass(report.ts, &mut happened);
+        let starved = report.starved || report.starved_ms.is_some();
+        let passed = self.pass(report.ts, &mut happened);
+        // It stood all the time, and before already.
+        let goes_on = self.starved && passed > 0 && report.starved_ms.is_some_and(|ms| ms >= passed);
         if let Some(state) = report.state {
             self.turn(state, report, &mut happened);
         }
@@ -228,9 +235,13 @@ impl Session {
             happened.startup_ms = Some(ms);
             self.startup_told = true;
         }
-        if report.starved || report.starved_ms.is_some() {
+        if starved {
             self.starve(report.starved_ms.unwrap_or(0), &mut happened);
         }
+        if goes_on {
+            happened.stalls = 0;
+        }
+        self.starved = starved;
         if report.is_error {
             happened.errors += 1;
             self.erred = true;
@@ -245,8 +256,8 @@ impl Session {
         happened
     }
 
-    /// Time has passed for the player, in the state that it was in.
-    fn pass(&mut self, ts: u64, happened: &mut Happened) {
+    /// Time has passed for the player, in the state that it was in. Gives how much.
+    fn pass(&mut self, ts: u64, happened: &mut Happened) -> u64 {
         let passed = ts.checked_sub(self.ts).filter(|passed| *passed <= MOST_BETWEEN_MS).unwrap_or(0);
         match self.state {
             Some(State::Playing) => happened.played_ms = passed,
@@ -259,6 +270,7 @@ impl Session {
         // A report that was overtaken changes nothing; a clock that was set back does.
         let set_back = self.ts.saturating_sub(ts) > MOST_BETWEEN_MS;
         self.ts = if set_back { ts } else { self.ts.max(ts) };
+        passed
     }
 
     fn turn(&mut self, state: State, report: &Report<'_>, happened: &mut Happened) {
@@ -345,6 +357,13 @@ mod tests {
         assert_eq!(counted(&play(&between)), (8800, 1, 1200), "no state told of it");
         let longer = [(0, "sta=p"), (1000, "sta=r"), (2000, "sta=p,bsd=(1200)")];
         assert_eq!(counted(&play(&longer)), (1000, 1, 1200));
+        let in_pieces = [
+            (0, "sta=p"),
+            (10_000, "sta=p,bs,bsd=(1000)"),
+            (11_000, "sta=r,bs,bsd=(1000)"),
+            (13_000, "sta=p,bs,bsd=(2000)"),
+        ];
+        assert_eq!(counted(&play(&in_pieces)), (9000, 1, 4000));
         assert_eq!(counted(&play(&[(0, "sta=s"), (1000, "sta=s,bs,bsd=(900)")])), (0, 0, 0), "nothing is shown yet");
     }
 
