@@ -211,9 +211,10 @@ mod tests {
         loads.hear(began, A, fare(0, 1));
         loads.hear(began + Duration::from_secs(1), B, fare(0, 1));
         assert_eq!((told(&loads, began), told(&loads, began + TTL)), (vec![1, 2], vec![2]));
-        loads.hear(began, A, fare(1, MAX_AUDIENCES));
-        loads.hear(began, B, fare(0, 1));
-        assert_eq!((told(&loads, began), loads.audiences), (vec![], MAX_AUDIENCES));
+        let mut full = Loads::default();
+        full.hear(began, A, fare(1, MAX_AUDIENCES));
+        full.hear(began, B, fare(0, 1));
+        assert_eq!((told(&full, began), full.audiences), (vec![], MAX_AUDIENCES));
     }
 
     #[tokio::test]

@@ -58,7 +58,8 @@ test("a frame on another site is offline at first, then plays, silent and with a
   const { href, target, box } = await frame.getByTestId("to-channel").evaluate((link) => ({ href: link.href, target: link.target, box: document.querySelector("video").getBoundingClientRect().toJSON() }));
   assert.deepEqual([href, target], [`${freshet.http}/c/${channel}`, "_blank"]);
   assert.deepEqual([box.width, box.height], [640, 360]);
-  assert.deepEqual(page.faults, []);
+  // That nobody streams yet is a 404, which browsers log.
+  assert.deepEqual(page.faults.filter((fault) => !fault.includes("404")), []);
 });
 
 test("nothing else of the site can be shown in a frame", async () => {

@@ -98,8 +98,8 @@ async fn an_address_may_report_only_so_much() {
     config.audience.reports_per_address = 1;
     let rig = Rig::with(config, Rig::live().view.borrow().clone());
     let mut client = Viewer::connect(rig.listen().await).await;
-    let ten: String = (0..10).map(|n| line("one", n, "sta=p")).collect();
-    assert_eq!(post(&mut client, CMCD, &ten).await.status, 204);
+    let many: String = (0..100).map(|n| line("one", n, "sta=p")).collect();
+    assert_eq!(post(&mut client, CMCD, &many).await.status, 204, "a body is taken whole, and counts for all its lines");
     let reply = post(&mut client, CMCD, &line("one", 20, "sta=p")).await;
     assert_eq!((reply.status, reply.field("retry-after")), (429, "1"));
 }
