@@ -2,12 +2,13 @@
 //! nothing of it is logged, and a new leader knows it after the first reports, two seconds later.
 //!
 //! REPORT of a node, every 2 s ──hear──▶ Loads ──all──▶ every node that reports, for `rank`
-//!                                            └─viewers, health─▶ the REST API
+//!                                            └─viewers, health, audience─▶ the REST API
 
 use std::{collections::BTreeMap, time::Duration};
 
 use freshet_proto::{
     annex::{self, Load},
+    audience::Audience,
     health::Health,
     id::{ChannelName, NodeId},
 };
@@ -30,12 +31,17 @@ pub const HEALTH_FOR: Duration = Duration::from_secs(6);
 /// beyond it is dropped; the rest is kept.
 pub const MAX_HEALTH: usize = MAX_CHANNELS;
 
+/// How the viewers of how many channels fare is kept, over all nodes: two edges' worth of each channel, about 1 KiB each. That of
+/// a report that goes beyond it is dropped; the rest is kept.
+pub const MAX_AUDIENCES: usize = 2 * MAX_CHANNELS;
+
 /// What each node told last. At most as many as there are nodes.
 #[derive(Debug, Default)]
 pub struct Loads {
     told: BTreeMap<NodeId, Told>,
     counts: usize,
     sessions: usize,
+    audiences: usize,
 }
 
 /// What a node told of itself.
@@ -47,6 +53,8 @@ pub struct Heard {
     pub viewers: BTreeMap<ChannelName, u32>,
     /// How its sessions do.
     pub health: BTreeMap<ChannelName, Health>,
+    /// How viewers fare there.
+    pub audience: BTreeMap<ChannelName, Audience>,
 }
 
 #[derive(Debug)]
@@ -55,15 +63,17 @@ struct Told {
     load: Load,
     viewers: BTreeMap<ChannelName, u32>,
     health: BTreeMap<ChannelName, Health>,
+    audience: BTreeMap<ChannelName, Audience>,
 }
 
 impl Loads {
     /// A node tells. Whatever it told before is forgotten, and so are nodes that were silent for as long as a lease.
     pub fn hear(&mut self, now: Instant, node: NodeId, heard: Heard) {
-        let Heard { load, mut viewers, mut health } = heard;
+        let Heard { load, mut viewers, mut health, mut audience } = heard;
         self.told.retain(|other, told| *other != node && told.is_good(now));
         self.counts = self.told.values().map(|told| told.viewers.len()).sum();
         self.sessions = self.told.values().map(|told| told.health.len()).sum();
+        self.audiences = self.told.values().map(|told| told.audience.len()).sum();
         viewers.retain(|_, count| *count > 0);
         if self.counts + viewers.len() > MAX_COUNTS {
             viewers.clear();
@@ -71,9 +81,13 @@ impl Loads {
         if self.sessions + health.len() > MAX_HEALTH {
             health.clear();
         }
+        if self.audiences + audience.len() > MAX_AUDIENCES {
+            audience.clear();
+        }
         self.counts += viewers.len();
         self.sessions += health.len();
-        self.told.insert(node, Told { at: now, load, viewers, health });
+        self.audiences += audience.len();
+        self.told.insert(node, Told { at: now, load, viewers, health, audience });
     }
 
     /// How busy each node is.
@@ -97,6 +111,16 @@ impl Loads {
             }
         }
         all
+    }
+
+    /// How the viewers of `channel` fare at each edge that told of them.
+    pub fn audiences<'a>(
+        &'a self,
+        now: Instant,
+        channel: &'a ChannelName,
+    ) -> impl Iterator<Item = (NodeId, &'a Audience)> {
+        let good = self.told.iter().filter(move |(_, told)| told.is_good(now));
+        good.filter_map(move |(node, told)| Some((*node, told.audience.get(channel)?)))
     }
 
     /// How the session of `channel` does, by what its origin told within [`HEALTH_FOR`].
@@ -174,6 +198,25 @@ mod tests {
         loads.hear(now, B, told(2, watching(2)));
         assert_eq!((loads.viewers(now, &ada()), loads.counts), (2, 11));
     }
+
+    #[tokio::test]
+    async fn how_viewers_fare_is_known_of_each_edge_and_within_the_limit() {
+        let (began, mut loads) = (Instant::now(), Loads::default());
+        let fare = |first: usize, count: usize| {
+            let names = (first..first + count).map(|n| if n == 0 { ada() } else { format!("c{n}").parse().unwrap() });
+            let audience = Audience { players: 3, ..Audience::default() };
+            Heard { audience: names.map(|name| (name, audience.clone())).collect(), ..Heard::default() }
+        };
+        let told = |loads: &Loads, now| -> Vec<u64> { loads.audiences(now, &ada()).map(|(node, _)| node.0).collect() };
+        loads.hear(began, A, fare(0, 1));
+        loads.hear(began + Duration::from_secs(1), B, fare(0, 1));
+        assert_eq!((told(&loads, began), told(&loads, began + TTL)), (vec![1, 2], vec![2]));
+        let mut full = Loads::default();
+        full.hear(began, A, fare(1, MAX_AUDIENCES));
+        full.hear(began, B, fare(0, 1));
+        assert_eq!((told(&full, began), full.audiences), (vec![], MAX_AUDIENCES));
+    }
+
     #[tokio::test]
     async fn how_a_session_does_is_known_while_its_origin_tells_it() {
         let (began, mut loads) = (Instant::now(), Loads::default());

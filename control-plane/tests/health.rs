@@ -18,8 +18,9 @@ use freshet_control_plane::{
     remote::{hold, report},
 };
 use freshet_proto::{
-    annex::Loads,
+    annex::{Loads, Place},
     api::ApiRequest,
+    audience::Audience,
     clock::WallClock,
     health::{Advice, Health, Uplink, Video},
     id::ChannelName,
@@ -191,7 +192,8 @@ async fn any_control_node_tells_how_a_stream_does_and_who_watches_and_a_new_lead
                 "kind": "long_key_frame_interval",
                 "advice": "keyframes are 8.0 s apart: set a keyframe interval of 2 s in the encoder"
             }]
-        }
+        },
+        "audience": null
     });
     assert_eq!(told, expected);
     assert_eq!(other.told("it at a follower", is_live).await, expected);
@@ -225,7 +227,8 @@ async fn only_the_present_publishs_origin_is_believed_and_only_while_it_tells() 
     let desk = Desk::open(&world.nodes[0].control).await;
     let (_, key) = desk.register("ada").await;
     let nothing = desk.health(&operator()).await;
-    assert_eq!(nothing, (200, json!({ "id": "ada", "state": "offline", "session": null, "health": null })));
+    let expected = json!({ "id": "ada", "state": "offline", "session": null, "health": null, "audience": null });
+    assert_eq!(nothing, (200, expected));
     let [first, second] = [Origin::join(&world, "origin-1").await, Origin::join(&world, "origin-2").await];
     let claimed = first.publish(&key).await;
     first.tell(of(&claimed, 1));
@@ -348,4 +351,54 @@ async fn what_makes_no_sense_is_refused_with_words() {
     assert_eq!(said, "the health of ada by origin-1: there are at most 16 alerts");
     let many = (0..=Report::MAX_SESSIONS).map(|n| (format!("c{n}").parse().unwrap(), Health::default()));
     assert_eq!(tell(&origin, many.collect()).await, "origin-1 tells of more than 4000 sessions");
+}
+
+#[tokio::test]
+async fn what_players_tell_edges_is_merged_by_region() {
+    let mut world = World::found().await;
+    world.has_begun().await;
+    world.join_control("control-2").await;
+    let desks = [Desk::open(&world.nodes[0].control).await, Desk::open(&world.nodes[1].control).await];
+    desks[0].register("ada").await;
+    let edges = [("edge-1", "fra", 1000), ("edge-2", "fra", 1000), ("edge-3", "iad", 3000)];
+    let mut telling = Vec::new();
+    for (name, region, latency_ms) in edges {
+        let node = world.join(name, Role::Edge).await;
+        let place = Place { region: region.to_owned(), ..Place::default() };
+        let mut fare = Audience { players: 2, played_ms: 900, stalled_ms: 100, stalls: 1, ..Audience::default() };
+        fare.latency.see(latency_ms);
+        let audience = BTreeMap::from([(ada(), fare)]);
+        let told = move || Report { place: place.clone(), audience: audience.clone(), ..Report::default() };
+        telling.push((report(node.remote.clone(), told), node));
+    }
+    for desk in &desks {
+        let is_whole =
+            |told: &Value| told["audience"]["all"]["players"] == 6 && told["audience"]["regions"]["iad"].is_object();
+        let told = desk.told("how all viewers fare", is_whole).await["audience"].clone();
+        let of = |fare: &Value| {
+            json!([fare["players"], fare["stalls"], fare["rebuffering_ratio"], fare["latency_ms"]["p95"]])
+        };
+        assert_eq!(of(&told["all"]), json!([6, 3, 0.1, 2944]));
+        assert_eq!(of(&told["regions"]["fra"]), json!([4, 2, 0.1, 992]));
+        assert_eq!(of(&told["regions"]["iad"]), json!([2, 1, 0.1, 2944]));
+    }
+}
+
+#[tokio::test]
+async fn only_an_edge_has_viewers() {
+    let world = World::found().await;
+    let origin = world.join("origin-1", Role::Origin).await;
+    let edge = world.join("edge-1", Role::Edge).await;
+    let tell = async |node: &Node, audience: BTreeMap<ChannelName, Audience>| {
+        let body = postcard::to_stdvec(&Report { audience, ..Report::default() }).unwrap();
+        let request = Request::Report { length: body.len() as u32 };
+        match node.remote.ask_with::<Loads>(&request, body.into(), PATIENCE).await {
+            Err(Denied::Forbidden(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let said = tell(&origin, [(ada(), Audience::default())].into()).await;
+    assert_eq!(said, "origin-1 is no edge and has no viewers");
+    let many = (0..=Report::MAX_AUDIENCES).map(|n| (format!("c{n}").parse().unwrap(), Audience::default()));
+    assert_eq!(tell(&edge, many.collect()).await, "edge-1 tells of the viewers of more than 4000 channels");
 }

@@ -29,9 +29,11 @@ pub(crate) struct Limits {
     pub held_per_address: usize,
     /// A second; see [`MISS_BURST`].
     pub misses_per_address: u32,
+    /// A second; see [`MISS_BURST`].
+    pub reports_per_address: u32,
 }
 
-/// How many seconds' worth of misses an address may have at once.
+/// How many seconds' worth of misses, and of players' reports, an address may have at once.
 const MISS_BURST: Duration = Duration::from_secs(10);
 
 pub(crate) struct Budget {
@@ -48,6 +50,8 @@ struct Address {
     held: AtomicUsize,
     /// When all misses so far are paid for, at the rate that is allowed.
     paid: Mutex<Option<Instant>>,
+    /// The same of players' reports.
+    reports_paid: Mutex<Option<Instant>>,
 }
 
 impl Budget {
@@ -141,6 +145,27 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Whether players at this address may report once more: that costs little, but a flood of it is no player's.
+    pub(crate) fn may_report(&self, now: Instant) -> bool {
+        let paid = self.address.reports_paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = paid.is_none_or(|paid| paid.saturating_duration_since(now) < MISS_BURST);
+        drop(paid);
+        if may {
+            self.reported(now, 1);
+        }
+        may
+    }
+
+    /// They have reported so many times more at once.
+    pub(crate) fn reported(&self, now: Instant, times: usize) {
+        let each = Duration::from_secs(1) / self.budget.limits.reports_per_address.max(1);
+        let mut paid = self.address.reports_paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = paid.map_or(now, |paid| paid.max(now));
+        *paid = Some(at + each * u32::try_from(times).unwrap_or(u32::MAX));
+    }
+}
+
 impl Drop for Guest {
     fn drop(&mut self) {
         self.budget.leave(self.key, &self.address);
@@ -197,6 +222,7 @@ mod tests {
         held_per_connection: 2,
         held_per_address: 2,
         misses_per_address: 2,
+        reports_per_address: 2,
     };
 
     fn at(address: &str) -> SocketAddr {
@@ -239,6 +265,18 @@ mod tests {
         assert_eq!((0..30).filter(|_| b.may_miss(began)).count(), 20, "another address has its own");
         assert_eq!((0..30).filter(|_| a.may_miss(began + 60 * second)).count(), 20);
         assert_eq!(stats.throttled.get(), 10 + 28 + 10 + 10);
+    }
+
+    #[tokio::test]
+    async fn an_address_may_report_so_often_a_second_and_ten_seconds_worth_at_once() {
+        let budget = Budget::new(LIMITS, Arc::new(Stats::new()));
+        let [a, b] = ["10.0.0.1", "10.0.0.2"].map(|ip| admitted(&budget, ip));
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!((0..30).filter(|_| a.may_report(began)).count(), 20);
+        assert_eq!((0..30).filter(|_| a.may_report(began + second)).count(), 2);
+        assert!(b.may_report(began), "another address has its own");
+        b.reported(began, 20);
+        assert!(!b.may_report(began), "a body of many counts for all of them");
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub struct Config {
     pub near: NearConfig,
     /// How requests to the REST API are passed on.
     pub api: ApiConfig,
+    /// What is heard of players.
+    pub audience: AudienceConfig,
+    /// Who may show the player.
+    pub embed: EmbedConfig,
 }
 
 /// What is kept of what origins made, and how it is fetched.
@@ -185,6 +189,64 @@ pub struct ApiConfig {
     pub reply_timeout_ms: u64,
 }
 
+/// What is heard of players: how their viewers fare.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AudienceConfig {
+    /// Sessions of players that report which are kept apart; when one more reports, the one that was silent for longest is
+    /// forgotten. Default 100,000. Each costs about 250 bytes.
+    pub sessions: usize,
+    /// Reports a second from one client address (IPv6: /64), ten seconds' worth of them at once; beyond it they are answered
+    /// with 429. Default 200: a thousand viewers behind one address.
+    pub reports_per_address: u32,
+}
+
+/// Who may show the player, `/embed/{channel}`. Everything else of the site is shown by itself alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbedConfig {
+    /// Sites that may have it in a frame, as sources of the Content Security Policy: `*`, `'self'`, `'none'`,
+    /// `https://example.org`, `https://*.example.org`, `https:`. Default `["*"]`, every site.
+    pub ancestors: Ancestors,
+}
+
+/// Sources of `frame-ancestors` (CSP3 §6.4.2), at least one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Ancestors(Vec<String>);
+
+impl TryFrom<Vec<String>> for Ancestors {
+    type Error = String;
+
+    fn try_from(sources: Vec<String>) -> Result<Self, String> {
+        let is_of_one = |b: u8| b.is_ascii_alphanumeric() || b"*.-:/'[]".contains(&b);
+        let is_good = |source: &String| !source.is_empty() && source.bytes().all(is_of_one);
+        match sources.iter().find(|source| !is_good(source)) {
+            Some(wrong) => Err(format!("{wrong:?} is no source of frame-ancestors, as https://example.org is one")),
+            None if sources.is_empty() => Err("frame-ancestors has at least one source; 'none' is nobody".to_owned()),
+            None => Ok(Self(sources)),
+        }
+    }
+}
+
+impl From<Ancestors> for Vec<String> {
+    fn from(ancestors: Ancestors) -> Self {
+        ancestors.0
+    }
+}
+
+impl Default for Ancestors {
+    fn default() -> Self {
+        Self(vec!["*".to_owned()])
+    }
+}
+
+impl std::fmt::Display for Ancestors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
@@ -249,6 +311,12 @@ impl Default for HttpConfig {
     }
 }
 
+impl Default for AudienceConfig {
+    fn default() -> Self {
+        Self { sessions: 100_000, reports_per_address: 200 }
+    }
+}
+
 impl Default for ApiConfig {
     fn default() -> Self {
         Self {
@@ -284,7 +352,7 @@ impl Config {
     /// # Errors
     /// Names the first key that is out of its range, and the range.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let Self { cache, follow, reload, http, near, api } = self;
+        let Self { cache, follow, reload, http, near, api, audience, embed: _ } = self;
         let rules = [
             ("cache.bytes", cache.bytes, 1 << 20, 1 << 44),
             ("cache.max_object_bytes", cache.max_object_bytes, 1 << 16, 1 << 30),
@@ -326,6 +394,8 @@ impl Config {
             ("api.body_bytes", api.body_bytes as u64, 1024, 4 << 20),
             ("api.body_timeout_ms", api.body_timeout_ms, 100, HOUR_MS),
             ("api.reply_timeout_ms", api.reply_timeout_ms, 100, HOUR_MS),
+            ("audience.sessions", audience.sessions as u64, 1, MANY),
+            ("audience.reports_per_address", audience.reports_per_address.into(), 1, 1_000_000),
         ];
         match rules.into_iter().find(|(_, value, min, max)| !(min..=max).contains(&value)) {
             Some((key, value, min, max)) => Err(InvalidConfig { key, value, min, max }),
@@ -346,6 +416,19 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn who_may_show_the_player_is_said_in_sources_and_nothing_else() {
+        let of = |sources: &[&str]| {
+            Ancestors::try_from(sources.iter().map(|source| (*source).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(Ancestors::default().to_string(), "*");
+        let two = of(&["'self'", "https://*.example.org:8443"]).map(|ancestors| ancestors.to_string());
+        assert_eq!(two.as_deref(), Ok("'self' https://*.example.org:8443"));
+        for wrong in [&[][..], &[""], &["x; script-src *"], &["a b"], &["a\r\nb"]] {
+            assert!(of(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

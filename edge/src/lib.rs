@@ -7,6 +7,7 @@
 //!                             ▼  └── follow ◀─────────────┘
 //!                           reload
 //! clients ──/api/…──▶ gateway ──▶ a control node
+//! players ──/api/cmcd──▶ audience, told to the leader
 //! clients ──/chat/…─▶ chat ──▶ the hub beside the edge, which has the connection from then on
 //! other nodes ──FETCH──▶ answer ──▶ what is in live and cache already
 //! clients ──HTTP──▶ near ──▶ which edges and origins suit them, from the view
@@ -15,6 +16,7 @@
 //! object, it is transferred once.
 
 mod answer;
+pub mod audience;
 mod budget;
 mod cache;
 pub mod chat;
@@ -36,11 +38,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use freshet_proto::{clock::WallClock, id::ChannelName, random::Random, view::View};
+use freshet_proto::{audience::Audience, clock::WallClock, id::ChannelName, random::Random, view::View};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    audience::Hearing,
     budget::Budget,
     chat::Hub,
     door::Door,
@@ -64,6 +67,7 @@ pub(crate) struct Shared {
     live: Arc<Live>,
     door: Door,
     watching: Watching,
+    hearing: Hearing,
     dates: Dates,
     stats: Arc<Stats>,
     budget: Arc<Budget>,
@@ -94,10 +98,12 @@ impl Edge {
             held_per_connection: config.reload.held_per_connection,
             held_per_address: config.reload.held_per_address,
             misses_per_address: config.http.misses_per_address,
+            reports_per_address: config.audience.reports_per_address,
         };
         Self(Arc::new(Shared {
             door: Door::new(random.clone()),
             watching: Watching::new(&random),
+            hearing: Hearing::new(&config, &random),
             live: Live::new(config.clone(), view, Arc::new(upstream), random.clone(), Arc::clone(&stats)),
             config,
             dates: Dates::new(clock),
@@ -200,6 +206,11 @@ impl Edge {
     /// How many watch each channel here; channels without viewers are left out. See [`watching`].
     pub fn viewers(&self) -> BTreeMap<ChannelName, u32> {
         self.0.watching.viewers(self.0.dates.now_ms())
+    }
+
+    /// How the viewers of each channel fare here, as their players tell. See [`audience`].
+    pub fn audience(&self) -> BTreeMap<ChannelName, Audience> {
+        self.0.hearing.audiences(self.0.dates.now_ms())
     }
 
     /// What has been counted.

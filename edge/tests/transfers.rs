@@ -286,6 +286,33 @@ async fn the_multivariant_playlist_is_fetched_once_a_session() {
 }
 
 #[tokio::test]
+async fn a_thumbnail_is_fetched_once_for_all_who_look_and_read_in_ranges() {
+    let rig = Rig::live();
+    let (object, gate) = Object::gated("<thumbnail>");
+    rig.origin.has("ada/thumb.mp4", object);
+    let mut viewers: Vec<_> = (0..50).map(|_| rig.viewer()).collect();
+    for viewer in &mut viewers {
+        viewer.ask("/live/ada/thumb.mp4?t=1", "").await;
+    }
+    gate.add_permits(2);
+    let mut etag = String::new();
+    for viewer in &mut viewers {
+        let reply = viewer.reply().await;
+        let told = (reply.text(), reply.field("cache-control"), reply.field("accept-ranges"));
+        assert_eq!(told, ("<thumbnail>".to_owned(), "public, max-age=2", "bytes"));
+        etag = reply.field("etag").to_owned();
+    }
+    assert_eq!(rig.origin.fetched(), ["ada/thumb.mp4"]);
+    let get = async |fields: String| rig.viewer().get_with("/live/ada/thumb.mp4", &fields).await;
+    let piece = get(format!("range: bytes=1-5\r\nif-range: {etag}\r\n")).await;
+    let told = (piece.status, piece.text(), piece.field("content-range"));
+    assert_eq!(told, (206, "thumb".to_owned(), "bytes 1-5/11"));
+    assert_eq!(get("range: bytes=1-5\r\nif-range: \"other\"\r\n".to_owned()).await.status, 200);
+    assert_eq!(get("range: bytes=11-\r\n".to_owned()).await.status, 416);
+    assert_eq!(get(format!("if-none-match: {etag}\r\n")).await.status, 304);
+}
+
+#[tokio::test]
 async fn a_viewer_who_resets_in_the_middle_leaves_nothing_behind() {
     let rig = Rig::live();
     let address = rig.listen().await;

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use metrics::{Unit, describe_counter, describe_gauge};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// How often the recorder folds what it has gathered.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The buckets of times that players tell, in seconds: close around what is wanted, two seconds of startup and of latency.
+const SECONDS: [f64; 12] = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 30.0];
 
 /// Installs the recorder, once per process, before any service starts. Must be called in a tokio runtime.
 ///
 /// # Errors
 /// When there is a recorder already.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new().install_recorder()?;
+    let of_players = Matcher::Prefix("freshet_player_".to_owned());
+    let handle = PrometheusBuilder::new().set_buckets_for_metric(of_players, &SECONDS)?.install_recorder()?;
     describe();
     let upkeep = handle.clone();
     tokio::spawn(async move {
@@ -38,6 +42,7 @@ fn describe() {
     describe_ingest();
     describe_offer();
     describe_edge();
+    describe_players();
     describe_chat();
     describe_quic();
     describe_control();
@@ -102,6 +107,18 @@ fn describe_edge() {
     describe_counter!("freshet_edge_released_total", "Held requests that got what they waited for");
     describe_counter!("freshet_edge_stalled_total", "Held requests that nothing came for in time");
     describe_counter!("freshet_edge_shed_total", "Requests refused because the budget of held ones was spent");
+}
+
+fn describe_players() {
+    describe_gauge!("freshet_player_sessions", "Players that report here now");
+    describe_counter!("freshet_player_reports_total", "Reports of players, by result");
+    describe_histogram!("freshet_player_startup_seconds", Unit::Seconds, "From the wish to play to the first picture");
+    describe_histogram!("freshet_player_latency_seconds", Unit::Seconds, "How far players are behind, at each report");
+    describe_counter!("freshet_player_played_seconds_total", Unit::Seconds, "Time that pictures moved, all players");
+    describe_counter!("freshet_player_stalled_seconds_total", Unit::Seconds, "Time that they stood for lack of data");
+    describe_counter!("freshet_player_stalls_total", "Times that they stood for lack of data");
+    describe_counter!("freshet_player_errors_total", "Errors that players told");
+    describe_counter!("freshet_player_dropped_frames_total", "Frames that players did not show");
 }
 
 fn describe_quic() {

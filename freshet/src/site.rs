@@ -12,6 +12,7 @@ use bytes::Bytes;
 use freshet_edge::Site;
 use http::{HeaderMap, Method, Response, StatusCode, header, request::Parts};
 use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
 
 #[derive(RustEmbed)]
 #[folder = "$FRESHET_SITE"]
@@ -84,17 +85,18 @@ impl File {
     }
 }
 
-impl Site for EmbeddedSite {
-    fn answer(&self, request: &Parts) -> Response<Bytes> {
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            return plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only");
-        }
-        let found = self.file(request.uri.path());
-        let Some((name, file, encoding)) = found
-            .and_then(|(name, _)| self.encoded(name, &request.headers).map(|(file, encoding)| (name, file, encoding)))
-        else {
-            return plain(StatusCode::NOT_FOUND, "there is no such file");
-        };
+impl EmbeddedSite {
+    /// The page as `rewrite` makes it, whatever the path. Its policy stays: `rewrite` must leave scripts as they are.
+    pub fn rewritten(&self, request: &Parts, rewrite: impl FnOnce(&str) -> String) -> Response<Bytes> {
+        let Some(index) = self.files.get(INDEX) else { return plain(StatusCode::NOT_FOUND, "there is no page") };
+        let page = rewrite(&String::from_utf8_lossy(&index.bytes));
+        let hash: String = Sha256::digest(&page)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let content_type = index.content_type.clone();
+        let file = File { bytes: page.into(), etag: format!("\"{hash}\""), content_type };
+        self.sent(request, INDEX, &file, None)
+    }
+
+    fn sent(&self, request: &Parts, name: &str, file: &File, encoding: Option<&str>) -> Response<Bytes> {
         let unchanged = matches(&request.headers, &file.etag);
         let mut response = Response::new(if unchanged { Bytes::new() } else { file.bytes.clone() });
         if unchanged {
@@ -120,6 +122,20 @@ impl Site for EmbeddedSite {
             set(header::CONTENT_SECURITY_POLICY, &self.policy);
         }
         response
+    }
+}
+
+impl Site for EmbeddedSite {
+    fn answer(&self, request: &Parts) -> Response<Bytes> {
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only");
+        }
+        let found = self.file(request.uri.path());
+        let encoded = found.and_then(|(name, _)| Some((name, self.encoded(name, &request.headers)?)));
+        match encoded {
+            Some((name, (file, encoding))) => self.sent(request, name, file, encoding),
+            None => plain(StatusCode::NOT_FOUND, "there is no such file"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     annex::{Algorithm, Revoked, Visibility},
+    audience::Audience,
     health::Health,
     history::History,
     id::{ChannelName, NodeId},
@@ -122,6 +123,11 @@ pub enum AdminCommand {
         /// The channel.
         channel: ChannelName,
     },
+    /// Since version 2. How the viewers of a channel fare. Answered by [`AdminReply::Audience`]; the leader alone knows.
+    Audience {
+        /// The channel.
+        channel: ChannelName,
+    },
 }
 
 /// What an account wants of its channel.
@@ -179,6 +185,8 @@ pub enum AdminReply {
     Viewers(BTreeMap<ChannelName, u64>),
     /// Since version 2. How the sessions did.
     History(Box<History>),
+    /// Since version 2. How viewers fare, by the region of the edge that serves them; empty where no player has told.
+    Audience(BTreeMap<String, Audience>),
 }
 
 /// The signing keys and the secrets of path tokens as a control node has them.

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod annex;
 pub mod api;
+pub mod audience;
 pub mod chat;
 pub mod clock;
 pub mod health;

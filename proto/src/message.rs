@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     admin::AdminCommand,
     annex,
+    audience::Audience,
     health::Health,
     hub::HubAsk,
     id::{ChannelName, Epoch, Msn, NodeId, SessionId, TrackName},
@@ -175,6 +176,8 @@ pub struct Report {
     pub viewers: BTreeMap<ChannelName, u32>,
     /// How the sessions do that are open here; at most [`Report::MAX_SESSIONS`].
     pub health: BTreeMap<ChannelName, Health>,
+    /// How viewers fare here, as their players tell; at most [`Report::MAX_AUDIENCES`].
+    pub audience: BTreeMap<ChannelName, Audience>,
 }
 
 impl Report {
@@ -184,6 +187,9 @@ impl Report {
     /// Of how many sessions one is told: four times as many as an origin takes unless told otherwise. Nothing is told of
     /// those beyond.
     pub const MAX_SESSIONS: usize = 4000;
+
+    /// Of the viewers of how many channels one is told: as many as an edge keeps apart. About 200 bytes each.
+    pub const MAX_AUDIENCES: usize = 4000;
 }
 
 /// What a node that wants to join presents.
@@ -289,6 +295,7 @@ impl Request {
                 | AdminCommand::Purge { .. }
                 | AdminCommand::SetVisibility { .. }
                 | AdminCommand::Health { .. }
+                | AdminCommand::Audience { .. }
                 | AdminCommand::Viewers
                 | AdminCommand::History { .. },
             )

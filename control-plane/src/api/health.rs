@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Shared, caller::Caller, extract::Name, problem::Problem, streams};
+use super::{Shared, audience::Audience, caller::Caller, extract::Name, problem::Problem, streams};
 use crate::accounts::{ChannelRole, Role};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
@@ -32,6 +32,8 @@ struct StreamHealth {
     session: Option<String>,
     /// What its origin told within the last 6 s; `null` where no session goes on, or nothing was heard of it lately.
     health: Option<Health>,
+    /// How its viewers fare; `null` where no player has told lately.
+    audience: Option<Audience>,
 }
 
 /// How a session does. Rates are means over 10 s; what is counted is counted since `since_ms`.
@@ -134,11 +136,16 @@ async fn get(
         AdminReply::Health(health) => health.map(|health| Health::from(*health)),
         _ => return Err(Problem::unavailable("the control node that leads does not know that yet; try again")),
     };
+    let audience = match shared.platform.ask(AdminCommand::Audience { channel: name.clone() }).await? {
+        AdminReply::Audience(regions) => Audience::of(regions),
+        _ => None,
+    };
     Ok(Json(StreamHealth {
         id: name.to_string(),
         state: streams::state(channel.state),
         session: channel.session.map(|session| session.to_string()),
         health,
+        audience,
     }))
 }
 

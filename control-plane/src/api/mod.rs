@@ -9,6 +9,7 @@
 //! them. A change of a channel is committed in SQL first and then carried to the registry ([`carrier`]).
 
 mod admin;
+mod audience;
 mod auth;
 mod caller;
 mod carrier;

@@ -14,6 +14,7 @@
 
 mod answer;
 mod api;
+mod audience;
 mod carry;
 mod chat;
 mod history;

@@ -106,6 +106,7 @@ impl Inner {
             AdminCommand::Viewers => Ok(AdminReply::Viewers(self.loads().all_viewers(Instant::now()))),
             AdminCommand::Health { channel } => Ok(AdminReply::Health(self.health(&channel).map(Box::new))),
             AdminCommand::History { channel } => Ok(AdminReply::History(Box::new(self.history(&channel)))),
+            AdminCommand::Audience { channel } => Ok(AdminReply::Audience(self.audience(&channel))),
             _ => Err(Denied::Forbidden("this version does not know that command".to_owned())),
         }
     }

@@ -37,7 +37,7 @@ impl Inner {
         if body.len() > Report::MAX {
             return Err(unreadable());
         }
-        let Report { place, load, viewers, health } = decode(body).map_err(|_| unreadable())?;
+        let Report { place, load, viewers, health, audience } = decode(body).map_err(|_| unreadable())?;
         place.check().map_err(|why| Denied::Forbidden(format!("the place of {peer}: {why}")))?;
         if health.len() > Report::MAX_SESSIONS {
             return Err(Denied::Forbidden(format!("{peer} tells of more than {} sessions", Report::MAX_SESSIONS)));
@@ -48,12 +48,13 @@ impl Inner {
         for (channel, health) in &health {
             health.check().map_err(|why| Denied::Forbidden(format!("the health of {channel} by {peer}: {why}")))?;
         }
+        self.check_audience(peer, &audience)?;
         let view = self.group.feed().view().borrow().clone();
         health.iter().for_each(|(channel, health)| self.remember(&view, node, channel, health));
         let now = Instant::now();
         let all = {
             let mut loads = self.loads();
-            loads.hear(now, node, Heard { load, viewers, health });
+            loads.hear(now, node, Heard { load, viewers, health, audience });
             loads.all(now)
         };
         if agreed != place && self.group.agreed() >= Level::ANNEX {

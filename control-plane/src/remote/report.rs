@@ -47,15 +47,23 @@ pub fn report(remote: Remote, tell: impl Fn() -> Report + Send + 'static) -> wat
     receiver
 }
 
-/// A report that is too long goes without the numbers of viewers, and one that is so still without its sessions. Of the
-/// sessions beyond [`Report::MAX_SESSIONS`], the last ones by name, nothing is told.
+/// A report that is too long goes without how viewers fare, one that is so still without the numbers of viewers, and one that is so still without its sessions. Of the
+/// sessions beyond [`Report::MAX_SESSIONS`], and the channels beyond [`Report::MAX_AUDIENCES`], the last ones by name, nothing is told.
 fn encode(mut report: Report) -> (Request, Vec<u8>) {
     if let Some((beyond, _)) = report.health.iter().nth(Report::MAX_SESSIONS) {
         let beyond = beyond.clone();
         report.health.split_off(&beyond);
     }
+    if let Some((beyond, _)) = report.audience.iter().nth(Report::MAX_AUDIENCES) {
+        let beyond = beyond.clone();
+        report.audience.split_off(&beyond);
+    }
     let bytes = |report: &Report| postcard::to_stdvec(report).unwrap_or_default();
     let mut body = bytes(&report);
+    if body.len() > Report::MAX {
+        report.audience.clear();
+        body = bytes(&report);
+    }
     if body.len() > Report::MAX {
         report.viewers.clear();
         body = bytes(&report);
@@ -69,7 +77,10 @@ fn encode(mut report: Report) -> (Request, Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use freshet_proto::health::{Advice, Health};
+    use freshet_proto::{
+        audience::Audience,
+        health::{Advice, Health},
+    };
 
     use super::*;
 
@@ -92,6 +103,20 @@ mod tests {
         };
         assert_eq!((told(1000, 250), told(4001, 250)), (1000, 4000));
         assert_eq!(told(4000, 600), 0, "more than may be sent");
+    }
+
+    #[test]
+    fn how_viewers_fare_is_left_out_first() {
+        let mut audience = Audience::default();
+        (0..131_072).step_by(64).for_each(|ms| audience.latency.see(ms));
+        let told = |count: u32, names: u32| {
+            let name = |n: u32| format!("channel-{n:024}").parse().unwrap();
+            let viewers = (0..names).map(|n| (name(n), 1)).collect();
+            let audience = (0..count).map(|n| (name(n), audience.clone())).collect();
+            let sent = sent(Report { viewers, audience, ..Report::default() });
+            (sent.viewers.len(), sent.audience.len())
+        };
+        assert_eq!((told(4001, 10), told(4000, 50_000)), ((10, 4000), (50_000, 0)));
     }
 
     /// What the leader reads.

@@ -1,5 +1,7 @@
 //! One object in the cache, with the parts of its reply that never change.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use bytes::Bytes;
 use freshet_proto::{
     id::SessionId,
@@ -65,8 +67,10 @@ impl Entry {
         let rope = Rope::new(pieces);
         let gzip = (content_type == ContentType::Playlist).then(|| gzip(&rope.pieces().concat()));
         let fresh_until = Instant::now().checked_add(crate::config::ms(fresh_ms));
+        // A picture is read in ranges, which must be of one picture.
+        let etag = (content_type != ContentType::Playlist).then(|| hashed(&rope)).flatten();
         let content_type = HeaderValue::from_static(content_type.as_str());
-        Self { rope, gzip, content_type, etag: None, made, fresh_until }
+        Self { rope, gzip, content_type, etag, made, fresh_until }
     }
 
     /// Bytes it takes, roughly.
@@ -77,6 +81,13 @@ impl Entry {
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         self.fresh_until.is_none_or(|until| now < until)
     }
+}
+
+/// An ETag for what has no number: equal where the bytes are, at every edge of the same build.
+fn hashed(rope: &Rope) -> Option<HeaderValue> {
+    let mut hasher = DefaultHasher::new();
+    rope.pieces().iter().for_each(|piece| hasher.write(piece));
+    HeaderValue::try_from(format!("\"{:016x}-{}\"", hasher.finish(), rope.len())).ok()
 }
 
 /// `bytes`, gzipped. Writing to memory can't fail.

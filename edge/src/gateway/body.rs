@@ -9,14 +9,14 @@ use tokio::time::{Duration, timeout};
 use super::problem::Problem;
 
 /// Refuses what says beforehand that it is too long: a client that waits for `100 Continue` then sends nothing.
-pub(super) fn refuse_early(request: &Parts, limit: usize) -> Result<(), Problem> {
+pub(crate) fn refuse_early(request: &Parts, limit: usize) -> Result<(), Problem> {
     let Some(length) = request.headers.get(header::CONTENT_LENGTH) else { return Ok(()) };
     let length = length.to_str().ok().and_then(|text| text.parse::<u64>().ok()).ok_or(Problem::FIELD)?;
     if length > limit as u64 { Err(Problem::TOO_LARGE) } else { Ok(()) }
 }
 
 /// The whole body. What has come of one that is too long, too slow or cut off is dropped at once.
-pub(super) async fn read<B>(mut body: B, limit: usize, deadline: Duration) -> Result<Bytes, Problem>
+pub(crate) async fn read<B>(mut body: B, limit: usize, deadline: Duration) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -13,10 +13,10 @@
 //! before it is read.
 
 mod bearer;
-mod body;
+pub(crate) mod body;
 mod fields;
 mod places;
-mod problem;
+pub(crate) mod problem;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -31,8 +31,10 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, reques
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use self::{bearer::Tokens, places::Places, problem::Problem};
+pub(crate) use self::places::{Place, Places};
+use self::{bearer::Tokens, problem::Problem};
 use crate::{
+    audience::CMCD,
     config::{ApiConfig, ms},
     http::{
         Caller,
@@ -94,7 +96,8 @@ impl Gateway {
 
     /// Whether the path is the API's and not one that the edge answers itself.
     fn takes(path: &str) -> bool {
-        let own = matches!(path, "/api/time" | "/api/ingests") || path.starts_with("/api/watch/");
+        let own =
+            matches!(path, "/api/time" | "/api/ingests" | "/api/oembed" | CMCD) || path.starts_with("/api/watch/");
         path.starts_with("/api/") && !own
     }
 
@@ -112,6 +115,7 @@ impl Caller {
     pub(crate) fn receive(&self, request: Parts, body: Incoming) -> Reply {
         match self.edge.gateway.get() {
             Some(gateway) if Gateway::takes(request.uri.path()) => self.pass_on(gateway, request, body),
+            _ if request.uri.path() == CMCD => self.collect(request, body),
             _ if request.uri.path() == HEALTH => self.counted(Kind::Api, self.health(&request.method)),
             _ => self.answer(&request),
         }

@@ -10,17 +10,17 @@ use super::problem::Problem;
 use crate::budget::prefix;
 
 /// The counts. The map holds only addresses with a request under way, so it is bounded by the limit in all.
-pub(super) struct Places {
+pub(crate) struct Places {
     limit: usize,
     per_address: usize,
     taken: Mutex<(usize, BTreeMap<IpAddr, usize>)>,
 }
 
 /// A place, given back when it is dropped.
-pub(super) struct Place(Arc<Places>, IpAddr);
+pub(crate) struct Place(Arc<Places>, IpAddr);
 
 impl Places {
-    pub(super) fn new(limit: usize, per_address: usize) -> Arc<Self> {
+    pub(crate) fn new(limit: usize, per_address: usize) -> Arc<Self> {
         Arc::new(Self { limit, per_address, taken: Mutex::default() })
     }
 
@@ -28,7 +28,7 @@ impl Places {
     ///
     /// # Errors
     /// 503 where all are taken, 429 where this address has as many as it may.
-    pub(super) fn take(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Problem> {
+    pub(crate) fn take(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Problem> {
         let key = prefix(ip);
         let mut guard = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, addresses) = &mut *guard;

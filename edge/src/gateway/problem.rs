@@ -8,36 +8,36 @@ use crate::http::{body::Body, date::Dates, reply};
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) status: StatusCode,
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
     detail: &'static str,
     /// `WWW-Authenticate` (RFC 6750 §3).
     challenge: Option<&'static str>,
 }
 
 impl Problem {
-    pub(super) const URI_TOO_LONG: Self = Self::new(StatusCode::URI_TOO_LONG, "the address is too long");
-    pub(super) const METHOD: Self = Self::new(StatusCode::METHOD_NOT_ALLOWED, "the API does not know this method");
-    pub(super) const FIELD: Self =
+    pub(crate) const URI_TOO_LONG: Self = Self::new(StatusCode::URI_TOO_LONG, "the address is too long");
+    pub(crate) const METHOD: Self = Self::new(StatusCode::METHOD_NOT_ALLOWED, "the API does not know this method");
+    pub(crate) const FIELD: Self =
         Self::new(StatusCode::BAD_REQUEST, "a header field is unreadable, too long, or there twice");
-    pub(super) const CODED: Self =
+    pub(crate) const CODED: Self =
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must not have a content coding");
-    pub(super) const TOO_LARGE: Self = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
-    pub(super) const TOO_SLOW: Self = Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
-    pub(super) const CUT_OFF: Self = Self::new(StatusCode::BAD_REQUEST, "the body did not come whole");
-    pub(super) const FULL: Self =
+    pub(crate) const TOO_LARGE: Self = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
+    pub(crate) const TOO_SLOW: Self = Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+    pub(crate) const CUT_OFF: Self = Self::new(StatusCode::BAD_REQUEST, "the body did not come whole");
+    pub(crate) const FULL: Self =
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way here; ask again in a second");
-    pub(super) const TOO_MANY: Self =
+    pub(crate) const TOO_MANY: Self =
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests of yours are under way; wait for their answers");
-    pub(super) const NOBODY: Self =
+    pub(crate) const NOBODY: Self =
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the API can't be reached at present; ask again in a moment");
-    pub(super) const NO_KEYS: Self =
+    pub(crate) const NO_KEYS: Self =
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "tokens can't be verified here yet; ask again in a moment");
-    pub(super) const NOT_BEARER: Self = Self {
+    pub(crate) const NOT_BEARER: Self = Self {
         challenge: Some(r#"Bearer realm="freshet""#),
         ..Self::new(StatusCode::UNAUTHORIZED, "say who you are with `Authorization: Bearer ACCESS_TOKEN`")
     };
-    pub(super) const BAD_TOKEN: Self = Self {
+    pub(crate) const BAD_TOKEN: Self = Self {
         challenge: Some(
             r#"Bearer realm="freshet", error="invalid_token", error_description="the access token is expired, revoked or not one of ours""#,
         ),
@@ -51,7 +51,7 @@ impl Problem {
         Self { status, detail, challenge: None }
     }
 
-    pub(super) fn response(&self, dates: &Dates) -> Response<Body> {
+    pub(crate) fn response(&self, dates: &Dates) -> Response<Body> {
         let mut response = match self.status {
             StatusCode::SERVICE_UNAVAILABLE => reply::retry(dates),
             StatusCode::TOO_MANY_REQUESTS => reply::slow_down(dates),

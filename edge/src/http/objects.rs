@@ -277,7 +277,7 @@ fn object(
     }
 }
 
-fn say_range(response: &mut Response<Body>, range: &str) {
+pub(super) fn say_range(response: &mut Response<Body>, range: &str) {
     if let Ok(range) = HeaderValue::try_from(range) {
         response.headers_mut().insert(header::CONTENT_RANGE, range);
     }

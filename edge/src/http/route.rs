@@ -1,5 +1,7 @@
 //! From a request to who answers it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
@@ -14,7 +16,7 @@ use super::{
     asked::Asked,
     body::Body,
     date::Dates,
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
 };
 use crate::{
     chat::CHAT,
@@ -71,7 +73,7 @@ impl Caller {
                 }),
             );
         }
-        self.counted(Kind::Site, self.site(request))
+        self.site(request)
     }
 
     fn live(&self, request: &Parts, name: &str, shown: Shown<'_>) -> Reply {
@@ -178,13 +180,29 @@ impl Caller {
         }
     }
 
-    fn site(&self, request: &Parts) -> Response<Body> {
+    fn site(&self, request: &Parts) -> Reply {
         let dates = &self.edge.dates;
-        let Some(site) = self.edge.site.get() else { return reply::bare(StatusCode::NOT_FOUND, 1, dates) };
-        let mut response = site.answer(request).map(Body::from);
-        response.headers_mut().insert(header::DATE, dates.header());
-        response
+        let Some(site) = self.edge.site.get() else {
+            return self.counted(Kind::Site, reply::bare(StatusCode::NOT_FOUND, 1, dates));
+        };
+        let Some(later) = site.later(request) else {
+            return self.counted(Kind::Site, dated(site.answer(request), dates));
+        };
+        let (edge, head) = (Arc::clone(&self.edge), request.method == Method::HEAD);
+        Reply::Later(Box::pin(async move {
+            let mut response = dated(later.await, &edge.dates);
+            edge.stats.answered(Kind::Site, response.status(), response.body().len());
+            let body = std::mem::replace(response.body_mut(), Body::empty());
+            reply::fill(&mut response, body, head);
+            Answer::Response(response)
+        }))
     }
+}
+
+fn dated(response: Response<Bytes>, dates: &Dates) -> Response<Body> {
+    let mut response = response.map(Body::from);
+    response.headers_mut().insert(header::DATE, dates.header());
+    response
 }
 
 /// Whether a signature would be verified for it, were the channel private.

@@ -10,7 +10,8 @@ use super::{
     Caller,
     asked::Asked,
     body::Body,
-    objects::{came, failed},
+    objects::{came, failed, say_range},
+    range::{self, Wanted},
     reply::{self, Answer, Reply, Timing},
 };
 use crate::{
@@ -103,7 +104,34 @@ impl Wait {
 }
 
 fn respond(edge: &Shared, entry: &Entry, asked: &Asked, timing: Timing) -> Response<Body> {
-    let mut response = reply::begin(StatusCode::OK, &edge.dates);
+    let Some(etag) = &entry.etag else { return playlist(edge, entry, asked, timing) };
+    let len = entry.rope.len();
+    let (status, from, count) = match range::wanted(asked.range(Some(etag)), len) {
+        _ if asked.knows(Some(etag)) => (StatusCode::NOT_MODIFIED, 0, 0),
+        Wanted::Whole => (StatusCode::OK, 0, len),
+        Wanted::Range(from, count) => (StatusCode::PARTIAL_CONTENT, from, count),
+        Wanted::Nothing => {
+            let mut response = reply::bare(StatusCode::RANGE_NOT_SATISFIABLE, 0, &edge.dates);
+            say_range(&mut response, &format!("bytes */{len}"));
+            return response;
+        }
+    };
+    let mut response = about(edge, entry, status, timing);
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, etag.clone());
+    // Without it Safari shows no picture.
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if status == StatusCode::PARTIAL_CONTENT {
+        say_range(&mut response, &format!("bytes {from}-{}/{len}", from + count - 1));
+    }
+    if status != StatusCode::NOT_MODIFIED {
+        reply::fill(&mut response, Body::rope(entry.rope.clone(), from, count), asked.head);
+    }
+    response
+}
+
+fn about(edge: &Shared, entry: &Entry, status: StatusCode, timing: Timing) -> Response<Body> {
+    let mut response = reply::begin(status, &edge.dates);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, entry.content_type.clone());
     headers.insert(header::CACHE_CONTROL, reply::max_age(FRESH_S));
@@ -111,6 +139,12 @@ fn respond(edge: &Shared, entry: &Entry, asked: &Asked, timing: Timing) -> Respo
     headers.insert(header::AGE, HeaderValue::from_static("0"));
     headers.insert(reply::PRIORITY, HeaderValue::from_static("u=1"));
     headers.insert(reply::SERVER_TIMING, timing.header());
+    response
+}
+
+fn playlist(edge: &Shared, entry: &Entry, asked: &Asked, timing: Timing) -> Response<Body> {
+    let mut response = about(edge, entry, StatusCode::OK, timing);
+    let headers = response.headers_mut();
     let body = match entry.gzip.as_ref() {
         None => Body::rope(entry.rope.clone(), 0, entry.rope.len()),
         Some(gzip) => {

@@ -9,6 +9,7 @@ use freshet_control_plane::{
 };
 use freshet_edge::{
     Edge,
+    gateway::ApiUpstream,
     near::{LocateError, Locator, Near, load},
 };
 use freshet_proto::{
@@ -30,7 +31,13 @@ use super::{
     placed::{Placed, report},
     shut_out_the_removed,
 };
-use crate::{admin::Check, front::Front, ports::Port, redirect, tls::Certificate};
+use crate::{
+    admin::Check,
+    front::{About, Front},
+    ports::Port,
+    redirect,
+    tls::Certificate,
+};
 
 /// What an edge needs to start.
 pub struct EdgePlan {
@@ -120,14 +127,21 @@ impl EdgeNode {
         let (pool, random) = (Pool::new(&endpoint), world.random.clone());
         let view = registry::follow(pool.clone(), plan.registry.clone(), plan.kept.as_deref(), random.clone());
         shut_out_the_removed(endpoint.clone(), view.clone());
+        let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
+        let api = plan.member.is_some().then(|| Arc::new(Passed(ApiRemote::new(remote()))) as Arc<dyn ApiUpstream>);
+        let about = About {
+            first: plan.first_channel,
+            public: place.https.clone(),
+            ancestors: plan.config.embed.ancestors.clone(),
+            api: api.clone(),
+        };
         let edge = Edge::new(plan.config, view.clone(), pool.clone(), world.clock.clone(), random.clone())
             .named(identity.name())
-            .with_site(Arc::new(Front::new(view.clone(), plan.first_channel)));
+            .with_site(Arc::new(Front::new(view.clone(), about)));
         let locator = plan.placed.locator;
         let mut near = Near { place: place.clone(), locator: locator.clone(), ..Near::default() };
         let (edge, held, chat) = match plan.member {
             Some(member) => {
-                let remote = || Remote::new(pool.clone(), plan.registry.clone(), Some(view.clone()), random.clone());
                 let chat = ChatPlan {
                     config: plan.chat,
                     me: member.id,
@@ -136,7 +150,10 @@ impl EdgeNode {
                     view: view.clone(),
                 };
                 let chat = ChatNode::start(chat, remote, world)?;
-                let mut edge = edge.with_api(Arc::new(Passed(ApiRemote::new(remote()))));
+                let mut edge = match api {
+                    Some(api) => edge.with_api(api),
+                    None => edge,
+                };
                 if let Some(counter) = chat.counter() {
                     edge = edge.with_chat(counter);
                 }
@@ -145,6 +162,7 @@ impl EdgeNode {
                 let tell = move || Report {
                     load: load(busy.clients(), capacity),
                     viewers: busy.viewers(),
+                    audience: busy.audience(),
                     ..Report::default()
                 };
                 near.loads = report(remote(), place, tell, world);
