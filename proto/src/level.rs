@@ -8,6 +8,7 @@
 //! | 2 | keys, revocations, places and marks: [`crate::annex`], [`crate::message::WatchEvent::Annex`] |
 //! | 2 | reports, and the REST API through edges: [`crate::message::Request::Report`], [`crate::message::Request::Api`] |
 //! | 2 | origins tell how their sessions do: [`crate::health`], [`crate::admin::AdminCommand::Health`] |
+//! | 2 | the leader tells what it alone knows of nodes: [`crate::admin::AdminCommand::Census`] |
 //! | 2 | there is a limit to a platform's channels |
 //! | 2 | a new leader's clock ends no grace; names are barred: [`crate::admin::AdminReply::Barred`] |
 //! | 2 | chat hubs hold leases and are members of a mesh: [`crate::hub`], [`crate::message::Request::Hub`] |

@@ -289,7 +289,8 @@ impl Request {
                 | AdminCommand::Purge { .. }
                 | AdminCommand::SetVisibility { .. }
                 | AdminCommand::Health { .. }
-                | AdminCommand::Viewers,
+                | AdminCommand::Viewers
+                | AdminCommand::Census,
             ) => Level::ANNEX,
             Self::Clock => Level::TELLS_TIME,
             Self::Report { .. } | Self::Api { .. } => Level::ANNEX,
