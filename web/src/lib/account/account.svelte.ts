@@ -1,5 +1,6 @@
 // The shell of `keeper.ts`: who is signed in, for all pages, and the timer that renews the access token.
-import { ask, type Problem } from './api';
+import type { Problem } from '$lib/api/problem';
+import { ask } from './api';
 import { Keeper } from './keeper';
 import { openStore } from './store';
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { problem, tokens, type Ask, type Reply } from './api';
+import { problem, type Reply } from '$lib/api/problem';
+import { tokens, type Ask } from './api';
 import { Keeper, type Kept, type Store } from './keeper';
 import { readKept } from './store';
 import { problemWords } from './words';

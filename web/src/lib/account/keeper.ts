@@ -8,7 +8,8 @@
 //
 // Each refresh token is kept with an idempotency key of its own. A refresh whose answer was lost (the tab was closed, the
 // network went) is asked again under it, and gets the same answer in place of "used twice".
-import { tokens, type Ask, type Problem, type Tokens } from './api';
+import { SILENCE, type Problem } from '$lib/api/problem';
+import { tokens, type Ask, type Tokens } from './api';
 
 /** What is kept over reloads. */
 export interface Kept {
@@ -97,7 +98,7 @@ export class Keeper {
 		const reply = await this.#ask(path, body, { key: this.#key() });
 		if (!reply.ok) return reply.problem;
 		const got = tokens(reply.body);
-		if (!got) return { status: 0, detail: '', field: '', retryAfter: null };
+		if (!got) return SILENCE;
 		await this.#store.alone(async () => this.#take(now, got));
 		this.#changed();
 		return null;

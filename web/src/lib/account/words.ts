@@ -1,5 +1,5 @@
 // What the forms for accounts say, in English, in one place.
-import type { Problem } from './api';
+import type { Problem } from '$lib/api/problem';
 
 export const WORDS = {
 	logIn: 'Log in',
