@@ -1,6 +1,7 @@
 // Where regions and the lines between them are drawn: an equirectangular map, cut to where the regions are, in hundredths of its
 // width and height. Regions without a place stand in a row below it.
 import { ofRole, type Region } from './cluster';
+import type { ClusterNode, NodeRole } from './types';
 
 export interface Point {
 	readonly x: number;
@@ -34,8 +35,8 @@ export interface Line {
 const LEAST = 80;
 const MARGIN = 26;
 /** How much of the height is the map, where some regions have no place. */
-const GLOBE = 76;
-const DOCK = 88;
+const GLOBE = 74;
+const DOCK = 84;
 const SMALLEST = 2.75;
 const LARGEST = 5.5;
 
@@ -93,24 +94,30 @@ export function markers(regions: readonly Region[]): Marker[] {
 	});
 }
 
-/** Who talks to whom over regions: control nodes to all others, origins to edges. */
+/** Who talks to whom over regions: origins to edges, control nodes to all others; those that were never heard of to nobody. */
 export function lines(markers: readonly Marker[]): Line[] {
 	const found: Line[] = [];
-	const there = (marker: Marker, role: 'control' | 'origin' | 'edge') => ofRole(marker.region.nodes, role).some((node) => node.state !== 'lost');
-	const has = (marker: Marker, role: 'control' | 'origin' | 'edge') => ofRole(marker.region.nodes, role).length > 0;
 	for (const [place, one] of markers.entries()) {
 		for (const other of markers.slice(place + 1)) {
 			const id = `${one.region.name}|${other.region.name}`;
-			for (const [from, to] of [[one, other], [other, one]] as const) {
-				if (has(from, 'origin') && has(to, 'edge')) found.push({ id: `${id}|media|${from.region.name}`, kind: 'media', d: arc(from, to, 0.16), broken: !there(from, 'origin') || !there(to, 'edge') });
-			}
-			if (has(one, 'control') || has(other, 'control')) {
-				const [from, to] = has(one, 'control') ? [one, other] : [other, one];
-				found.push({ id: `${id}|control`, kind: 'control', d: arc(from, to, -0.12), broken: !there(from, 'control') || to.region.nodes.every((node) => node.state === 'lost') });
-			}
+			const media = [...ways(one, other, 'origin', ['edge']), ...ways(other, one, 'origin', ['edge'])];
+			if (media.length > 0) found.push({ id: `${id}|media`, kind: 'media', d: arc(one, other, 0.16), broken: media.every((there) => !there) });
+			const control = [...ways(one, other, 'control', ALL), ...ways(other, one, 'control', ALL)];
+			if (control.length > 0) found.push({ id: `${id}|control`, kind: 'control', d: arc(one, other, -0.12), broken: control.every((there) => !there) });
 		}
 	}
 	return found;
+}
+
+const ALL: readonly NodeRole[] = ['control', 'origin', 'edge'];
+
+/** Whether somebody is there at both ends of what goes from nodes of one region to nodes of another; nothing where nothing goes. */
+function ways(from: Marker, to: Marker, role: NodeRole, roles: readonly NodeRole[]): boolean[] {
+	const heard = ({ state }: ClusterNode) => state !== 'joined';
+	const here = ofRole(from.region.nodes, role).filter(heard);
+	const over = to.region.nodes.filter((node) => roles.includes(node.role)).filter(heard);
+	if (here.length === 0 || over.length === 0) return [];
+	return [[here, over].every((end) => end.some(({ state }) => state !== 'lost'))];
 }
 
 /** A bent line, so that two between the same regions don't lie on each other. */

@@ -41,6 +41,7 @@ export const OVERVIEW = {
 	media: 'Video, from origins to edges',
 	control: 'The registry, from control nodes to all others',
 	regions: 'Regions',
+	streams: 'Streams',
 	regionsDetail: 'The same as the map shows, in words.',
 	region: 'Region',
 	busiest: 'Busiest node',
