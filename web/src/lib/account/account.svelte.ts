@@ -1,5 +1,6 @@
 // The shell of `keeper.ts`: who is signed in, for all pages, and the timer that renews the access token.
-import type { Problem } from '$lib/api/problem';
+import type { Reply } from '$lib/api/problem';
+import { drawKey } from '$lib/api/key';
 import { ask } from './api';
 import { Keeper } from './keeper';
 import { openStore } from './store';
@@ -18,7 +19,7 @@ export class Account {
 
 	constructor() {
 		const store = openStore(() => this.#keeper.storeChanged());
-		this.#keeper = new Keeper(ask, store, () => [...crypto.getRandomValues(new Uint32Array(4))].join('-'), () => this.#show());
+		this.#keeper = new Keeper(ask, store, drawKey, () => this.#show());
 		this.username = this.#keeper.username;
 		setInterval(() => this.#tick(), TICK_MS);
 	}
@@ -33,13 +34,24 @@ export class Account {
 		return this.#keeper.refused(Date.now());
 	}
 
-	/** Signs in, or makes an account and signs in; gives what was wrong. */
-	enter(form: 'log-in' | 'sign-up', username: string, password: string): Promise<Problem | null> {
-		return form === 'log-in' ? this.#keeper.logIn(Date.now(), username, password) : this.#keeper.signUp(Date.now(), username, password);
+	/** Signs in, or makes an account and signs in; gives the first stream key of a new channel, else an empty text. */
+	enter(form: 'log-in' | 'sign-up', username: string, password: string, invite = ''): Promise<Reply<string>> {
+		return form === 'log-in' ? this.#keeper.logIn(Date.now(), username, password) : this.#keeper.signUp(Date.now(), username, password, invite);
 	}
 
-	logOut(): Promise<void> {
-		return this.#keeper.logOut(Date.now());
+	/** Signs in with the secret of a one-time login link. */
+	enterByLink(link: string): Promise<Reply<string>> {
+		return this.#keeper.logInByLink(Date.now(), link);
+	}
+
+	/** Signs out; `everywhere` on every device, once the server has agreed. */
+	logOut(everywhere = false): Promise<Reply> {
+		return this.#keeper.logOut(Date.now(), everywhere);
+	}
+
+	/** The account has been deleted. */
+	forget(): void {
+		this.#keeper.forget();
 	}
 
 	#show(): void {

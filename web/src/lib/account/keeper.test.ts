@@ -3,7 +3,7 @@ import { problem, type Reply } from '$lib/api/problem';
 import { tokens, type Ask } from './api';
 import { Keeper, type Kept, type Store } from './keeper';
 import { readKept } from './store';
-import { problemWords } from './words';
+import { problemWords } from '$lib/words/account';
 
 const answer = (number: number): Reply => ({ ok: true, body: { access_token: `a${number}`, refresh_token: `r${number}`, token_type: 'Bearer', expires_in: 900, username: 'bob' } });
 const refusal = (status: number): Reply => ({ ok: false, problem: { status, detail: '', field: '', retryAfter: null } });
@@ -35,7 +35,7 @@ describe('signing in', () => {
 	it('keeps the refresh token with a key of its own, and the access token nowhere', async () => {
 		replies = [answer(1)];
 		const bob = keeper();
-		expect(await bob.logIn(0, 'bob', 'correct horse')).toBeNull();
+		expect(await bob.logIn(0, 'bob', 'correct horse')).toEqual({ ok: true, body: '' });
 		expect(asked).toEqual([{ path: '/api/auth/login', body: { username: 'bob', password: 'correct horse' }, key: 'k1' }]);
 		expect(kept).toEqual({ refresh: 'r1', key: 'k2', username: 'bob' });
 		expect([bob.username, changes, await bob.token(1)]).toEqual(['bob', 1, 'a1']);
@@ -44,9 +44,24 @@ describe('signing in', () => {
 	it('takes an e-mail address too, and tells what was wrong', async () => {
 		replies = [refusal(401)];
 		const bob = keeper();
-		expect(await bob.logIn(0, 'bob@example.org', 'wrong')).toMatchObject({ status: 401 });
+		expect(await bob.logIn(0, 'bob@example.org', 'wrong')).toMatchObject({ ok: false, problem: { status: 401 } });
 		expect(asked[0]?.body).toEqual({ email: 'bob@example.org', password: 'wrong' });
 		expect([bob.username, kept]).toEqual([null, null]);
+	});
+});
+
+describe('signing up', () => {
+	it('gives the first stream key, and hands an invitation in', async () => {
+		const made = answer(1);
+		replies = [{ ok: true, body: { ...(made.ok ? (made.body as object) : {}), stream_key: 'live_1' } }];
+		expect(await keeper().signUp(0, 'bob', 'correct horse', 'inv_1')).toEqual({ ok: true, body: 'live_1' });
+		expect(asked[0]).toMatchObject({ path: '/api/auth/register', body: { username: 'bob', password: 'correct horse', invite: 'inv_1' } });
+	});
+
+	it('works by a one-time link too', async () => {
+		replies = [answer(1)];
+		expect(await keeper().logInByLink(0, 'fll_1')).toEqual({ ok: true, body: '' });
+		expect(asked[0]?.body).toEqual({ link: 'fll_1' });
 	});
 });
 
@@ -103,9 +118,20 @@ describe('signing out', () => {
 		replies = [answer(1), { ok: true, body: null }];
 		const bob = keeper();
 		await bob.logIn(0, 'bob', 'correct horse');
-		await bob.logOut(1);
+		await bob.logOut(1, false);
 		expect(asked[1]).toEqual({ path: '/api/auth/logout', body: { everywhere: false }, token: 'a1' });
 		expect([bob.username, kept, await bob.token(2)]).toEqual([null, null, null]);
+	});
+
+	it('everywhere is over only when the server agrees', async () => {
+		replies = [answer(1), refusal(503), { ok: true, body: null }];
+		const bob = keeper();
+		await bob.logIn(0, 'bob', 'correct horse');
+		expect(await bob.logOut(1, true)).toMatchObject({ ok: false });
+		expect(bob.username).toBe('bob');
+		expect(await bob.logOut(1, true)).toMatchObject({ ok: true });
+		expect(asked[2]).toEqual({ path: '/api/auth/logout', body: { everywhere: true }, token: 'a1' });
+		expect([bob.username, kept]).toEqual([null, null]);
 	});
 
 	it('in another tab is one here', async () => {

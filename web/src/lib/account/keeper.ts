@@ -8,7 +8,8 @@
 //
 // Each refresh token is kept with an idempotency key of its own. A refresh whose answer was lost (the tab was closed, the
 // network went) is asked again under it, and gets the same answer in place of "used twice".
-import { SILENCE, type Problem } from '$lib/api/problem';
+import { SILENCE, type Reply } from '$lib/api/problem';
+import { fields, text } from '$lib/api/types';
 import { tokens, type Ask, type Tokens } from './api';
 
 /** What is kept over reloads. */
@@ -67,22 +68,37 @@ export class Keeper {
 		if (this.username !== null) await this.#refresh(now);
 	}
 
-	/** Gives what was wrong; null when it went well. */
-	async logIn(now: number, username: string, password: string): Promise<Problem | null> {
+	async logIn(now: number, username: string, password: string): Promise<Reply<string>> {
 		const name = username.includes('@') ? { email: username } : { username };
 		return this.#enter(now, '/api/auth/login', { ...name, password });
 	}
 
-	/** Makes an account, and signs in; gives what was wrong. */
-	async signUp(now: number, username: string, password: string): Promise<Problem | null> {
-		return this.#enter(now, '/api/auth/register', { username, password });
+	/** With the secret of a one-time login link. */
+	async logInByLink(now: number, link: string): Promise<Reply<string>> {
+		return this.#enter(now, '/api/auth/login', { link });
 	}
 
-	/** Signs out: here at once, and at the server as soon as it hears of it. */
-	async logOut(now: number): Promise<void> {
+	/** Makes an account, and signs in; gives the channel's first stream key, which is told this once. */
+	async signUp(now: number, username: string, password: string, invite: string): Promise<Reply<string>> {
+		return this.#enter(now, '/api/auth/register', { username, password, ...(invite !== '' && { invite }) });
+	}
+
+	/** Signs out: here at once, and at the server as soon as it hears of it; `everywhere` on every device. */
+	async logOut(now: number, everywhere: boolean): Promise<Reply> {
 		const token = await this.token(now);
+		if (token !== null && everywhere) {
+			// What is to end elsewhere has ended only when the server says so.
+			const reply = await this.#ask('/api/auth/logout', { everywhere }, { token });
+			if (reply.ok) this.#leave();
+			return reply;
+		}
 		this.#leave();
-		if (token !== null) await this.#ask('/api/auth/logout', { everywhere: false }, { token });
+		return token === null ? { ok: true, body: null } : this.#ask('/api/auth/logout', { everywhere }, { token });
+	}
+
+	/** The account is there no more. */
+	forget(): void {
+		this.#leave();
 	}
 
 	/** Another tab has signed in or out. */
@@ -94,14 +110,14 @@ export class Keeper {
 		this.#changed();
 	}
 
-	async #enter(now: number, path: '/api/auth/login' | '/api/auth/register', body: object): Promise<Problem | null> {
+	async #enter(now: number, path: '/api/auth/login' | '/api/auth/register', body: object): Promise<Reply<string>> {
 		const reply = await this.#ask(path, body, { key: this.#key() });
-		if (!reply.ok) return reply.problem;
+		if (!reply.ok) return reply;
 		const got = tokens(reply.body);
-		if (!got) return SILENCE;
+		if (!got) return { ok: false, problem: SILENCE };
 		await this.#store.alone(async () => this.#take(now, got));
 		this.#changed();
-		return null;
+		return { ok: true, body: text(fields(reply.body)['stream_key']) };
 	}
 
 	/** One at a time, in this tab and, by the store, in all. */

@@ -1,0 +1,39 @@
+// What the first page says, in English, in one place.
+
+export const WORDS = {
+	title: 'Live now',
+	mine: 'Channels you follow',
+	others: 'Everybody else',
+	all: 'All',
+	categories: 'Categories',
+	untitled: 'Untitled stream',
+	starting: 'Starting',
+	reconnecting: 'Interrupted',
+	nothingFound: 'Nothing that is live has this in it',
+	nothingFoundHint: 'Names, titles and tags are searched.',
+	showAll: 'Show everything',
+	emptyTitle: 'Nothing is on right now.',
+	emptyHint: 'Point an encoder here, and the picture is on this site in about two seconds.',
+	openDashboard: 'Get your stream key',
+	makeAccount: 'Make your channel',
+	service: 'Service',
+	custom: 'Custom…',
+	server: 'Server',
+	noServer: 'the RTMP URL that Freshet printed when it started',
+	streamKey: 'Stream key',
+	keyHint: 'in your dashboard, once you are logged in',
+	keyframes: 'Keyframe interval',
+	video: 'Video',
+	audio: 'Audio',
+	encoderHint: 'In OBS Studio these are under Settings, Stream and Output.',
+	stale: 'The list can’t be brought up to date at present.',
+	away: 'The list of channels can’t be reached at present.',
+	searchTitle: 'Search'
+} as const;
+
+export const copyServer = (server: string) => `Copy ${server}`;
+export const searchedFor = (search: string) => `Live, with “${search}”`;
+export const inCategory = (category: string) => `Live in ${category}`;
+export const watchChannel = (channel: string) => `Watch ${channel}`;
+export const waitsFor = (channel: string) => `${channel} shows its stream as soon as it begins.`;
+export const tagged = (tag: string) => `Tag ${tag}`;
