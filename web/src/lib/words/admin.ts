@@ -38,6 +38,7 @@ export const OVERVIEW = {
 	map: 'Map',
 	mapDetail: 'Each circle is a region; the more people watch and publish there, the larger it is. Choose one to see its nodes.',
 	mapLabel: 'Map of the regions',
+	nowhere: 'No node has said where it is: set latitude and longitude under [place] in its configuration.',
 	media: 'Video, from origins to edges',
 	control: 'The registry, from control nodes to all others',
 	regions: 'Regions',
