@@ -287,7 +287,6 @@ async fn control_address(house: &House) -> String {
     let (_, admin) =
         house.ask_patiently("POST", "/api/auth/login", "", json!({ "link": house.told["admin_link"] })).await;
     let (_, nodes) = house.ask_patiently("GET", "/api/admin/nodes", &text(&admin, "access_token"), Value::Null).await;
-    let control =
-        nodes["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["view"]["role"] == "Control"));
-    text(&control.unwrap_or_else(|| panic!("{nodes}"))["view"], "quic")
+    let control = nodes["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["role"] == "control"));
+    text(control.unwrap_or_else(|| panic!("{nodes}")), "quic")
 }

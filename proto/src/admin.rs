@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    annex::{Algorithm, Revoked, Visibility},
+    annex::{Algorithm, Load, Revoked, Visibility},
     audience::Audience,
     health::Health,
     history::History,
@@ -128,6 +128,8 @@ pub enum AdminCommand {
         /// The channel.
         channel: ChannelName,
     },
+    /// Since version 2. What the leader alone knows of nodes. Answered by [`AdminReply::Census`].
+    Census,
 }
 
 /// What an account wants of its channel.
@@ -187,6 +189,8 @@ pub enum AdminReply {
     History(Box<History>),
     /// Since version 2. How viewers fare, by the region of the edge that serves them; empty where no player has told.
     Audience(BTreeMap<String, Audience>),
+    /// Since version 2.
+    Census(Census),
 }
 
 /// The signing keys and the secrets of path tokens as a control node has them.
@@ -280,6 +284,30 @@ pub struct Cluster {
     pub revision: u64,
     /// Every node.
     pub nodes: Vec<NodeStatus>,
+}
+
+/// What the leader knows of nodes that is not agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// The number of the leader.
+    pub leader: NodeId,
+    /// The last index of its log.
+    pub last_log: u64,
+    /// Every node.
+    pub nodes: BTreeMap<NodeId, Pulse>,
+}
+
+/// What the leader knows of one node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// Milliseconds until its lease runs out; `None` where it has none.
+    pub lease_ms: Option<u64>,
+    /// How busy it is; `None` where it has not said so within a lease.
+    pub load: Option<Load>,
+    /// The newest version that it and the leader share, where the leader has heard it.
+    pub level: Option<Level>,
+    /// Up to where its log agrees with the leader's; of control nodes.
+    pub log: Option<u64>,
 }
 
 /// One node as a control node sees it.

@@ -10,6 +10,7 @@
 //! | 2 | origins tell how their sessions do: [`crate::health`], [`crate::admin::AdminCommand::Health`] |
 //! | 2 | how streams did is remembered, and encoders are tested: [`crate::history`], [`crate::registry::Command::Test`] |
 //! | 2 | edges tell how viewers fare: [`crate::audience`], [`crate::admin::AdminCommand::Audience`] |
+//! | 2 | the leader tells what it alone knows of nodes: [`crate::admin::AdminCommand::Census`] |
 //! | 2 | there is a limit to a platform's channels |
 //! | 2 | a new leader's clock ends no grace; names are barred: [`crate::admin::AdminReply::Barred`] |
 //! | 2 | chat hubs hold leases and are members of a mesh: [`crate::hub`], [`crate::message::Request::Hub`] |

@@ -297,6 +297,7 @@ impl Request {
                 | AdminCommand::Health { .. }
                 | AdminCommand::Audience { .. }
                 | AdminCommand::Viewers
+                | AdminCommand::Census
                 | AdminCommand::History { .. },
             )
             | Self::Command { command: Command::Test { .. }, .. } => Level::ANNEX,

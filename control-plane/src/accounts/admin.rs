@@ -68,15 +68,6 @@ pub struct UserFilter {
     pub role: Option<Role>,
 }
 
-/// What an invitation is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InviteTerms {
-    /// How many may use it.
-    pub uses: u32,
-    /// For how many seconds.
-    pub seconds: u64,
-}
-
 impl Accounts {
     /// Makes an account, whoever may register. Without a password it is entered by a [login link](Accounts::login_link).
     ///
@@ -183,6 +174,21 @@ impl Accounts {
         if is_one.is_some() && other.is_none() { Err(AdminError::LastAdmin) } else { Ok(()) }
     }
 
+    /// Ends all sessions of an account. Tells how many there were.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn end_all_sessions(&self, actor: &Actor, id: &UserId) -> Result<u64, AdminError> {
+        let mut tx = self.db().begin().await?;
+        if !hold_user(&mut tx, id).await? {
+            return Err(AdminError::NoSuchUser);
+        }
+        let ended = end_sessions(&mut tx, id, None).await?.len() as u64;
+        self.audit_in(&mut tx, actor, "user.logout", id.as_str(), &json!({ "sessions": ended })).await?;
+        tx.commit().await?;
+        Ok(ended)
+    }
+
     /// The users, by name.
     ///
     /// # Errors
@@ -213,23 +219,6 @@ impl Accounts {
                              AND u.role LIKE $2";
         let query = sqlx::query_scalar(COUNT).bind(pattern(filter)).bind(filter.role.map_or("%", Role::as_str));
         Ok(unsigned(query.fetch_one(self.db().read()).await?))
-    }
-
-    /// Makes an invitation; the secret is told this once.
-    ///
-    /// # Errors
-    /// See [`AdminError`].
-    pub async fn invite(&self, actor: &Actor, terms: InviteTerms) -> Result<Secret, AdminError> {
-        const INSERT: &str = "INSERT INTO invites (hash, expires_ms, uses_left) VALUES ($1, $2, $3)";
-        let invite = Secret::generate(Kind::Invite, self.random());
-        let expires_ms = self.now_ms().saturating_add(terms.seconds.saturating_mul(1000));
-        let mut tx = self.db().begin().await?;
-        let insert = sqlx::query(INSERT).bind(invite.hash()).bind(at(expires_ms)).bind(i64::from(terms.uses));
-        insert.execute(&mut *tx).await?;
-        let details = json!({ "uses": terms.uses, "seconds": terms.seconds });
-        self.audit_in(&mut tx, actor, "invite.add", "", &details).await?;
-        tx.commit().await?;
-        Ok(invite)
     }
 
     /// A secret with which somebody signs in once, within 24 hours; see [`Accounts::login_by_link`]. One made before is

@@ -20,7 +20,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         match self {
             Self::User(id) => format!("user:{id}"),
             Self::Operator => "operator".to_owned(),
@@ -28,7 +28,7 @@ impl Actor {
         }
     }
 
-    fn from_text(text: &str) -> Self {
+    pub(super) fn from_text(text: &str) -> Self {
         match text.split_once(':') {
             Some((_, id)) => Self::User(id.into()),
             None if text == "operator" => Self::Operator,
@@ -44,12 +44,27 @@ pub struct AuditEntry {
     pub at_ms: u64,
     /// Who.
     pub actor: Actor,
+    /// What whoever it was is called, as long as they have an account.
+    pub actor_name: Option<String>,
     /// What, as `noun.verb`: `user.role`, `session.reuse`, …
     pub action: String,
     /// To whom or what: an id or a name.
     pub target: String,
+    /// What the account is called that the target is the id of, as long as there is one.
+    pub target_name: Option<String>,
     /// The rest. No secrets, and nothing personal that outlives its account.
     pub details: Value,
+}
+
+/// Which entries to list; what is left out is not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Those of this one: an account by its name or id, `operator` or `system`.
+    pub actor: Option<String>,
+    /// Those of this action (`user.role`), or of all that begin with this noun (`user`).
+    pub action: Option<String>,
+    /// Those about this: an account by its name or id, or whatever else an action names.
+    pub target: Option<String>,
 }
 
 impl Accounts {
@@ -82,21 +97,36 @@ impl Accounts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn audit_log(&self, after: Option<&str>, limit: usize) -> Result<Page<AuditEntry>, StoreError> {
-        const SELECT: &str = "SELECT at_ms, id, actor, action, target, details FROM audit \
-                              WHERE at_ms < $1 OR (at_ms = $1 AND id < $2) ORDER BY at_ms DESC, id DESC LIMIT $3";
+    pub async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        const SELECT: &str = "SELECT a.at_ms, a.id, a.actor, a.action, a.target, a.details, u.username, t.username FROM audit a \
+                              LEFT JOIN users u ON u.id = substr(a.actor, 6) LEFT JOIN users t ON t.id = a.target \
+                              WHERE (a.at_ms < $1 OR (a.at_ms = $1 AND a.id < $2)) \
+                              AND ($4 = '' OR a.actor = $4 OR a.actor = 'user:' || $4 OR u.username = $4) \
+                              AND ($5 = '' OR a.action = $5 OR substr(a.action, 1, length($5) + 1) = $5 || '.') \
+                              AND ($6 = '' OR a.target = $6 OR t.username = $6) \
+                              ORDER BY a.at_ms DESC, a.id DESC LIMIT $3";
+        type Row = (i64, String, String, String, String, String, Option<String>, Option<String>);
         let cursor = after.and_then(|after| after.split_once('.'));
         let (before_ms, before_id) = cursor.map_or((i64::MAX, ""), |(ms, id)| (ms.parse().unwrap_or(0), id));
         let before_id = UserId::from(before_id);
         let limit = page(limit);
+        let wanted = |text: &Option<String>| text.as_deref().unwrap_or_default().trim().replace('\0', "");
         let query = sqlx::query_as(SELECT).bind(before_ms).bind(before_id.as_str()).bind(limit as i64 + 1);
-        let rows: Vec<(i64, String, String, String, String, String)> = query.fetch_all(self.db().read()).await?;
+        let query = query.bind(wanted(&filter.actor)).bind(wanted(&filter.action)).bind(wanted(&filter.target));
+        let rows: Vec<Row> = query.fetch_all(self.db().read()).await?;
         let rows = Page::cut(rows, limit, |(at_ms, id, ..)| format!("{at_ms}.{id}"));
-        let entry = |(at_ms, _, actor, action, target, details): (i64, _, String, _, _, String)| AuditEntry {
+        let entry = |(at_ms, _, actor, action, target, details, actor_name, target_name): Row| AuditEntry {
             at_ms: unsigned(at_ms),
             actor: Actor::from_text(&actor),
+            actor_name,
             action,
             target,
+            target_name,
             details: serde_json::from_str(&details).unwrap_or(Value::Null),
         };
         Ok(Page { items: rows.items.into_iter().map(entry).collect(), next: rows.next })

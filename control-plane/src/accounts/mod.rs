@@ -30,6 +30,7 @@ mod logins;
 pub mod outbox;
 pub mod password;
 mod passwords;
+mod registration;
 mod roles;
 mod secret;
 mod sessions;
@@ -47,8 +48,8 @@ use freshet_proto::{clock::WallClock, random::Random};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore};
 
-pub use admin::{AdminError, InviteTerms, UserFilter};
-pub use audit::{Actor, AuditEntry};
+pub use admin::{AdminError, UserFilter};
+pub use audit::{Actor, AuditEntry, AuditFilter};
 pub use avatar::{AVATAR_SIDE, AvatarError, MAX_AVATAR_BYTES, MAX_AVATAR_SIDE};
 pub use channels::{ChannelChange, ChannelError, ChannelSettings, GoLive, Visibility};
 pub use chat::{ChatBan, ChatLogLine, MAX_LOG, Standing, Stored, as_chat};
@@ -59,6 +60,7 @@ pub use keys::{KeyError, MAX_KEYS, StreamKey};
 pub use logins::LoginError;
 pub use password::{Busy, Cost};
 pub use passwords::PasswordError;
+pub use registration::{Invite, InviteTerms};
 pub use roles::{ChannelRole, MAX_ROLES, Member};
 pub use secret::Secret;
 pub use sessions::{Client, Identity, MAX_SESSIONS, RefreshError, Session, SignedIn};
@@ -103,7 +105,7 @@ pub enum Registration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Who may register: `open` (default), `invite` or `closed`.
+    /// Who may register: `open` (default), `invite` or `closed`, until an administrator says otherwise.
     pub registration: Registration,
     /// A session ends when it was not refreshed for so many seconds. Default 30 days.
     pub session_idle_s: u64,

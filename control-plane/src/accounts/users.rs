@@ -10,7 +10,7 @@ use super::{
     Accounts, Actor, Busy, Email, Invalid, Password, Registration, StoreError, TryLater, UserId,
     db::{Tx, at, corrupt, unsigned},
     ids::words,
-    secret, text,
+    text,
 };
 
 words! {
@@ -168,7 +168,8 @@ impl Accounts {
     /// # Errors
     /// See [`RegisterError`]. Of two who want the same name or address at once, one gets it.
     pub async fn register(&self, from: IpAddr, new: NewAccount) -> Result<User, RegisterError> {
-        if self.config().registration == Registration::Closed {
+        let registration = self.registration().await?;
+        if registration == Registration::Closed {
             return Err(RegisterError::Closed);
         }
         let username = text::username(&new.username)?;
@@ -178,22 +179,12 @@ impl Accounts {
         let display_name = text::display_name(&new.username)?;
         let password = Some(self.0.hasher.hash(&password).await?);
         let mut tx = self.db().begin().await?;
-        if self.config().registration == Registration::Invite {
+        if registration == Registration::Invite {
             self.use_invite(&mut tx, new.invite.as_deref().unwrap_or_default()).await?;
         }
         let id = self.insert(&mut tx, Checked { username, display_name, email, password, role: Role::User }).await?;
         self.commit_and_tell(tx).await?;
         self.user(&id).await?.ok_or(RegisterError::NameTaken)
-    }
-
-    async fn use_invite(&self, tx: &mut Tx, invite: &str) -> Result<(), RegisterError> {
-        const USE: &str =
-            "UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1 AND expires_ms > $2 AND uses_left > 0";
-        let query = sqlx::query(USE).bind(secret::hash(invite)).bind(at(self.now_ms()));
-        match query.execute(&mut **tx).await?.rows_affected() {
-            0 => Err(RegisterError::NeedsInvite),
-            _ => Ok(()),
-        }
     }
 
     /// Inserts a user with its channel. The name is claimed first, so that whoever comes second learns it from that.

@@ -1,15 +1,17 @@
-//! What administrators and the command line do.
+//! What administrators and the command line do: here with people, below with the platform.
+
+mod audit;
+mod invites;
+mod keys;
+mod live;
+mod nodes;
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use freshet_proto::{
-    admin::{AdminCommand, AdminReply},
-    annex::Revoked,
-};
+use freshet_proto::annex::Revoked;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -17,22 +19,23 @@ use super::{
     Shared,
     caller::Admin,
     extract::{Body, Name, Params},
-    me::Account,
-    page::{Page, Paging, limit},
+    me::{Account, Session},
+    page::{Page, limit},
     problem::Problem,
 };
-use crate::accounts::{Actor, AuditEntry, InviteTerms, PAGE, Password, Role, User, UserFilter};
+use crate::accounts::{PAGE, Password, Role, User, UserFilter};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
         .routes(routes!(users, add))
         .routes(routes!(change))
         .routes(routes!(link))
-        .routes(routes!(invite))
-        .routes(routes!(purge))
-        .routes(routes!(nodes))
-        .routes(routes!(keys))
-        .routes(routes!(audit))
+        .routes(routes!(sessions, end_sessions))
+        .merge(invites::router())
+        .merge(live::router())
+        .merge(nodes::router())
+        .merge(keys::router())
+        .merge(audit::router())
 }
 
 /// What somebody may do to the platform.
@@ -116,36 +119,6 @@ struct Link {
     link: String,
 }
 
-/// What an invitation is good for.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewInvite {
-    /// How many may use it.
-    #[schema(minimum = 1, maximum = 1000)]
-    uses: u32,
-    /// For how many seconds.
-    #[schema(minimum = 60, maximum = 31536000)]
-    seconds: u64,
-}
-
-/// An invitation.
-#[derive(Serialize, ToSchema)]
-struct Invite {
-    /// To be told to whom it is for. It is told this once.
-    invite: String,
-}
-
-/// One entry of the audit log.
-#[derive(Serialize, ToSchema)]
-struct Entry {
-    at_ms: u64,
-    actor: String,
-    action: String,
-    target: String,
-    #[schema(value_type = Object)]
-    details: Value,
-}
-
 impl Shared {
     async fn named(&self, name: &freshet_proto::id::ChannelName) -> Result<User, Problem> {
         self.accounts.user_by_name(name).await?.ok_or_else(|| Problem::not_found("user"))
@@ -222,76 +195,31 @@ async fn link(State(shared): State<Arc<Shared>>, Admin(actor): Admin, Name(name)
     Ok(Json(Link { link: shared.accounts.login_link(&actor, &user.id).await?.into() }))
 }
 
-/// Make an invitation.
-#[utoipa::path(post, path = "/api/admin/invites", tag = "admin", security(("bearer" = [])), request_body = NewInvite,
-    responses((status = 201, description = "The invitation", body = Invite)))]
-async fn invite(
+/// Where somebody is signed in.
+#[utoipa::path(get, path = "/api/admin/users/{name}/sessions", tag = "admin", security(("bearer" = [])),
+    params(("name" = String, Path, description = "The username")),
+    responses((status = 200, description = "Sessions, the one seen latest first", body = Vec<Session>)))]
+async fn sessions(
     State(shared): State<Arc<Shared>>,
-    Admin(actor): Admin,
-    Body(NewInvite { uses, seconds }): Body<NewInvite>,
-) -> Result<(StatusCode, Json<Invite>), Problem> {
-    if !(1..=1000).contains(&uses) || !(60..=31_536_000).contains(&seconds) {
-        return Err(Problem::unprocessable("an invitation is for 1 to 1,000 people and good for a minute to a year"));
-    }
-    let invite = shared.accounts.invite(&actor, InviteTerms { uses, seconds }).await?;
-    Ok((StatusCode::CREATED, Json(Invite { invite: invite.into() })))
+    _: Admin,
+    Name(name): Name,
+) -> Result<Json<Vec<Session>>, Problem> {
+    let user = shared.named(&name).await?;
+    let sessions = shared.accounts.sessions(&user.id).await?;
+    Ok(Json(sessions.into_iter().map(|session| Session::of(session, false)).collect()))
 }
 
-/// Drop what a channel has published so far, at every edge, and refuse it from now on.
-#[utoipa::path(post, path = "/api/admin/streams/{id}/purge", tag = "admin", security(("bearer" = [])),
-    params(("id" = String, Path, description = "The channel")),
-    responses((status = 204, description = "Purged")))]
-async fn purge(
+/// Sign somebody out everywhere. Access tokens are refused at once too.
+#[utoipa::path(delete, path = "/api/admin/users/{name}/sessions", tag = "admin", security(("bearer" = [])),
+    params(("name" = String, Path, description = "The username")),
+    responses((status = 204, description = "Signed out")))]
+async fn end_sessions(
     State(shared): State<Arc<Shared>>,
     Admin(actor): Admin,
     Name(name): Name,
 ) -> Result<StatusCode, Problem> {
-    shared.platform.ask(AdminCommand::Purge { channel: name.clone() }).await?;
-    shared.accounts.audit(&actor, "stream.purge", name.as_str(), &serde_json::json!({})).await?;
+    let user = shared.named(&name).await?;
+    shared.accounts.end_all_sessions(&actor, &user.id).await?;
+    shared.revoke(Revoked::User(user.id.to_string())).await;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn told(shared: &Shared, command: AdminCommand) -> Result<Json<Value>, Problem> {
-    let value = match shared.platform.ask(command).await? {
-        AdminReply::Cluster(cluster) => serde_json::to_value(cluster),
-        AdminReply::Keys(keys) => serde_json::to_value(keys),
-        _ => return Err(Problem::unavailable("a control node answered what was not asked; try again")),
-    };
-    value.map(Json).map_err(|error| Problem::unavailable(error.to_string()))
-}
-
-/// The nodes of the platform.
-#[utoipa::path(get, path = "/api/admin/nodes", tag = "admin", security(("bearer" = [])),
-    responses((status = 200, description = "The cluster as a control node sees it", body = Value)))]
-async fn nodes(State(shared): State<Arc<Shared>>, _: Admin) -> Result<Json<Value>, Problem> {
-    told(&shared, AdminCommand::Cluster).await
-}
-
-/// The signing keys, without what is secret.
-#[utoipa::path(get, path = "/api/admin/keys", tag = "admin", security(("bearer" = [])),
-    responses((status = 200, description = "The keys", body = Value)))]
-async fn keys(State(shared): State<Arc<Shared>>, _: Admin) -> Result<Json<Value>, Problem> {
-    told(&shared, AdminCommand::Keys).await
-}
-
-/// Who did what, the newest first.
-#[utoipa::path(get, path = "/api/admin/audit", tag = "admin", security(("bearer" = [])), params(Paging),
-    responses((status = 200, description = "Entries", body = Page<Entry>)))]
-async fn audit(
-    State(shared): State<Arc<Shared>>,
-    _: Admin,
-    Params(paging): Params<Paging>,
-) -> Result<Json<Page<Entry>>, Problem> {
-    let page = shared.accounts.audit_log(paging.after(), paging.limit()).await?;
-    Ok(Json(Page::of(page, |entry: AuditEntry| Entry {
-        at_ms: entry.at_ms,
-        actor: match entry.actor {
-            Actor::User(id) => id.to_string(),
-            Actor::Operator => "operator".to_owned(),
-            Actor::System => "system".to_owned(),
-        },
-        action: entry.action,
-        target: entry.target,
-        details: entry.details,
-    })))
 }

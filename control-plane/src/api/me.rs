@@ -16,7 +16,7 @@ use super::{
     page::{Page, Paging},
     problem::Problem,
 };
-use crate::accounts::{Actor, Identity, Password, ProfileChange, User};
+use crate::accounts::{self, Actor, Identity, Password, ProfileChange, User};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -130,6 +130,13 @@ pub(super) struct Session {
     current: bool,
 }
 
+impl Session {
+    pub(super) fn of(session: accounts::Session, current: bool) -> Self {
+        let accounts::Session { id, created_ms, seen_ms, expires_ms, address, agent } = session;
+        Self { id: id.to_string(), created_ms, seen_ms, expires_ms, address, agent, current }
+    }
+}
+
 impl Shared {
     /// Whoever is signed in, as their account now is.
     pub(super) async fn present(&self, who: &Identity) -> Result<User, Problem> {
@@ -231,14 +238,10 @@ async fn sessions(
     State(shared): State<Arc<Shared>>,
     SignedIn { who, .. }: SignedIn,
 ) -> Result<Json<Vec<Session>>, Problem> {
-    let sessions = shared.accounts.sessions(&who.user).await?.into_iter().map(|session| Session {
-        current: session.id == who.session,
-        id: session.id.to_string(),
-        created_ms: session.created_ms,
-        seen_ms: session.seen_ms,
-        expires_ms: session.expires_ms,
-        address: session.address,
-        agent: session.agent,
-    });
-    Ok(Json(sessions.collect()))
+    let sessions = shared.accounts.sessions(&who.user).await?;
+    let shown = |session: accounts::Session| {
+        let current = session.id == who.session;
+        Session::of(session, current)
+    };
+    Ok(Json(sessions.into_iter().map(shown).collect()))
 }

@@ -48,6 +48,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// A control node of another version, perhaps.
+    pub(super) fn strange_answer() -> Self {
+        Self::unavailable("a control node answered what was not asked; try again")
+    }
+
     pub(super) fn unprocessable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }

@@ -358,7 +358,13 @@ impl Shared {
         Ok(self.accounts.audit(actor, "stream.visibility", name.as_str(), &details).await?)
     }
 
-    fn shown(&self, view: &View, counts: &Counts, name: &ChannelName, settings: Option<ChannelSettings>) -> Stream {
+    pub(super) fn shown(
+        &self,
+        view: &View,
+        counts: &Counts,
+        name: &ChannelName,
+        settings: Option<ChannelSettings>,
+    ) -> Stream {
         let live = view.channels.get(name);
         let mark = view.annex.marks.of(name);
         let viewers = of(counts, name);
@@ -454,7 +460,7 @@ fn live_channels(view: &View) -> impl Iterator<Item = &ChannelName> {
 }
 
 /// A place in the list of live channels.
-fn place(cursor: &str) -> Option<(Reverse<u64>, String)> {
+pub(super) fn place(cursor: &str) -> Option<(Reverse<u64>, String)> {
     let (viewers, name) = cursor.split_once('.')?;
     Some((Reverse(viewers.parse().ok()?), name.to_owned()))
 }

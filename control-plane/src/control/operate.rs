@@ -1,9 +1,9 @@
 //! What operators ask, from a control node's host: its certificate is their right.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
-    admin::{AdminCommand, AdminReply, Cluster, Levels, NodeStatus},
+    admin::{AdminCommand, AdminReply, Census, Cluster, Levels, NodeStatus, Pulse},
     id::{ChannelName, NodeId},
     level::Level,
     message::Denied,
@@ -104,6 +104,7 @@ impl Inner {
             AdminCommand::Purge { channel } => self.done(Input::Purge { channel }).await,
             AdminCommand::SetVisibility { channel, visibility } => self.set_visibility(channel, visibility).await,
             AdminCommand::Viewers => Ok(AdminReply::Viewers(self.loads().all_viewers(Instant::now()))),
+            AdminCommand::Census => Ok(AdminReply::Census(self.census())),
             AdminCommand::Health { channel } => Ok(AdminReply::Health(self.health(&channel).map(Box::new))),
             AdminCommand::History { channel } => Ok(AdminReply::History(Box::new(self.history(&channel)))),
             AdminCommand::Audience { channel } => Ok(AdminReply::Audience(self.audience(&channel))),
@@ -125,6 +126,22 @@ impl Inner {
             lease_ms: lease_ms(*id),
         });
         Cluster { answered_by: self.id, leader, term: status.term, revision: view.revision, nodes: nodes.collect() }
+    }
+
+    /// What this leader alone knows.
+    fn census(&self) -> Census {
+        let (status, now) = (self.group.status(), Instant::now());
+        let view = self.group.feed().view().borrow().clone();
+        let (loads, levels): (_, BTreeMap<_, _>) = (self.loads().all(now), self.heard().all().collect());
+        let (leases, last_log) = (self.leases(), status.last_log.unwrap_or_default());
+        let pulse = |node: NodeId| Pulse {
+            lease_ms: leases.left(now, node).map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            load: loads.nodes.get(&node).copied(),
+            level: levels.get(&node).copied(),
+            log: if node == self.id { Some(last_log) } else { status.matched.get(&node).copied() },
+        };
+        let nodes = view.nodes.keys().map(|node| (*node, pulse(*node))).collect();
+        Census { leader: self.id, last_log, nodes }
     }
 
     pub(super) async fn make_token(&self, role: Role, seconds: u64, uses: u32) -> Result<JoinToken, Denied> {

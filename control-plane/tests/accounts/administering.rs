@@ -1,7 +1,8 @@
 //! Running the platform.
 
 use freshet_control_plane::accounts::{
-    Actor, AdminError, LoginError, Password, RefreshError, RegisterError, Role, UserFilter, outbox::Desired,
+    Actor, AdminError, AuditFilter, LoginError, Password, RefreshError, RegisterError, Role, UserFilter,
+    outbox::Desired,
 };
 use futures_util::future::join;
 use serde_json::json;
@@ -142,7 +143,7 @@ pub async fn what_administrators_do_is_written_down(bench: Bench) {
     accounts.audit(&Actor::System, "test.entry", "somewhere", &json!({ "n": [1, 2] })).await.expect("written");
     let (mut entries, mut after) = (Vec::new(), None);
     loop {
-        let page = accounts.audit_log(after.as_deref(), 1).await.expect("a page");
+        let page = accounts.audit_log(&AuditFilter::default(), after.as_deref(), 1).await.expect("a page");
         entries.extend(page.items);
         after = page.next;
         if after.is_none() {
@@ -163,6 +164,55 @@ pub async fn what_administrators_do_is_written_down(bench: Bench) {
     assert_eq!(told, expected);
 }
 
+pub async fn the_audit_log_is_found_by_who_what_and_whom(bench: Bench) {
+    let accounts = bench.open().await;
+    let ada = accounts.add_user(OPERATOR, "ada", None, None, Role::Admin).await.expect("an account");
+    let actor = Actor::User(ada.id.clone());
+    let grace = accounts.add_user(&actor, "grace", None, None, Role::User).await.expect("an account");
+    accounts.set_role(&actor, &grace.id, Role::Admin).await.expect("set");
+    accounts.audit(&actor, "node.drain", "edge-1", &json!({})).await.expect("written");
+    let found = async |actor: &str, action: &str, target: &str| {
+        let wanted = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let filter = AuditFilter { actor: wanted(actor), action: wanted(action), target: wanted(target) };
+        let page = accounts.audit_log(&filter, None, 10).await.expect("a page");
+        let told = |entry: &freshet_control_plane::accounts::AuditEntry| {
+            let whom = entry.target_name.as_deref().unwrap_or(&entry.target);
+            format!("{} {} {whom}", entry.actor_name.as_deref().unwrap_or("-"), entry.action)
+        };
+        let mut told: Vec<_> = page.items.iter().map(told).collect();
+        told.sort();
+        told.join(", ")
+    };
+    assert_eq!(
+        found("", "", "").await,
+        "- user.add ada, ada node.drain edge-1, ada user.add grace, ada user.role grace"
+    );
+    assert_eq!(found("operator", "", "").await, "- user.add ada");
+    assert_eq!(found("ada", "user", "").await, "ada user.add grace, ada user.role grace");
+    assert_eq!(found(ada.id.as_str(), "user.role", "").await, "ada user.role grace");
+    assert_eq!(found("", "", "edge-1").await, "ada node.drain edge-1");
+    assert_eq!(found("", "", " grace ").await, found("", "", grace.id.as_str()).await);
+    for nothing in ["use", "user.", "%", "user.r", "\0", "'"] {
+        assert_eq!(found("", nothing, "").await, if nothing == "\0" { found("", "", "").await } else { String::new() });
+    }
+    accounts.delete_account(OPERATOR, &grace.id).await.expect("deleted");
+    assert_eq!(found("", "user.role", "").await, format!("ada user.role {}", grace.id));
+}
+
+pub async fn an_administrator_ends_all_sessions_of_somebody(bench: Bench) {
+    let accounts = bench.open().await;
+    let ada = register(&accounts, "ada").await;
+    let one = accounts.login(&client(), "ada", PASSWORD).await.expect("signed in");
+    accounts.login(&client(), "ada", PASSWORD).await.expect("signed in");
+    assert_eq!(accounts.end_all_sessions(OPERATOR, &ada.id).await.expect("ended"), 2);
+    assert!(accounts.sessions(&ada.id).await.expect("an answer").is_empty());
+    assert!(matches!(accounts.refresh(&client(), one.refresh.reveal()).await, Err(RefreshError::Unknown)));
+    let log = accounts.audit_log(&AuditFilter::default(), None, 1).await.expect("a page").items;
+    assert_eq!((log[0].action.as_str(), &log[0].details), ("user.logout", &json!({ "sessions": 2 })));
+    let nobody = accounts.end_all_sessions(OPERATOR, &"nobody".into()).await;
+    assert!(matches!(nobody, Err(AdminError::NoSuchUser)));
+}
+
 pub async fn text_that_no_database_can_hold_is_no_failure_of_ours(bench: Bench) {
     let accounts = bench.open().await;
     let ada = register(&accounts, "ada").await;
@@ -175,8 +225,13 @@ pub async fn text_that_no_database_can_hold_is_no_failure_of_ours(bench: Bench) 
         assert_eq!(accounts.avatar(odd).await.expect("an answer"), None);
         accounts.following(&ada.id, Some(odd), 10).await.expect("an answer");
         accounts.followers(&ada.username, Some(odd), 10).await.expect("an answer");
-        accounts.audit_log(Some(odd), 10).await.expect("an answer");
-        accounts.audit_log(Some(&format!("{}.{odd}", i64::MAX)), 10).await.expect("an answer");
+        accounts.audit_log(&AuditFilter::default(), Some(odd), 10).await.expect("an answer");
+        accounts.audit_log(&AuditFilter::default(), Some(&format!("{}.{odd}", i64::MAX)), 10).await.expect("an answer");
+        accounts.invites(Some(&format!("5.{odd}")), 10).await.expect("an answer");
+        assert!(!accounts.revoke_invite(OPERATOR, odd).await.expect("an answer"));
+        let told = Some(odd.to_owned());
+        let wanted = AuditFilter { actor: told.clone(), action: told.clone(), target: told };
+        accounts.audit_log(&wanted, None, 10).await.expect("an answer");
         assert!(matches!(accounts.login(&client(), odd, odd).await, Err(LoginError::Refused)));
         assert!(matches!(accounts.login_by_link(&client(), odd).await, Err(LoginError::Refused)));
         assert!(matches!(accounts.refresh(&client(), odd).await, Err(RefreshError::Unknown)));

@@ -54,7 +54,7 @@ impl Bench {
 
     /// Everything that is in it, as one text.
     pub async fn dump(&self) -> String {
-        const TABLES: [&str; 18] = [
+        const TABLES: [&str; 19] = [
             "names",
             "users",
             "sessions",
@@ -73,6 +73,7 @@ impl Bench {
             "chat_bans",
             "chat_terms",
             "chat_log",
+            "settings",
         ];
         let (pool, mut dump) = (self.raw().await, String::new());
         for table in TABLES {

@@ -24,6 +24,8 @@ databases::on_both_databases! {
         whoever_registers_often_from_one_place_has_to_wait,
         a_closed_platform_takes_nobody,
         an_invitation_for_one_lets_one_in_however_many_come_at_once,
+        what_an_administrator_says_of_registration_holds_for_all_control_nodes,
+        invitations_are_listed_while_they_are_good_and_taken_back,
         a_profile_changes_as_a_whole_or_not_at_all;
     signing_in:
         a_name_and_an_address_sign_in_alike,
@@ -74,6 +76,8 @@ databases::on_both_databases! {
         a_deleted_account_leaves_nothing_personal_and_its_name_to_nobody,
         users_are_found_by_any_part_of_a_name_or_address,
         what_administrators_do_is_written_down,
+        the_audit_log_is_found_by_who_what_and_whom,
+        an_administrator_ends_all_sessions_of_somebody,
         text_that_no_database_can_hold_is_no_failure_of_ours;
     crowding:
         whatever_many_do_at_once_the_database_never_fails_them;

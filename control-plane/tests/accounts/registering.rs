@@ -3,8 +3,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use freshet_control_plane::accounts::{
-    Accounts, Actor, Config, InviteTerms, NewAccount, ProfileChange, ProfileError, RegisterError, Registration, Role,
-    User, outbox::Desired,
+    Accounts, Actor, AuditFilter, Config, InviteTerms, NewAccount, ProfileChange, ProfileError, RegisterError,
+    Registration, Role, User, outbox::Desired,
 };
 use futures_util::future::join_all;
 
@@ -129,6 +129,56 @@ pub async fn an_invitation_for_one_lets_one_in_however_many_come_at_once(bench: 
     let later = bench.open_as(by_invitation, Duration::from_secs(3601)).await;
     let late = later.register(client().address, NewAccount { invite: Some(stale), ..new_account("grace") }).await;
     assert!(matches!(late, Err(RegisterError::NeedsInvite)));
+}
+
+pub async fn what_an_administrator_says_of_registration_holds_for_all_control_nodes(bench: Bench) {
+    let closed = Config { registration: Registration::Closed, ..config() };
+    let (accounts, another) = (bench.open().await, bench.open_as(closed, Duration::ZERO).await);
+    let said =
+        async || (accounts.registration().await.expect("an answer"), another.registration().await.expect("an answer"));
+    assert_eq!(said().await, (Registration::Open, Registration::Closed), "each by its configuration");
+    accounts.set_registration(&Actor::Operator, Registration::Invite).await.expect("set");
+    assert_eq!(said().await, (Registration::Invite, Registration::Invite));
+    let refused = accounts.register(client().address, new_account("ada")).await;
+    assert!(matches!(refused, Err(RegisterError::NeedsInvite)));
+    accounts.set_registration(&Actor::Operator, Registration::Closed).await.expect("set");
+    let refused = accounts.register(client().address, new_account("ada")).await;
+    assert!(matches!(refused, Err(RegisterError::Closed)));
+    accounts.set_registration(&Actor::Operator, Registration::Open).await.expect("set");
+    assert!(another.register(client().address, new_account("ada")).await.is_ok());
+    let log = accounts.audit_log(&AuditFilter::default(), None, 10).await.expect("a page").items;
+    let mut told: Vec<_> = log.iter().map(|entry| format!("{} {}", entry.action, entry.target)).collect();
+    told.sort();
+    assert_eq!(told, ["registration.set closed", "registration.set invite", "registration.set open"]);
+}
+
+pub async fn invitations_are_listed_while_they_are_good_and_taken_back(bench: Bench) {
+    let by_invitation = Config { registration: Registration::Invite, ..config() };
+    let accounts = bench.open_as(by_invitation.clone(), Duration::ZERO).await;
+    let ada = accounts.add_user(&Actor::Operator, "ada", None, None, Role::Admin).await.expect("an account");
+    let actor = Actor::User(ada.id.clone());
+    let two = accounts.invite(&actor, InviteTerms { uses: 2, seconds: 3600 }).await.expect("an invitation");
+    let later = bench.open_as(by_invitation, Duration::from_secs(60)).await;
+    later.invite(&Actor::Operator, InviteTerms { uses: 1, seconds: 60 }).await.expect("an invitation");
+    let first = later.invites(None, 1).await.expect("a page");
+    let rest = later.invites(first.next.as_deref(), 1).await.expect("a page");
+    assert_eq!((&first.items[0].by, first.items[0].by_name.as_deref()), (&Some(Actor::Operator), None));
+    let listed = &rest.items[0];
+    assert_eq!((&listed.by, listed.by_name.as_deref(), rest.next), (&Some(actor.clone()), Some("ada"), None));
+    assert_eq!((listed.uses, listed.uses_left, listed.expires_ms - listed.created_ms), (2, 2, 3_600_000));
+
+    let with = |invite: &str, name: &str| NewAccount { invite: Some(invite.to_owned()), ..new_account(name) };
+    later.register(client().address, with(two.reveal(), "grace")).await.expect("an account");
+    assert_eq!(later.invites(first.next.as_deref(), 1).await.expect("a page").items[0].uses_left, 1);
+    assert!(later.revoke_invite(&actor, &listed.id).await.expect("an answer"));
+    assert!(!later.revoke_invite(&actor, &listed.id).await.expect("an answer"), "it is gone");
+    let refused = later.register(client().address, with(two.reveal(), "hedy")).await;
+    assert!(matches!(refused, Err(RegisterError::NeedsInvite)));
+    let about = AuditFilter { target: Some(listed.id.clone()), ..AuditFilter::default() };
+    let log = later.audit_log(&about, None, 10).await.expect("a page").items;
+    assert_eq!(log.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["invite.revoke", "invite.add"]);
+    let much_later = bench.open_after(Duration::from_secs(121)).await;
+    assert!(much_later.invites(None, 10).await.expect("a page").items.is_empty(), "it has run out");
 }
 
 pub async fn a_profile_changes_as_a_whole_or_not_at_all(bench: Bench) {

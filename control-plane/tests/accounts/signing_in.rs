@@ -3,7 +3,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use freshet_control_plane::accounts::{
-    Accounts, Actor, Client, LoginError, Password, PasswordError, RefreshError, Role, SignedIn, outbox::Desired,
+    Accounts, Actor, AuditFilter, Client, LoginError, Password, PasswordError, RefreshError, Role, SignedIn,
+    outbox::Desired,
 };
 use futures_util::future::join_all;
 
@@ -97,7 +98,7 @@ pub async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(bench: Be
     }
     assert_eq!(accounts.identity(&first.identity.session).await.expect("an answer"), None);
     assert!(refused(&accounts, &other).await.is_none(), "the other device stays signed in");
-    let log = accounts.audit_log(None, 10).await.expect("an answer").items;
+    let log = accounts.audit_log(&AuditFilter::default(), None, 10).await.expect("an answer").items;
     let entry = log.iter().find(|entry| entry.action == "session.reuse").expect("an entry");
     assert_eq!(entry.details["user"], ada.id.as_str());
     assert!(matches!(accounts.refresh(&client(), "frt_nothing").await, Err(RefreshError::Unknown)));

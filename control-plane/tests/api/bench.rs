@@ -15,15 +15,15 @@ use freshet_control_plane::{
     machine::{Charter, Input, Output, Registry},
 };
 use freshet_proto::{
-    admin::{AdminCommand, AdminReply},
-    annex::{Algorithm, KeyState, Mark, Revoked, SigningKey},
+    admin::{AdminCommand, AdminReply, Census, Cluster, KeyStage, KeyStatus, Keys, NodeStatus, Pulse},
+    annex::{Algorithm, KeyState, Load, Mark, Revoked, SigningKey},
     api::ApiRequest,
     clock::WallClock,
     id::{ChannelName, NodeId},
     level::Level,
     message::Denied,
     random::Random,
-    registry::{Refused, Reply},
+    registry::{NoSuch, Refused, Reply},
     token::{Claims, Signer, signing_key},
     view::{ChannelState, NodeView, Role, View},
 };
@@ -90,6 +90,26 @@ impl House {
         self.view().channels.get(&channel.parse::<ChannelName>().expect("a name")).map(|channel| channel.state)
     }
 
+    fn cluster(&self) -> Cluster {
+        let view = self.view();
+        let status =
+            |(id, view): (&NodeId, &NodeView)| NodeStatus { id: *id, view: view.clone(), voter: false, lease_ms: None };
+        let nodes = view.nodes.iter().map(status).collect();
+        Cluster { answered_by: NodeId(1), leader: None, term: 3, revision: view.revision, nodes }
+    }
+
+    fn keys(&self) -> Keys {
+        let active = KeyStatus {
+            kid: self.public.kid.clone(),
+            algorithm: Algorithm::EdDsa,
+            stage: KeyStage::Active,
+            since_ms: BEGIN_MS,
+            until_ms: Some(BEGIN_MS + 1),
+            unwraps: true,
+        };
+        Keys { answered_by: NodeId(1), locked: None, signing: vec![active], path: vec![] }
+    }
+
     fn input(&self, command: AdminCommand) -> Input {
         match command {
             AdminCommand::Charter { channel, seq, charter } => {
@@ -104,6 +124,8 @@ impl House {
             AdminCommand::Start { channel } => Input::Start { channel },
             AdminCommand::End { channel } => Input::End { channel },
             AdminCommand::Purge { channel } => Input::Purge { channel },
+            AdminCommand::Drain { draining, .. } => Input::DrainNode { node: NodeId(7), draining },
+            AdminCommand::RemoveNode { .. } => Input::RemoveNode { node: NodeId(7) },
             AdminCommand::SetVisibility { channel, visibility } => {
                 let mark = Mark { visibility, ..self.registry().annex().marks.of(&channel) };
                 Input::Mark { channel, mark }
@@ -135,14 +157,22 @@ impl Platform for House {
                 self.revoked.lock().expect("unpoisoned").push(what);
                 return Ok(AdminReply::Done);
             }
-            if let AdminCommand::Health { .. } = command {
-                return Ok(AdminReply::Health(None));
+            match command {
+                AdminCommand::Health { .. } => Ok(AdminReply::Health(None)),
+                AdminCommand::History { .. } => Ok(AdminReply::History(Box::default())),
+                AdminCommand::Cluster => Ok(AdminReply::Cluster(self.cluster())),
+                AdminCommand::Census => Ok(AdminReply::Census(census())),
+                AdminCommand::Keys => Ok(AdminReply::Keys(self.keys())),
+                AdminCommand::RotateKeys { .. } => Ok(AdminReply::NewKey("next".to_owned())),
+                AdminCommand::RevokeKey { kid } if kid != self.public.kid => {
+                    Err(Denied::Refused(Refused::NoSuch(NoSuch::Key)))
+                }
+                AdminCommand::RevokeKey { .. } => Ok(AdminReply::Done),
+                command => {
+                    self.take(self.input(command))?;
+                    Ok(AdminReply::Done)
+                }
             }
-            if let AdminCommand::History { .. } = command {
-                return Ok(AdminReply::History(Box::default()));
-            }
-            self.take(self.input(command))?;
-            Ok(AdminReply::Done)
         })
     }
 
@@ -158,6 +188,13 @@ impl Platform for House {
     fn sign(&self, claims: &Claims) -> Result<String, String> {
         self.signer.sign(claims).map_err(|error| error.to_string())
     }
+}
+
+/// What a leader would know of the one node.
+fn census() -> Census {
+    let load = Some(Load { clients: 2, permille: 40 });
+    let pulse = Pulse { lease_ms: Some(7000), load, level: Some(Level::NEWEST), log: None };
+    Census { leader: NodeId(7), last_log: 12, nodes: [(NodeId(7), pulse)].into() }
 }
 
 pub fn pepper() -> Pepper {

@@ -35,7 +35,12 @@ databases::on_both_databases! {
         a_home_opens_and_stores_through_the_node_that_answers;
     administering:
         a_channel_that_an_operator_made_is_nobodys_to_take,
-        administrators_administer_and_nobody_else;
+        administrators_administer_and_nobody_else,
+        who_may_register_is_public_and_an_administrators_to_say,
+        somebody_is_signed_out_everywhere_by_an_administrator,
+        nodes_are_told_with_what_the_leader_knows_and_drained_and_removed,
+        all_sessions_are_told_to_administrators,
+        keys_are_rotated_and_revoked;
     at_once:
         of_those_who_register_a_name_at_once_one_gets_it_and_its_channel,
         of_those_who_take_an_address_at_once_one_gets_it,

@@ -233,7 +233,7 @@ pub struct AccountsSection {
     /// same PostgreSQL on all control nodes lets each answer. Leave the password to PostgreSQL's own ways (`PGPASSWORD`,
     /// `.pgpass`), or set all of it as `FRESHET_ACCOUNTS__DATABASE_URL`.
     pub database_url: String,
-    /// Who may register: `open`, `invite` or `closed`.
+    /// Who may register: `open`, `invite` or `closed`; until an administrator says otherwise on the site.
     pub registration: freshet_control_plane::accounts::Registration,
     /// A session ends when it was not refreshed for so many seconds. Default 30 days.
     pub session_idle_s: u64,

@@ -1,0 +1,134 @@
+// The pages for administrators, in a platform of two regions: from the one-time link to what the audit log says of it all.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, newPage } from "../lib/browser.mjs";
+import { violations } from "../lib/chatting.mjs";
+import { Platform, REGIONS } from "../lib/platform.mjs";
+import { until } from "../lib/process.mjs";
+
+const PAGES = ["", "/users", "/registration", "/nodes", "/streams", "/keys", "/audit"];
+
+let browser;
+let platform;
+let page;
+
+before(async () => {
+  browser = await launch();
+  platform = await Platform.start();
+  page = await newPage(browser, { viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+});
+after(async () => {
+  await browser?.close();
+  await platform?.stop();
+});
+
+const base = () => `http://${REGIONS.fra.host}:${platform.port}`;
+const row = (kind, name) => page.locator(`[data-testid="${kind}"][data-${kind}="${name}"]`);
+const told = (text) => page.getByRole("status").getByText(text).waitFor({ timeout: 20_000 });
+
+/** Goes there by the menu of the administration. */
+async function visit(part) {
+  await page.getByRole("navigation", { name: "Parts of the administration" }).getByRole("link", { name: part }).click();
+  await page.getByRole("heading", { level: 1, name: part }).waitFor({ timeout: 20_000 });
+}
+
+/** Chooses from the menu of a row. */
+async function choose(kind, name, what) {
+  await row(kind, name).getByRole("button", { name: `What to do with ${name}` }).click();
+  await page.getByRole("menuitem", { name: what }).click();
+}
+
+async function confirm(button) {
+  await page.getByRole("dialog").getByRole("button", { name: button }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached", timeout: 20_000 });
+}
+
+/** The secret of the link that the control node printed last. */
+function link() {
+  const said = platform.nodes["control-1"].program.lines.map((line) => /login#link=(\S+)/.exec(line)?.[1]).filter(Boolean);
+  assert.ok(said.length > 0, platform.nodes["control-1"].program.output);
+  return said.at(-1);
+}
+
+test("whoever is not signed in, or no administrator, is told so", async () => {
+  await page.goto(`${base()}/admin/users`);
+  await page.getByRole("heading", { name: "Log in as an administrator" }).waitFor({ timeout: 30_000 });
+});
+
+test("the first administrator comes in by the link, and runs the platform", async () => {
+  await page.goto(`${base()}/login#link=${link()}`);
+  await page.waitForURL(/\/settings$/, { timeout: 30_000 });
+  await page.goto(`${base()}/admin`);
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor({ timeout: 30_000 });
+  await page.getByTestId("warnings").getByText("All is well.").waitFor({ timeout: 30_000 });
+  await page.getByRole("link", { name: /^fra: 1 active/ }).waitFor({ timeout: 20_000 });
+  await page.getByRole("rowheader", { name: "iad" }).waitFor();
+
+  await visit("Registration");
+  await page.getByLabel("Whoever has an invitation").check();
+  await told("Whoever has an invitation may register now.");
+  await page.getByLabel("For how many people").fill("3");
+  await page.getByRole("button", { name: "Make an invitation" }).click();
+  const shown = page.getByRole("dialog").getByTestId("secret");
+  await shown.first().waitFor({ timeout: 20_000 });
+  assert.match(await shown.first().innerText(), /\/signup#invite=fin_/);
+  await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
+  await page.getByTestId("invite").getByText("3 of 3").waitFor({ timeout: 20_000 });
+
+  await visit("Users");
+  await page.getByRole("button", { name: "New user" }).click();
+  await page.getByRole("dialog").getByLabel("User name").fill("grace");
+  await page.getByRole("dialog").getByRole("button", { name: "Create" }).click();
+  await shown.first().waitFor({ timeout: 20_000 });
+  assert.match(await shown.first().innerText(), /\/login#link=fll_/);
+  await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
+  await row("user", "grace").getByText("No password yet").waitFor({ timeout: 20_000 });
+  await choose("user", "grace", "Make an administrator");
+  await confirm("Make an administrator");
+  await row("user", "grace").getByText("Administrator").waitFor({ timeout: 20_000 });
+});
+
+test("an edge is drained, and the nodes and the map show it", async () => {
+  await visit("Nodes");
+  assert.equal(await page.getByTestId("node").count(), 4);
+  await row("node", "control-1").getByText("leads").waitFor();
+  await choose("node", "edge-fra", "Drain");
+  await confirm("Drain");
+  await row("node", "edge-fra").getByText("Draining").waitFor({ timeout: 20_000 });
+  await visit("Overview");
+  await page.getByTestId("warnings").getByText("edge-fra is draining").waitFor({ timeout: 20_000 });
+  await page.getByRole("link", { name: /^fra: 1 draining/ }).press("Enter");
+  await page.waitForURL(/\/admin\/nodes#region-fra$/, { timeout: 20_000 });
+  await choose("node", "edge-fra", "Let it work again");
+  await row("node", "edge-fra").getByText("Active").waitFor({ timeout: 20_000 });
+});
+
+test("keys are rotated, and the audit log tells all that was done", async () => {
+  await visit("Keys");
+  await page.getByRole("button", { name: "Rotate now" }).click();
+  await confirm("Rotate now");
+  await page.getByTestId("key").getByText("Pending").waitFor({ timeout: 20_000 });
+  await visit("Audit log");
+  const did = ["Rotated the signing key", "Let the node work again", "Drained the node", "Changed the role", "Made a login link", "Made the account", "Made an invitation", "Said who may register"];
+  const entries = page.getByTestId("entry");
+  for (const what of did) await entries.filter({ has: page.locator("td", { hasText: what }), hasText: "admin" }).first().waitFor({ timeout: 20_000 });
+  await page.getByLabel("Whom or what").fill("edge-fra");
+  await until("two entries about the edge", 20_000, async () => (await entries.count()) === 2);
+});
+
+for (const colorScheme of ["dark", "light"]) {
+  test(`axe-core finds nothing, ${colorScheme}`, async () => {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    for (const path of PAGES) {
+      await page.goto(`${base()}/admin${path}`);
+      await page.getByRole("heading", { level: 1 }).waitFor({ timeout: 20_000 });
+      await until("the page", 20_000, async () => (await page.locator(".skeleton").count()) === 0);
+      assert.deepEqual(await violations(page), [], `/admin${path}`);
+    }
+  });
+}
+
+test("nothing went wrong in the page, and nobody else was asked", () => {
+  assert.deepEqual(page.faults, []);
+  assert.deepEqual([...page.hosts], [new URL(base()).host]);
+});
