@@ -130,7 +130,7 @@ test("moderators see what waits, who is silenced and what was done, and everybod
   const shield = ada.getByRole("switch", { name: "Shield" });
   await shield.click();
   await popout.getByTestId("modes").getByText("no links").waitFor({ timeout: 20_000 });
-  assert.equal(await shield.getAttribute("aria-checked"), "true");
+  await ada.getByRole("switch", { name: "Shield", checked: true }).waitFor({ timeout: 20_000 });
   assert.deepEqual(await violations(popout), []);
   await shield.click();
   await popout.getByTestId("modes").waitFor({ state: "detached", timeout: 20_000 });

@@ -107,7 +107,9 @@ describe('moderation', () => {
 		expect(ada.silence).toEqual({ untilMs: 60_001, reason: '' });
 		ada.apply({ type: 'notice', channel: 'ada', note: 'silenced', reason: 'spam', until_ms: 60_001 });
 		expect(ada.silence).toEqual({ untilMs: 60_001, reason: 'spam' });
-		ada.apply({ type: 'user', channel: 'ada', position: '1.2', at_ms: 2, login: 'bob', action: 'unban', by: BY });
+		ada.apply({ type: 'user', channel: 'ada', position: '1.2', at_ms: 2, login: 'bob', action: 'ban', by: BY });
+		expect(ada.silence).toEqual({ untilMs: null, reason: 'spam' });
+		ada.apply({ type: 'user', channel: 'ada', position: '1.3', at_ms: 3, login: 'bob', action: 'unban', by: BY });
 		expect(ada.silence).toBeNull();
 	});
 

@@ -235,7 +235,8 @@ export class Channel {
 		if (event.action === 'timeout' || event.action === 'ban') {
 			this.#takeBack((said) => said.user.login === event.login);
 			this.held = this.held.filter(({ said }) => said.user.login !== event.login);
-			if (mine) this.silence = { untilMs: event.until_ms ?? null, reason: '' };
+			// The reason comes by a notice, before the event or after it.
+			if (mine) this.silence = { untilMs: event.until_ms ?? null, reason: this.silence?.reason ?? '' };
 		} else if (event.action === 'unban' && mine) this.silence = null;
 		const line = { kind: 'user', login: event.login, action: event.action, seconds: event.seconds ?? 0, by: event.by.login } as const;
 		if (this.moderates) this.#add(line, at, event.at_ms);
