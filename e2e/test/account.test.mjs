@@ -155,7 +155,10 @@ test("the first administrator comes in by the link, once, and sets a password", 
   await late.context().close();
 });
 
-test("no page asks anybody but its own server", () => {
+test("no page asks anybody but its own server, nor fails", () => {
   const own = new URL(freshet.http).host;
   assert.deepEqual([[...ada.hosts], [...bob.hosts]], [[own], [own]]);
+  // A thumbnail of a stream that is starting, and whatever was asked with a session that has ended, are refused.
+  const faults = [...ada.faults, ...bob.faults].filter((fault) => !fault.startsWith("Failed to load resource"));
+  assert.deepEqual(faults, []);
 });

@@ -4,6 +4,7 @@ export const WORDS = {
 	title: 'Live now',
 	mine: 'Channels you follow',
 	others: 'Everybody else',
+	channels: 'Channels',
 	all: 'All',
 	categories: 'Categories',
 	untitled: 'Untitled stream',
