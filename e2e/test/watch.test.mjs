@@ -52,6 +52,15 @@ async function open(options) {
 const video = (read) => page.evaluate(`(() => { const video = document.querySelector("video"); return ${read}; })()`);
 const button = (name) => page.getByRole("button", { name, exact: true });
 
+/** Fills in the dialog in which one logs in. */
+async function logIn(username) {
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("User name or e-mail").fill(username);
+  await dialog.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await dialog.locator("form").getByRole("button", { name: "Log in" }).click();
+  await dialog.waitFor({ state: "detached", timeout: 20_000 });
+}
+
 /** Opens the menu and takes something of it. */
 async function choose(role, name) {
   await page.mouse.move(300, 300);
@@ -76,11 +85,7 @@ test("an offline channel tells what was on last, and is live by itself; viewers 
   // Who isn't signed in is shown the way in; then the page knows who it is.
   const follow = () => page.getByTestId("follow");
   await follow().click();
-  const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("User name or e-mail").fill("bob");
-  await dialog.getByLabel("Password", { exact: true }).fill(PASSWORD);
-  await dialog.locator("form").getByRole("button", { name: "Log in" }).click();
-  await dialog.waitFor({ state: "detached", timeout: 20_000 });
+  await logIn("bob");
   await follow().click();
   await follow().getByText("Following").waitFor({ timeout: 10_000 });
   await page.getByTestId("followers").getByText("1 follower").waitFor();
@@ -212,6 +217,17 @@ test("an encoder that comes back within the grace is waited for, in words, and t
   await publish();
   await says(page, "live", 40_000);
   await showsNow(page, 20_000);
+});
+
+test("a private channel plays for its owner, once the page knows who it is", async () => {
+  await freshet.api("PATCH", "/api/streams/ada", { visibility: "private" }, ada.token);
+  await open();
+  await says(page, "private", 20_000);
+  await page.getByRole("banner").getByRole("button", { name: "Log in" }).click();
+  await logIn("ada");
+  await says(page, "live", 30_000);
+  await showsNow(page, 20_000);
+  await freshet.api("PATCH", "/api/streams/ada", { visibility: "public" }, ada.token);
 });
 
 test("on a phone the picture stays in sight above the chat", async () => {

@@ -57,7 +57,8 @@ export class Screen {
 
 	/** Louder by a step, or quieter: −1. */
 	turn(steps: number): void {
-		this.setVolume(Math.round(((this.muted ? 0 : this.volume) + steps * STEP) / STEP) * STEP);
+		const { muted, volume } = this.#video;
+		this.setVolume(Math.round(((muted ? 0 : volume) + steps * STEP) / STEP) * STEP);
 	}
 
 	toggleFull(): void {

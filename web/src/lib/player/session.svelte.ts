@@ -54,6 +54,7 @@ export class Session {
 	chosen = false;
 
 	readonly #url: string;
+	readonly #invite: () => Promise<string | null>;
 	readonly #video: HTMLVideoElement;
 	readonly #watch = new Watch(Math.random);
 	readonly #follower = new Follower();
@@ -68,9 +69,13 @@ export class Session {
 	#calmSince = 0;
 	#skew: Skew = { offsetMs: 0, tripMs: null };
 
-	/** `hash` may hold a playback token, as the page's own fragment does. */
-	constructor(channel: string, video: HTMLVideoElement, hash = location.hash) {
-		this.#url = entrance(location.origin, channel, hash);
+	/** `invite` gives a playback token, where the channel is private and the viewer is somebody there. */
+	constructor(channel: string, video: HTMLVideoElement, invite: () => Promise<string | null>) {
+		this.#url = entrance(location.origin, channel, location.hash);
+		this.#invite = async () => {
+			const token = await invite();
+			return token && entrance(location.origin, channel, `#token=${encodeURIComponent(token)}`);
+		};
 		this.#found = { answer: 'offline', url: this.#url, text: '' };
 		this.#video = video;
 		const { quality, stable } = recall();
@@ -191,6 +196,8 @@ export class Session {
 		let found = await probe(this.#url, this.#closing.signal, warm);
 		// The token of the link is traded within minutes of its making; what it was traded for is good for hours.
 		if (found.answer === 'private' && this.#found.url !== this.#url) found = await probe(this.#found.url, this.#closing.signal, warm);
+		const invited = found.answer === 'private' ? await this.#invite() : null;
+		if (invited !== null) found = await probe(invited, this.#closing.signal, warm);
 		if (found.answer !== 'private') this.#found = found;
 		this.hasAudio = audioAlone(found.text) !== null;
 		if (!this.#closing.signal.aborted) this.#handle({ kind: 'answer', answer: found.answer });

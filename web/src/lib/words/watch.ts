@@ -82,7 +82,7 @@ export const WORDS = {
 	statistics: 'Stats for nerds',
 	keys: 'Keyboard',
 	tryingIn: (seconds: number) => `Trying again in ${seconds} s`,
-	waiting: (seconds: number) => `Waiting for ${inWords(seconds)}`,
+	waiting: (seconds: number) => `Waiting for ${seconds < 60 ? `${seconds} s` : inWords(seconds)}`,
 	lastTime: (title: string) => `Last on: ${title}`,
 	behindCamera: 'Behind the camera',
 	latencyUnknown: 'Latency unknown',
@@ -119,9 +119,7 @@ export const ABOUT = {
 	shareTitle: 'Share this channel',
 	link: 'Link',
 	embed: 'HTML for a page of yours',
-	copy: (what: string) => `Copy: ${what}`,
-	page: (channel: string) => `${channel} · Freshet`,
-	livePage: (channel: string, title: string) => (title ? `${title} · ${channel} · Freshet` : `${channel} · Freshet`)
+	copy: (what: string) => `Copy: ${what}`
 };
 
 /** What is told to the curious. */
