@@ -129,6 +129,12 @@ export const WORDS = {
 	links: 'Links',
 	channelLink: 'Your channel',
 	channelLinkHint: 'For viewers.',
+	chatLink: 'Chat in a window of its own',
+	chatLinkHint: 'To keep an eye on it while you stream.',
+	overlayLink: 'Chat over the picture',
+	overlayLinkHint: 'For a browser source in OBS: the background is transparent. ?size=24 sets the size, ?fade=30 lets lines leave.',
+	embedLink: 'The player alone',
+	embedLinkHint: 'For an <iframe> in another page.',
 	copyLink: 'Copy the link',
 	open: 'Open'
 } as const;
