@@ -18,9 +18,9 @@ after(async () => {
   await freshet?.stop();
 });
 
-test("the first page plays the clip, sharp and moving", async () => {
+test("the channel's page plays the clip, sharp and moving", async () => {
   const page = await newPage(browser);
-  await page.goto(`${freshet.http}/`);
+  await page.goto(`${freshet.http}/c/${freshet.info.channel}`);
   await says(page, "live", 40_000);
   const frames = () => page.evaluate(() => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames);
   const from = await frames();

@@ -33,7 +33,7 @@ async function publish() {
 
 async function open(options) {
   page = await newPage(browser, options);
-  await page.goto(`${freshet.http}/`);
+  await page.goto(`${freshet.http}/c/${freshet.info.channel}`);
   return page;
 }
 
@@ -143,7 +143,7 @@ test("a private channel says so, and plays for whoever has a link with a token",
   await page.context().close();
   const playback = await freshet.api("POST", `/api/streams/${channel}/playback-token`, undefined, token);
   page = await newPage(browser);
-  await page.goto(`${freshet.http}/#token=${playback.token}`);
+  await page.goto(`${freshet.http}/c/${freshet.info.channel}#token=${playback.token}`);
   await showsNow(page, 40_000);
   await freshet.api("PATCH", `/api/streams/${channel}`, { visibility: "public" }, token);
 });

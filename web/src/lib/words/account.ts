@@ -13,6 +13,7 @@ export const WORDS = {
 	passwordHint: 'At least 8 characters.',
 	invite: 'Invitation',
 	inviteHint: 'This site takes new people by invitation. An administrator can give you one.',
+	closed: 'This site takes no new people at present. Ask an administrator for an account.',
 	newHere: 'New here?',
 	haveAccount: 'Have an account already?',
 	byLink: 'Logging in with your link…',
