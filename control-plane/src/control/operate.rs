@@ -130,7 +130,10 @@ impl Inner {
     fn census(&self) -> Census {
         let (status, now) = (self.group.status(), Instant::now());
         let view = self.group.feed().view().borrow().clone();
-        let (loads, viewers) = (self.loads().all(now), self.loads().viewers_by_node(now));
+        let (loads, viewers) = {
+            let loads = self.loads();
+            (loads.all(now), loads.viewers_by_node(now))
+        };
         let levels: BTreeMap<_, _> = self.heard().all().collect();
         let (leases, last_log) = (self.leases(), status.last_log.unwrap_or_default());
         let pulse = |node: NodeId| Pulse {
