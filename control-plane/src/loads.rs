@@ -123,6 +123,12 @@ impl Loads {
         good.filter_map(move |(node, told)| Some((*node, told.audience.get(channel)?)))
     }
 
+    /// How many watch at each node, channels together.
+    pub fn viewers_by_node(&self, now: Instant) -> BTreeMap<NodeId, u64> {
+        let good = self.told.iter().filter(|(_, told)| told.is_good(now));
+        good.map(|(node, told)| (*node, told.viewers.values().map(|count| u64::from(*count)).sum())).collect()
+    }
+
     /// How the session of `channel` does, by what its origin told within [`HEALTH_FOR`].
     pub fn health(&self, now: Instant, origin: NodeId, channel: &ChannelName) -> Option<&Health> {
         let told = self.told.get(&origin)?;
@@ -180,6 +186,7 @@ mod tests {
         assert_eq!((clients(&loads, at(2)), loads.viewers(at(2), &ada())), (vec![(1, 5), (2, 7)], 12));
         loads.hear(at(4), A, told(3, watching(3)));
         assert_eq!((clients(&loads, at(4)), loads.viewers(at(4), &ada())), (vec![(1, 3), (2, 7)], 10));
+        assert_eq!(loads.viewers_by_node(at(4)), [(A, 3), (B, 7)].into());
         assert_eq!((clients(&loads, at(11)), loads.viewers(at(11), &ada())), (vec![(1, 3)], 3));
         loads.hear(at(11), A, told(3, BTreeMap::new()));
         assert_eq!((loads.told.len(), loads.viewers(at(11), &ada())), (1, 0), "nothing is left of the silent one");

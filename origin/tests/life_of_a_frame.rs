@@ -283,7 +283,7 @@ fn newest(playlist: &str) -> (Epoch, u64) {
 #[tokio::test]
 async fn a_private_test_is_measured_and_nobody_can_watch_it() {
     let mut world = world().await;
-    let mut encoder = Encoder::publish(world.rtmp, &format!("{KEY}?test")).await.ok().expect("it is taken");
+    let mut encoder = Encoder::publish(world.rtmp, &format!("{KEY}?test")).await.expect("it is taken");
     encoder.send_all(clip().await).await;
     let measured = async {
         loop {
@@ -309,7 +309,7 @@ async fn a_private_test_is_measured_and_nobody_can_watch_it() {
     timeout(BOUND, over).await.expect("nothing is left of it");
 
     // The same key begins a session as ever, and none is tested while it goes on.
-    let mut encoder = Encoder::publish(world.rtmp, KEY).await.ok().expect("it is taken");
+    let mut encoder = Encoder::publish(world.rtmp, KEY).await.expect("it is taken");
     encoder.send_all(clip().await).await;
     world.until_state(ChannelState::Live).await;
     let told = Encoder::publish(world.rtmp, &format!("{KEY}?test")).await.err().expect("it is refused");

@@ -304,6 +304,8 @@ pub struct Pulse {
     pub lease_ms: Option<u64>,
     /// How busy it is; `None` where it has not said so within a lease.
     pub load: Option<Load>,
+    /// How many watch there, channels together; a client that watches two counts twice.
+    pub viewers: u64,
     /// The newest version that it and the leader share, where the leader has heard it.
     pub level: Option<Level>,
     /// Up to where its log agrees with the leader's; of control nodes.

@@ -132,11 +132,16 @@ impl Inner {
     fn census(&self) -> Census {
         let (status, now) = (self.group.status(), Instant::now());
         let view = self.group.feed().view().borrow().clone();
-        let (loads, levels): (_, BTreeMap<_, _>) = (self.loads().all(now), self.heard().all().collect());
+        let (loads, viewers) = {
+            let loads = self.loads();
+            (loads.all(now), loads.viewers_by_node(now))
+        };
+        let levels: BTreeMap<_, _> = self.heard().all().collect();
         let (leases, last_log) = (self.leases(), status.last_log.unwrap_or_default());
         let pulse = |node: NodeId| Pulse {
             lease_ms: leases.left(now, node).map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             load: loads.nodes.get(&node).copied(),
+            viewers: viewers.get(&node).copied().unwrap_or_default(),
             level: levels.get(&node).copied(),
             log: if node == self.id { Some(last_log) } else { status.matched.get(&node).copied() },
         };

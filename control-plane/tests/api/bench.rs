@@ -193,7 +193,7 @@ impl Platform for House {
 /// What a leader would know of the one node.
 fn census() -> Census {
     let load = Some(Load { clients: 2, permille: 40 });
-    let pulse = Pulse { lease_ms: Some(7000), load, level: Some(Level::NEWEST), log: None };
+    let pulse = Pulse { lease_ms: Some(7000), load, viewers: 5, level: Some(Level::NEWEST), log: None };
     Census { leader: NodeId(7), last_log: 12, nodes: [(NodeId(7), pulse)].into() }
 }
 

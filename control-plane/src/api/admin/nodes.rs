@@ -75,6 +75,8 @@ struct Node {
     lease_ms: Option<u64>,
     /// How busy it is; null where that was not heard lately.
     load: Option<NodeLoad>,
+    /// How many watch there.
+    viewers: u64,
     /// How many sessions it takes.
     streams: u32,
     /// The newest version of the node protocol that it and the leader share.
@@ -95,7 +97,7 @@ struct Position {
 /// How busy a node is.
 #[derive(Serialize, ToSchema)]
 struct NodeLoad {
-    /// Viewers at an edge, publishers at an origin.
+    /// Clients that are connected to an edge, publishers at an origin.
     clients: u32,
     /// Of what it can do, in thousandths.
     permille: u16,
@@ -229,6 +231,7 @@ fn node(view: &View, census: Option<&Census>, streams: &BTreeMap<NodeId, u32>, s
         capacity: Some(place.capacity).filter(|capacity| *capacity > 0),
         lease_ms: pulse.lease_ms,
         load: pulse.load.map(|load| NodeLoad { clients: load.clients, permille: load.permille }),
+        viewers: pulse.viewers,
         streams: streams.get(&id).copied().unwrap_or_default(),
         protocol: pulse.level.map(|level| level.0),
         voter,

@@ -7,7 +7,7 @@ const whole = [control('control-1'), node('origin-1', { role: 'origin' }), node(
 
 describe('regions', () => {
 	it('are told by name, those without one last, with what goes on there', () => {
-		const all = [node('c', { role: 'control' }), node('b', { ...IAD, load: { clients: 7, permille: 30 } }), node('a', { ...FRA, role: 'origin', streams: 2, load: { clients: 2, permille: 90 } })];
+		const all = [node('c', { role: 'control' }), node('b', { ...IAD, viewers: 7, load: { clients: 9, permille: 30 } }), node('a', { ...FRA, role: 'origin', streams: 2, load: { clients: 2, permille: 90 } })];
 		expect(regions(all).map(({ name, viewers, streams, permille }) => [name, viewers, streams, permille])).toEqual([['fra', 0, 2, 90], ['iad', 7, 0, 30], ['', 0, 0, null]]);
 	});
 	it('are in the middle of their nodes', () => {
@@ -18,7 +18,7 @@ describe('regions', () => {
 
 describe('counts', () => {
 	it('add up viewers of edges, streams of origins, and nodes that are there', () => {
-		const all = [node('e', { load: { clients: 5, permille: 1 } }), node('o', { role: 'origin', streams: 3, load: { clients: 3, permille: 1 } }), node('l', { state: 'lost' }), node('d', { state: 'draining' })];
+		const all = [node('e', { viewers: 5 }), node('o', { role: 'origin', streams: 3, load: { clients: 3, permille: 1 } }), node('l', { state: 'lost' }), node('d', { state: 'draining' })];
 		expect(totals(cluster(all))).toEqual({ streams: 3, viewers: 5, there: 3, nodes: 4 });
 		expect(states(all)).toEqual([{ state: 'active', count: 2 }, { state: 'draining', count: 1 }, { state: 'lost', count: 1 }]);
 	});

@@ -15,7 +15,7 @@ export interface Region {
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
 const mean = (numbers: readonly number[]) => sum(numbers) / numbers.length;
-export const viewersOf = (nodes: readonly ClusterNode[]) => sum(nodes.map((node) => (node.role === 'edge' && node.load ? node.load.clients : 0)));
+export const viewersOf = (nodes: readonly ClusterNode[]) => sum(nodes.map((node) => node.viewers));
 export const ofRole = (nodes: readonly ClusterNode[], role: NodeRole) => nodes.filter((node) => node.role === role);
 const isThere = (node: ClusterNode) => node.state === 'active' || node.state === 'draining';
 

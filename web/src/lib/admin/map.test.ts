@@ -36,7 +36,7 @@ describe('markers', () => {
 		expect(none && none.y > globe(all)).toBe(true);
 	});
 	it('are the larger the more people watch there', () => {
-		const sizes = markers(regions([node('a', { ...FRA, load: { clients: 400, permille: 1 } }), node('b', { ...IAD, load: { clients: 100, permille: 1 } })])).map(({ size }) => size);
+		const sizes = markers(regions([node('a', { ...FRA, viewers: 400 }), node('b', { ...IAD, viewers: 100 })])).map(({ size }) => size);
 		expect(sizes).toEqual([5.5, 4.125]);
 	});
 });

@@ -2,7 +2,7 @@
 import type { Cluster, ClusterNode } from './types';
 
 export function node(name: string, more: Partial<ClusterNode> = {}): ClusterNode {
-	return { id: name, name, role: 'edge', state: 'active', quic: '127.0.0.1:1', region: null, position: null, https: null, rtmp: null, capacity: null, lease_ms: 9_000, load: null, streams: 0, protocol: 2, voter: false, log: null, ...more };
+	return { id: name, name, role: 'edge', state: 'active', quic: '127.0.0.1:1', region: null, position: null, https: null, rtmp: null, capacity: null, lease_ms: 9_000, load: null, viewers: 0, streams: 0, protocol: 2, voter: false, log: null, ...more };
 }
 
 export function cluster(nodes: readonly ClusterNode[], more: Partial<Cluster> = {}): Cluster {

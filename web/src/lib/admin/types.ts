@@ -18,7 +18,9 @@ export interface ClusterNode {
 	readonly capacity: number | null;
 	/** How long its lease lasted yet when that was asked, ms; null without a leader. */
 	readonly lease_ms: number | null;
+	/** Clients that are connected to an edge, publishers at an origin; and in thousandths of what it can do. */
 	readonly load: { readonly clients: number; readonly permille: number } | null;
+	readonly viewers: number;
 	readonly streams: number;
 	readonly protocol: number | null;
 	readonly voter: boolean;
@@ -98,6 +100,7 @@ const node: Reader<ClusterNode> = (body) => {
 		capacity: numberOrNull(of['capacity']),
 		lease_ms: numberOrNull(of['lease_ms']),
 		load: of['load'] ? { clients: number(load['clients']), permille: number(load['permille']) } : null,
+		viewers: number(of['viewers']),
 		streams: number(of['streams']),
 		protocol: numberOrNull(of['protocol']),
 		voter: of['voter'] === true,
