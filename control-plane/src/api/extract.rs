@@ -62,7 +62,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The name of a user or a channel in a path. What is no name names nothing.
+/// The name of a user or a channel in a path, in any case, as whoever registers may write it. What is no name names nothing.
 pub(super) struct Name(pub(super) ChannelName);
 
 impl<S: Send + Sync> FromRequestParts<S> for Name {
@@ -70,7 +70,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text): Path<String> = Path::from_request_parts(parts, state).await?;
-        text.parse().map(Self).map_err(|_| Problem::not_found("name"))
+        text.trim().to_ascii_lowercase().parse().map(Self).map_err(|_| Problem::not_found("name"))
     }
 }
 

@@ -35,8 +35,8 @@ export interface Line {
 const LEAST = 80;
 const MARGIN = 26;
 /** How much of the height is the map, where some regions have no place. */
-const GLOBE = 74;
-const DOCK = 84;
+const GLOBE = 71;
+const DOCK = 81;
 const SMALLEST = 2.75;
 const LARGEST = 5.5;
 

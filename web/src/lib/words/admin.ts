@@ -110,7 +110,6 @@ export const NODES = {
 	node: 'Node',
 	lease: 'Lease',
 	load: 'Load',
-	address: 'Address',
 	ranOut: 'ran out',
 	notHeard: 'not heard',
 	drain: 'Drain',
