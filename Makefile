@@ -3,10 +3,11 @@
 # make bench   measure beside nginx, nginx-rtmp, pingora, etcd, Bun and NATS, and write docs/performance.md (an hour and a half)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
 # make sim     thousands of seeds of the simulated platform and of the mesh of chat hubs, and 14 bugs that must be found (netsim/; 30 minutes on two cores)
+# make screenshots  pictures of every page of the site, into docs/screenshots (the binary must be there)
 # make soak    100,000 connections to six edges, viewers that are counted, and 100,000 subscribers of a chat (twenty minutes)
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test bench fuzz sim soak site e2e
+.PHONY: run test bench fuzz sim soak site e2e screenshots
 
 run: site
 	cargo run --locked --release --bin freshet -- dev --demo
@@ -48,6 +49,9 @@ web/build/index.html: web/node_modules/.package-lock.json $(shell find web/src w
 # The binary (target/debug/freshet, which must be there) with real encoders, players and a browser.
 e2e: e2e/node_modules/.package-lock.json
 	npm --prefix e2e test --silent
+
+screenshots: e2e/node_modules/.package-lock.json
+	node e2e/screenshots.mjs
 
 %/node_modules/.package-lock.json: %/package-lock.json %/package.json
 	scripts/check-node

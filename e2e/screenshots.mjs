@@ -12,7 +12,7 @@ const DIRECTORY = resolve(import.meta.dirname, "../docs/screenshots");
 const SIZES = [[1440, 900], [1024, 768], [390, 844]];
 const THEMES = ["dark", "light"];
 const PASSWORD = "correct horse battery";
-const QUALITY = 72;
+const QUALITY = 60;
 const JSON_BODY = { "content-type": "application/json" };
 
 /** Who there is, and how their channels look; `live` ones publish. */
@@ -44,8 +44,13 @@ const PAGES = {
   signup: { path: "/signup" },
   settings: { path: "/settings", as: "ada" },
   dashboard: { path: "/dashboard", as: "ada", ready: settled },
+  "dashboard-setup": { path: "/dashboard/setup", as: "ada", ready: settled },
+  "dashboard-health": { path: "/dashboard/health", as: "ada", ready: settled },
+  "dashboard-people": { path: "/dashboard/people", as: "ada" },
   admin: { path: "/admin", as: "admin", ready: settled },
   "admin-users": { path: "/admin/users", as: "admin" },
+  "admin-registration": { path: "/admin/registration", as: "admin" },
+  "admin-streams": { path: "/admin/streams", as: "admin" },
   "admin-nodes": { path: "/admin/nodes", as: "admin" },
   "admin-keys": { path: "/admin/keys", as: "admin" },
   "admin-audit": { path: "/admin/audit", as: "admin" },
@@ -61,7 +66,7 @@ async function plays(page) {
 
 /** Graphs need a while. */
 async function settled(page) {
-  await page.waitForTimeout(12_000);
+  await page.waitForTimeout(5_000);
 }
 
 /** Four people, three of whom are live, and what they say in the first channel. */
@@ -80,6 +85,7 @@ async function populate(freshet) {
     people[name] = name;
   }
   for (const name of ["juno", "theo"]) await freshet.api("PUT", "/api/users/ada/follow", undefined, tokens[name]);
+  await until("all of them live", 40_000, async () => (await freshet.api("GET", "/api/streams/live")).items.length === encoders.length);
   for (const [name, text] of LINES) await say(freshet, tokens[name], text);
   return { people, encoders };
 }

@@ -212,7 +212,10 @@ async fn who_streams_is_told_how_the_stream_does_and_what_to_mend() {
     let token = text(&ada, "access_token");
     let path = "/api/streams/ada/health";
     let offline = house.ask_patiently("GET", path, &token, Value::Null).await;
-    assert_eq!(offline, (200, json!({ "id": "ada", "state": "offline", "session": null, "health": null })));
+    assert_eq!(
+        offline,
+        (200, json!({ "id": "ada", "state": "offline", "session": null, "health": null, "audience": null }))
+    );
     assert_eq!(house.ask("GET", path, "", Value::Null).await.0, 401);
 
     let rtmp = format!("{}/{}", text(&house.told, "rtmp_url"), text(&ada, "stream_key"));
