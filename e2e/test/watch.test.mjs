@@ -188,9 +188,9 @@ test("keys do what they say", async () => {
   await page.getByRole("dialog", { name: "Keyboard" }).waitFor({ state: "detached" });
 
   await page.keyboard.press("f");
-  await until("a full screen", 5_000, () => page.evaluate(() => document.fullscreenElement !== null));
+  await until("a full screen", 20_000, () => page.evaluate(() => document.fullscreenElement !== null));
   await page.keyboard.press("f");
-  await until("no full screen", 5_000, () => page.evaluate(() => document.fullscreenElement === null));
+  await until("no full screen", 20_000, () => page.evaluate(() => document.fullscreenElement === null));
   assert.equal(await page.evaluate(() => document.pictureInPictureEnabled), await button("Picture in picture").count() === 1);
 
   // Back, and to live again.

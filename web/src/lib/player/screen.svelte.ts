@@ -61,9 +61,11 @@ export class Screen {
 		this.setVolume(Math.round(((muted ? 0 : volume) + steps * STEP) / STEP) * STEP);
 	}
 
+	/** A browser may refuse, as where nobody has pressed or clicked anything. */
 	toggleFull(): void {
-		if (document.fullscreenElement) void document.exitFullscreen();
-		else if (this.#stage.requestFullscreen) void this.#stage.requestFullscreen();
+		const refused = () => {};
+		if (document.fullscreenElement) void document.exitFullscreen().catch(refused);
+		else if (this.#stage.requestFullscreen) void this.#stage.requestFullscreen().catch(refused);
 		// iPhones put only the video itself on the full screen.
 		else (this.#video as { webkitEnterFullscreen?: () => void }).webkitEnterFullscreen?.();
 	}
