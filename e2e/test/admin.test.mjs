@@ -90,7 +90,7 @@ test("the first administrator comes in by the link, and runs the platform", asyn
 
 test("an edge is drained, and the nodes and the map show it", async () => {
   await visit("Nodes");
-  assert.equal(await page.getByTestId("node").count(), 4);
+  await until("the four nodes", 20_000, async () => (await page.getByTestId("node").count()) === 4);
   await row("node", "control-1").getByText("leads").waitFor();
   await choose("node", "edge-fra", "Drain");
   await confirm("Drain");
