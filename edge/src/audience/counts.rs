@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::sessions::Happened;
+use super::session::Happened;
 
 /// The handles; taken once.
 pub(super) struct Counts {

@@ -11,6 +11,7 @@ mod collector;
 mod counts;
 pub mod field;
 pub mod report;
+pub mod session;
 pub mod sessions;
 
 use std::{
