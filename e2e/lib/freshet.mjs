@@ -34,7 +34,7 @@ export class Freshet {
       if (this.program.ended) throw new Error(`freshet ended (${JSON.stringify(this.program.ended)})`);
       return readFile(file, "utf8").catch(() => null);
     }).catch((error) => {
-      throw new Error(`${error.message}\n${this.program.output}`);
+      throw new Error(`${error.message}\n${this.program.tail}`);
     });
     this.info = JSON.parse(text);
   }
@@ -88,7 +88,7 @@ export class Freshet {
       const { status, text, url } = last;
       return status === 200 && text.includes("#EXT-X-STREAM-INF") ? { text, url } : null;
     }).catch((error) => {
-      throw new Error(`${error.message}; the last answer was ${last?.status}\n${this.program.output}`);
+      throw new Error(`${error.message}; the last answer was ${last?.status}\n${this.program.tail}`);
     });
   }
 }

@@ -86,7 +86,7 @@ export class Platform {
 
   /** What the nodes printed last. */
   get said() {
-    return Object.entries(this.nodes).map(([name, { program }]) => `${name}:\n${program?.lines.slice(-20).join("\n")}`).join("\n");
+    return Object.entries(this.nodes).map(([name, { program }]) => `${name}:\n${program?.tail}`).join("\n");
   }
 
   /** As a power cut ends a node. */

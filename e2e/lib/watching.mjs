@@ -2,8 +2,8 @@
 import { median, pictureAge } from "./clock.mjs";
 import { until } from "./process.mjs";
 
-/** The page's word for the state: "live", "offline", … */
-export const status = (page) => page.getByTestId("status").getAttribute("data-status", { timeout: 10_000 });
+/** The page's word for the state: "live", "offline", …; null where it says none yet. */
+export const status = (page) => page.getByTestId("status").getAttribute("data-status", { timeout: 1_000 }).catch(() => null);
 
 /** Waits until the page says one of these states. */
 export async function says(page, states, ms) {

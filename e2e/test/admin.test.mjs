@@ -46,7 +46,7 @@ async function confirm(button) {
 /** The secret of the link that the control node printed last. */
 function link() {
   const said = platform.nodes["control-1"].program.lines.map((line) => /login#link=(\S+)/.exec(line)?.[1]).filter(Boolean);
-  assert.ok(said.length > 0, platform.nodes["control-1"].program.output);
+  assert.ok(said.length > 0, platform.nodes["control-1"].program.tail);
   return said.at(-1);
 }
 
