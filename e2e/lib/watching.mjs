@@ -34,15 +34,18 @@ export async function showsNow(page, ms) {
   });
 }
 
-/** The age of the picture, read `count` times from its pixels, each from another frame; the median, ms. */
-export async function glassToGlass(page, count) {
+/** The age of the picture, read `count` times from its pixels, each from another frame; the median, ms. Does `beside` at each. */
+export async function glassToGlass(page, count, beside = () => {}) {
   const ages = [];
   let last = -1;
   await until(`${count} different pictures`, 60_000, async () => {
     const frame = await page.evaluate(() => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames);
     const age = frame === last ? null : await pictureAge(page);
     last = frame;
-    if (age !== null) ages.push(age);
+    if (age !== null) {
+      ages.push(age);
+      await beside();
+    }
     return ages.length >= count;
   });
   return { median: median(ages), most: Math.max(...ages), least: Math.min(...ages) };
