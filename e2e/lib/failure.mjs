@@ -41,7 +41,7 @@ function look() {
     messages: texts('[role="status"], [role="alert"], [data-testid="notice"]'),
     dialog: texts('[role="dialog"]').map((text) => text.slice(0, 300)),
     video: video && { readyState, networkState, currentTime, paused, error: error?.message, buffered },
-    player: globalThis.told?.slice(-20),
+    player: globalThis.told?.slice(-20) ?? globalThis.faults,
   };
 }
 
