@@ -122,10 +122,10 @@ export class Program {
 
   /** Ends it: `name` first, and by force after 5 s. */
   async stop(name = "SIGTERM") {
-    if (!this.ended) {
-      this.signal(name);
-      await until("end", 5_000, () => this.ended).catch(() => this.signal("SIGKILL"));
-      await this.exit;
+    for (const signal of [name, "SIGKILL"]) {
+      if (this.ended) break;
+      this.signal(signal);
+      await until(`end of ${this.name}`, 5_000, () => this.ended).catch(() => {});
     }
     this.signal("SIGKILL");
   }

@@ -62,7 +62,7 @@ then("the first administrator comes in by the link, and runs the platform", asyn
   await page.waitForURL(/\/settings$/, { timeout: 30_000 });
   await page.goto(`${base()}/admin`);
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor({ timeout: 30_000 });
-  await page.getByTestId("warnings").getByText("All is well.").waitFor({ timeout: 30_000 });
+  await page.getByTestId("warnings").getByText("All is well.").waitFor({ timeout: 60_000 });
   await page.getByRole("link", { name: /^fra: 1 active/ }).waitFor({ timeout: 20_000 });
   await page.getByRole("rowheader", { name: "iad" }).waitFor();
 

@@ -33,8 +33,8 @@ after(async () => {
   await freshet?.stop();
 });
 afterEach(async () => {
-  const violations = page.faults.filter((fault) => fault.includes("Content Security Policy"));
-  await page.context().close();
+  const violations = page?.faults.filter((fault) => fault.includes("Content Security Policy")) ?? [];
+  await page?.context().close();
   assert.deepEqual(violations, []);
 });
 
