@@ -1,5 +1,6 @@
 // Debian's Chromium without a screen, and pages in it that tell what went wrong.
 import { chromium } from "playwright-core";
+import { observe } from "./failure.mjs";
 
 const ARGUMENTS = [
   "--no-sandbox",
@@ -20,6 +21,7 @@ export async function launch() {
 export async function newPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
+  observe(page);
   page.faults = [];
   page.hosts = new Set();
   page.on("pageerror", (error) => page.faults.push(error.message));

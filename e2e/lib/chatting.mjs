@@ -60,8 +60,13 @@ export async function shows(page, text, count = 1) {
 
 /** Uses what comes with the pointer over a message. */
 export async function act(page, text, name) {
-  await message(page, text).hover();
-  await message(page, text).getByRole("button", { name }).click();
+  const button = message(page, text).getByRole("button", { name });
+  // Another message that comes moves this one from under the pointer.
+  await until(`"${name}" over "${text}"`, 30_000, async () => {
+    await message(page, text).hover();
+    return button.waitFor({ timeout: 2_000 }).then(() => true, () => false);
+  });
+  await button.click();
 }
 
 /** Bans who has said this, and says why. */
@@ -70,14 +75,27 @@ export async function ban(page, text, reason) {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Reason").fill(reason);
   await dialog.getByRole("button", { name: "Ban" }).click();
+  await dialog.waitFor({ state: "detached", timeout: 20_000 });
 }
+
+/** Waits until nothing moves or fades any more: colours that are on their way to others are none. */
+const still = (page) =>
+  page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const moving = () => document.getAnimations().filter((one) => one.playState === "running" && Number.isFinite(one.effect?.getComputedTiming().endTime));
+    // What has just been set is drawn in the next frame, and begins to move then.
+    for (let round = 0; round === 0 || (round < 10 && moving().length > 0); round += 1) {
+      await frame();
+      await frame();
+      await Promise.allSettled(moving().map(({ finished }) => finished));
+    }
+  });
 
 /** What axe-core finds against WCAG 2.2 A and AA. */
 export async function violations(page) {
   // By the debugger, which the page's Content-Security-Policy does not concern.
-  await page.evaluate(await readFile(AXE, "utf8"));
-  // Colours that are on their way to others are none.
-  await page.evaluate(() => Promise.allSettled(document.getAnimations().map((moving) => moving instanceof CSSTransition && moving.finished)));
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await readFile(AXE, "utf8"));
+  await still(page);
   const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
 }

@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { freePort } from "./ports.mjs";
 import { Program, until } from "./process.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -17,7 +18,8 @@ export class Freshet {
     const freshet = new Freshet();
     freshet.dir = await mkdtemp(join(tmpdir(), "freshet-e2e-"));
     freshet.extra = extra;
-    freshet.ports = Object.fromEntries(LISTENERS.map((name) => [name, 0]));
+    freshet.ports = {};
+    for (const name of LISTENERS) freshet.ports[name] = await freePort();
     await freshet.begin();
     return freshet;
   }
@@ -28,12 +30,13 @@ export class Freshet {
     await rm(file, { force: true });
     const flags = LISTENERS.flatMap((name) => [`--${name}`, `127.0.0.1:${this.ports[name]}`]);
     this.program = new Program(BINARY, ["dev", "--data", this.dir, ...flags, ...this.extra], { name: "freshet" });
-    const text = await until("dev.json", 20_000, () => {
-      if (this.program.ended) throw new Error(`freshet ended (${JSON.stringify(this.program.ended)}):\n${this.program.output}`);
+    const text = await until("dev.json", 30_000, () => {
+      if (this.program.ended) throw new Error(`freshet ended (${JSON.stringify(this.program.ended)})`);
       return readFile(file, "utf8").catch(() => null);
+    }).catch((error) => {
+      throw new Error(`${error.message}\n${this.program.tail}`);
     });
     this.info = JSON.parse(text);
-    for (const name of ["http", "https", "rtmp", "rtmps"]) this.ports[name] = Number(new URL(this.info[`${name}_url`].replace(/^rtmp/, "http")).port);
   }
 
   /** As a power cut ends it. */
@@ -79,11 +82,13 @@ export class Freshet {
   /** Waits until the channel's playlist names media; gives the multivariant playlist. */
   async live(ms = 30_000) {
     const index = new URL(this.info.hls_url).pathname;
+    let last = null;
     return until("live playlist", ms, async () => {
-      const { status, text, url } = await this.get(index).catch(() => ({ status: 0 }));
+      last = await this.get(index).catch((error) => ({ status: error.message }));
+      const { status, text, url } = last;
       return status === 200 && text.includes("#EXT-X-STREAM-INF") ? { text, url } : null;
     }).catch((error) => {
-      throw new Error(`${error.message}\n${this.program.output}`);
+      throw new Error(`${error.message}; the last answer was ${last?.status}\n${this.program.tail}`);
     });
   }
 }

@@ -11,6 +11,9 @@ export const WebSocket = createRequire(require.resolve("tmi.js"))("ws");
 /** Longer than anything here takes. */
 const PATIENCE = 20_000;
 
+// tmi.js takes whatever isn't answered within 600 ms for refused.
+require("tmi.js/lib/utils").promiseDelay = () => new Promise((late) => setTimeout(late, PATIENCE).unref());
+
 /** tmi.js makes tokens lower case, which no JWT survives; in hexadecimal it stays what it is. */
 export const inHex = (token) => Buffer.from(token).toString("hex");
 

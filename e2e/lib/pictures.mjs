@@ -4,7 +4,12 @@ import { join, resolve } from "node:path";
 
 const DIRECTORY = process.env.E2E_PICTURES ?? join(process.env.CARGO_TARGET_DIR ?? resolve(import.meta.dirname, "../../target"), "e2e-pictures");
 
-export async function picture(page, name) {
+/** Where something of this name is kept, without an ending. */
+export async function keep(name) {
   await mkdir(DIRECTORY, { recursive: true });
-  await page.screenshot({ path: join(DIRECTORY, `${name}.png`) });
+  return join(DIRECTORY, name);
+}
+
+export async function picture(page, name) {
+  await page.screenshot({ path: `${await keep(name)}.png` });
 }

@@ -2,11 +2,11 @@
 // of their own and one port, as edges have in the world: players take one for another by its host name alone.
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { BINARY } from "./freshet.mjs";
+import { freePort } from "./ports.mjs";
 import { Program, until } from "./process.mjs";
 
 const run = promisify(execFile);
@@ -16,27 +16,6 @@ export const REGIONS = {
   fra: { host: "127.0.0.1", latitude: 50.11, longitude: 8.68 },
   iad: { host: "127.0.0.2", latitude: 39.04, longitude: -77.49 },
 };
-
-/** A port that was free a moment ago at all of these addresses. */
-async function freePort(hosts = ["127.0.0.1"]) {
-  for (;;) {
-    const servers = [];
-    try {
-      let port = 0;
-      for (const host of hosts) {
-        const server = createServer();
-        await new Promise((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
-        servers.push(server);
-        port = server.address().port;
-      }
-      return port;
-    } catch {
-      // Taken at the second address: another one.
-    } finally {
-      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-    }
-  }
-}
 
 export class Platform {
   nodes = {};
@@ -81,11 +60,33 @@ export class Platform {
   /** Waits until an edge tells a viewer of these regions, in order. */
   async tells(region, expected) {
     const url = `http://${REGIONS[region].host}:${this.port}/api/watch/ada`;
+    let last = null;
     await until(`${url} that tells of ${expected}`, 40_000, async () => {
-      const reply = await fetch(url).catch(() => null);
+      const reply = await fetch(url, { signal: AbortSignal.timeout(20_000) }).catch(() => null);
       const told = reply?.ok ? await reply.json() : null;
-      return told?.edges.map((edge) => edge.region).join() === expected.join();
+      last = told?.edges.map((edge) => edge.region).join() ?? reply?.status;
+      return last === expected.join();
+    }).catch((error) => {
+      throw new Error(`${error.message}; the last it told was ${last}\n${this.said}`);
     });
+  }
+
+  /** Waits until each region's edge has a playlist of the channel, which players that are not ours ask for only once. */
+  async live() {
+    for (const region of Object.keys(REGIONS)) {
+      let last = null;
+      await until(`playlist at ${this.index(region)}`, 40_000, async () => {
+        last = await fetch(this.index(region), { signal: AbortSignal.timeout(20_000) }).then((reply) => reply.status, (error) => error.message);
+        return last === 200;
+      }).catch((error) => {
+        throw new Error(`${error.message}; the last answer was ${last}\n${this.said}`);
+      });
+    }
+  }
+
+  /** What the nodes printed last. */
+  get said() {
+    return Object.entries(this.nodes).map(([name, { program }]) => `${name}:\n${program?.tail}`).join("\n");
   }
 
   /** As a power cut ends a node. */
@@ -101,7 +102,10 @@ export class Platform {
   async #found() {
     await this.#configure("control-1", "", "");
     await this.#begin("control", "control-1", "--bootstrap");
-    this.key = await until("a channel", 30_000, () => this.operate("channel", "put", "ada").catch(() => null));
+    let last = null;
+    this.key = await until("a channel", 30_000, () => this.operate("channel", "put", "ada").catch((error) => ((last = error), null))).catch((error) => {
+      throw new Error(`${error.message}: ${last?.message}\n${this.said}`);
+    });
   }
 
   async #join(role, name, listen, more = "") {

@@ -1,21 +1,43 @@
 // Other programs, each in a process group of its own: started, listened to, ended by id, and never left behind.
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { isDeepStrictEqual } from "node:util";
 
-/** Lines of output kept for each program, to show when a test fails; the oldest go first. */
-const LINES_KEPT = 600;
+/** Lines of output kept for each program; the oldest go first. */
+const LINES_KEPT = 3_000;
+const LINES_TOLD = 100;
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.signal("SIGKILL")));
+
+/** A check that doesn't end, as of a page that is stuck, is left so long after its time. */
+const GRACE_MS = 30_000;
 
 /** Waits until `check` gives something true; fails after `ms`, saying what was awaited. */
 export async function until(what, ms, check) {
   const deadline = performance.now() + ms;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (performance.now() > deadline) throw new Error(`after ${ms} ms still no ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  let stuck;
+  const left = new Promise((_, fail) => (stuck = setTimeout(fail, ms + GRACE_MS, new Error(`no answer on whether there is ${what}`))));
+  left.catch(() => {});
+  try {
+    for (;;) {
+      const value = await Promise.race([check(), left]);
+      if (value) return value;
+      if (performance.now() > deadline) throw new Error(`after ${ms} ms still no ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  } finally {
+    clearTimeout(stuck);
   }
+}
+
+/** Waits until `read` gives `expected`; fails with what it gave last. */
+export async function settles(what, expected, read, ms = 20_000) {
+  let last;
+  await until(what, ms, async () => isDeepStrictEqual((last = await read()), expected)).catch((error) => {
+    assert.deepEqual(last, expected, what);
+    throw error;
+  });
 }
 
 export class Program {
@@ -65,6 +87,11 @@ export class Program {
     return this.lines.join("\n");
   }
 
+  /** What it said last, for a test that fails. */
+  get tail() {
+    return this.lines.slice(-LINES_TOLD).join("\n");
+  }
+
   /** To the program and all that it has started. */
   signal(name) {
     try {
@@ -78,27 +105,27 @@ export class Program {
   async line(pattern, ms) {
     return until(`line ${pattern} from ${this.name}`, ms, () => {
       const line = this.lines.find((text) => pattern.test(text));
-      if (!line && this.ended) throw new Error(`${this.name} ended (${JSON.stringify(this.ended)}):\n${this.output}`);
+      if (!line && this.ended) throw new Error(`${this.name} ended (${JSON.stringify(this.ended)})`);
       return line;
     }).catch((error) => {
-      throw new Error(`${error.message}\n${this.output}`);
+      throw new Error(`${error.message}\n${this.tail}`);
     });
   }
 
   /** Waits for the end, at most `ms`; gives how it ended. */
   async end(ms) {
     await until(`end of ${this.name}`, ms, () => this.ended).catch((error) => {
-      throw new Error(`${error.message}\n${this.output}`);
+      throw new Error(`${error.message}\n${this.tail}`);
     });
     return this.ended;
   }
 
   /** Ends it: `name` first, and by force after 5 s. */
   async stop(name = "SIGTERM") {
-    if (!this.ended) {
-      this.signal(name);
-      await until("end", 5_000, () => this.ended).catch(() => this.signal("SIGKILL"));
-      await this.exit;
+    for (const signal of [name, "SIGKILL"]) {
+      if (this.ended) break;
+      this.signal(signal);
+      await until(`end of ${this.name}`, 5_000, () => this.ended).catch(() => {});
     }
     this.signal("SIGKILL");
   }

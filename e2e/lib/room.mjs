@@ -17,7 +17,7 @@ export class Room {
   async #register(username) {
     const body = { username, email: `${username}@example.org`, password: PASSWORD };
     const tried = (what, ask) => until(what, 20_000, () => ask().catch((error) => ((this.last = error), null))).catch((error) => {
-      throw new Error(`${error.message}: ${this.last?.message}\n${this.freshet.program.output}`);
+      throw new Error(`${error.message}: ${this.last?.message}\n${this.freshet.program.tail}`);
     });
     await tried("account", () => this.freshet.api("POST", "/api/auth/register", body));
     const { access_token } = await this.freshet.api("POST", "/api/auth/login", { username, password: PASSWORD });

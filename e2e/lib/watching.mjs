@@ -2,8 +2,8 @@
 import { median, pictureAge } from "./clock.mjs";
 import { until } from "./process.mjs";
 
-/** The page's word for the state: "live", "offline", … */
-export const status = (page) => page.getByTestId("status").getAttribute("data-status", { timeout: 10_000 });
+/** The page's word for the state: "live", "offline", …; null where it says none yet. */
+export const status = (page) => page.getByTestId("status").getAttribute("data-status", { timeout: 1_000 }).catch(() => null);
 
 /** Waits until the page says one of these states. */
 export async function says(page, states, ms) {
@@ -34,15 +34,18 @@ export async function showsNow(page, ms) {
   });
 }
 
-/** The age of the picture, read `count` times from its pixels, each from another frame; the median, ms. */
-export async function glassToGlass(page, count) {
+/** The age of the picture, read `count` times from its pixels, each from another frame; the median, ms. Does `beside` at each. */
+export async function glassToGlass(page, count, beside = () => {}) {
   const ages = [];
   let last = -1;
   await until(`${count} different pictures`, 60_000, async () => {
     const frame = await page.evaluate(() => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames);
     const age = frame === last ? null : await pictureAge(page);
     last = frame;
-    if (age !== null) ages.push(age);
+    if (age !== null) {
+      ages.push(age);
+      await beside();
+    }
     return ages.length >= count;
   });
   return { median: median(ages), most: Math.max(...ages), least: Math.min(...ages) };

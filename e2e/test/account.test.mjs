@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch, newPage } from "../lib/browser.mjs";
+import { chain } from "../lib/chain.mjs";
 import { PASSWORD, violations } from "../lib/chatting.mjs";
 import { ffmpeg } from "../lib/encoders.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
-import { until } from "../lib/process.mjs";
+import { settles, until } from "../lib/process.mjs";
 import { showsNow } from "../lib/watching.mjs";
 
 let browser;
@@ -24,6 +25,8 @@ after(async () => {
   await encoder?.stop();
   await freshet?.stop();
 });
+
+const then = chain();
 
 /** axe-core finds nothing, dark and light. */
 async function passes(page, what) {
@@ -55,15 +58,15 @@ const thumbnail = (page, channel) =>
       return { from: video.currentSrc, pixels: canvas.toDataURL() };
     });
 
-test("a site where nothing is on says how to go live", async () => {
+then("a site where nothing is on says how to go live", async () => {
   await ada.goto(`${freshet.http}/`);
   await ada.getByText(freshet.info.rtmp_url).waitFor({ timeout: 20_000 });
   await passes(ada, "nothing-on");
   await ada.getByRole("link", { name: "Make your channel" }).click();
 });
 
-test("who signs up is told a key, streams with it, and is in the grid with a picture that moves", async () => {
-  await ada.getByLabel("User name").waitFor({ timeout: 10_000 });
+then("who signs up is told a key, streams with it, and is in the grid with a picture that moves", async () => {
+  await ada.getByLabel("User name").waitFor({ timeout: 20_000 });
   assert.equal(await ada.getByLabel("Password").getAttribute("autocomplete"), "new-password");
   await passes(ada, "sign-up");
   await enter(ada, "User name", "ada", "Sign up");
@@ -81,35 +84,37 @@ test("who signs up is told a key, streams with it, and is in the grid with a pic
   });
   await passes(ada, "browse");
   await card(ada, "ada").getByRole("link", { name: "Untitled stream" }).click();
+  await ada.waitForURL("**/c/ada", { timeout: 20_000 });
   await showsNow(ada, 40_000);
 });
 
-test("somebody else logs in, finds the channel, and follows it", async () => {
+then("somebody else logs in, finds the channel, and follows it", async () => {
   await freshet.api("POST", "/api/auth/register", { username: "bob", password: PASSWORD });
   await bob.goto(`${freshet.http}/login?next=/u/ada`);
   assert.equal(await bob.getByLabel("Password").getAttribute("autocomplete"), "current-password");
   await passes(bob, "log-in");
   await enter(bob, "User name or e-mail", "bob", "Log in");
   await bob.getByRole("button", { name: "Follow ada" }).click();
-  await bob.getByTestId("followers").getByText("1 follower").waitFor({ timeout: 10_000 });
-  await card(bob, "ada").waitFor({ timeout: 10_000 });
+  await bob.getByTestId("followers").getByText("1 follower").waitFor({ timeout: 20_000 });
+  await card(bob, "ada").waitFor({ timeout: 20_000 });
   await passes(bob, "profile");
 
   await bob.goto(`${freshet.http}/?q=ada`);
-  await bob.getByRole("list", { name: "Channels you follow" }).locator(card(bob, "ada")).waitFor({ timeout: 10_000 });
-  await bob.getByRole("search").first().getByRole("searchbox").fill("nobody of that name");
-  await bob.keyboard.press("Enter");
-  await bob.getByText("Nothing that is live has this in it").waitFor({ timeout: 10_000 });
+  await bob.getByRole("list", { name: "Channels you follow" }).locator(card(bob, "ada")).waitFor({ timeout: 20_000 });
+  const search = bob.getByRole("search").first().getByRole("searchbox");
+  await search.fill("nobody of that name");
+  await search.press("Enter");
+  await bob.getByText("Nothing that is live has this in it").waitFor({ timeout: 20_000 });
   await bob.goto(`${freshet.http}/following`);
-  await card(bob, "ada").waitFor({ timeout: 10_000 });
+  await card(bob, "ada").waitFor({ timeout: 20_000 });
   await passes(bob, "following");
 });
 
-test("a profile and a picture are changed, and others see them", async () => {
+then("a profile and a picture are changed, and others see them", async () => {
   await ada.goto(`${freshet.http}/settings`);
   await ada.getByLabel("Display name").fill("Ada Lovelace");
   await ada.getByRole("button", { name: "Save" }).click();
-  await ada.getByText("Saved.").waitFor({ timeout: 10_000 });
+  await ada.getByText("Saved.").waitFor({ timeout: 20_000 });
   const png = await ada.evaluate(async () => {
     const canvas = new OffscreenCanvas(300, 200);
     canvas.getContext("2d").fillRect(0, 0, 300, 200);
@@ -120,20 +125,20 @@ test("a profile and a picture are changed, and others see them", async () => {
   await ada.getByText("Your picture is changed.").waitFor({ timeout: 20_000 });
   await passes(ada, "settings");
   await bob.goto(`${freshet.http}/u/ada`);
-  await bob.getByRole("heading", { name: "Ada Lovelace", level: 1 }).waitFor({ timeout: 10_000 });
-  await until("a picture", 10_000, () => bob.evaluate(() => [...document.images].some(({ complete, naturalWidth }) => complete && naturalWidth === 256)));
+  await bob.getByRole("heading", { name: "Ada Lovelace", level: 1 }).waitFor({ timeout: 20_000 });
+  await until("a picture", 20_000, () => bob.evaluate(() => [...document.images].some(({ complete, naturalWidth }) => complete && naturalWidth === 256)));
 });
 
-test("logging out everywhere ends the session of another browser", async () => {
+then("logging out everywhere ends the session of another browser", async () => {
   const elsewhere = await newPage(browser, { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true });
   await elsewhere.goto(`${freshet.http}/login`);
   await enter(elsewhere, "User name or e-mail", "ada", "Log in");
-  await elsewhere.getByRole("button", { name: "ada, your account" }).waitFor({ timeout: 10_000 });
-  assert.equal(await elsewhere.evaluate(() => document.documentElement.scrollWidth), 390);
+  await elsewhere.getByRole("button", { name: "ada, your account" }).waitFor({ timeout: 20_000 });
+  await settles("a page as wide as the phone", 390, () => elsewhere.evaluate(() => document.documentElement.scrollWidth));
   await ada.reload();
-  await until("two sessions", 10_000, async () => (await ada.getByTestId("session").count()) === 2);
+  await settles("two sessions", 2, () => ada.getByTestId("session").count());
   await ada.getByRole("button", { name: "Log out everywhere" }).click();
-  await ada.getByText("Log in to see this page.").waitFor({ timeout: 10_000 });
+  await ada.getByText("Log in to see this page.").waitFor({ timeout: 20_000 });
   await elsewhere.getByRole("banner").getByRole("button", { name: "Log in" }).waitFor({ timeout: 40_000 });
   await elsewhere.context().close();
 });
@@ -142,20 +147,20 @@ test("the first administrator comes in by the link, once, and sets a password", 
   const admin = await newPage(browser);
   await admin.goto(`${freshet.http}/login#link=${freshet.info.admin_link}`);
   await admin.getByLabel("New password").fill(PASSWORD);
-  assert.equal(new URL(admin.url()).hash, "");
+  await settles("an address without the link", "", () => new URL(admin.url()).hash);
   await admin.getByRole("button", { name: "Set the password" }).click();
-  await admin.getByRole("button", { name: "Change the password" }).waitFor({ timeout: 10_000 });
+  await admin.getByRole("button", { name: "Change the password" }).waitFor({ timeout: 20_000 });
   await admin.getByRole("button", { name: /your account/ }).click();
-  await admin.getByRole("menuitem", { name: "Admin" }).waitFor({ timeout: 10_000 });
+  await admin.getByRole("menuitem", { name: "Admin" }).waitFor({ timeout: 20_000 });
   await passes(admin, "menu");
   await admin.context().close();
   const late = await newPage(browser);
   await late.goto(`${freshet.http}/login#link=${freshet.info.admin_link}`);
-  await late.getByText("This link can’t be used").waitFor({ timeout: 10_000 });
+  await late.getByText("This link can’t be used").waitFor({ timeout: 20_000 });
   await late.context().close();
 });
 
-test("no page asks anybody but its own server, nor fails", () => {
+then("no page asks anybody but its own server, nor fails", () => {
   const own = new URL(freshet.http).host;
   assert.deepEqual([[...ada.hosts], [...bob.hosts]], [[own], [own]]);
   // A thumbnail of a stream that is starting, and whatever was asked with a session that has ended, are refused.

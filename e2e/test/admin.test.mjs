@@ -1,10 +1,11 @@
 // The pages for administrators, in a platform of two regions: from the one-time link to what the audit log says of it all.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { launch, newPage } from "../lib/browser.mjs";
+import { chain } from "../lib/chain.mjs";
 import { violations } from "../lib/chatting.mjs";
 import { Platform, REGIONS } from "../lib/platform.mjs";
-import { until } from "../lib/process.mjs";
+import { settles, until } from "../lib/process.mjs";
 
 const PAGES = ["", "/users", "/registration", "/nodes", "/streams", "/keys", "/audit"];
 
@@ -22,6 +23,7 @@ after(async () => {
   await platform?.stop();
 });
 
+const then = chain();
 const base = () => `http://${REGIONS.fra.host}:${platform.port}`;
 const row = (kind, name) => page.locator(`[data-testid="${kind}"][data-${kind}="${name}"]`);
 const told = (text) => page.getByRole("status").getByText(text).waitFor({ timeout: 20_000 });
@@ -46,21 +48,21 @@ async function confirm(button) {
 /** The secret of the link that the control node printed last. */
 function link() {
   const said = platform.nodes["control-1"].program.lines.map((line) => /login#link=(\S+)/.exec(line)?.[1]).filter(Boolean);
-  assert.ok(said.length > 0, platform.nodes["control-1"].program.output);
+  assert.ok(said.length > 0, platform.nodes["control-1"].program.tail);
   return said.at(-1);
 }
 
-test("whoever is not signed in, or no administrator, is told so", async () => {
+then("whoever is not signed in, or no administrator, is told so", async () => {
   await page.goto(`${base()}/admin/users`);
   await page.getByRole("heading", { name: "Log in as an administrator" }).waitFor({ timeout: 30_000 });
 });
 
-test("the first administrator comes in by the link, and runs the platform", async () => {
+then("the first administrator comes in by the link, and runs the platform", async () => {
   await page.goto(`${base()}/login#link=${link()}`);
   await page.waitForURL(/\/settings$/, { timeout: 30_000 });
   await page.goto(`${base()}/admin`);
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor({ timeout: 30_000 });
-  await page.getByTestId("warnings").getByText("All is well.").waitFor({ timeout: 30_000 });
+  await page.getByTestId("warnings").getByText("All is well.").waitFor({ timeout: 60_000 });
   await page.getByRole("link", { name: /^fra: 1 active/ }).waitFor({ timeout: 20_000 });
   await page.getByRole("rowheader", { name: "iad" }).waitFor();
 
@@ -88,9 +90,9 @@ test("the first administrator comes in by the link, and runs the platform", asyn
   await row("user", "grace").getByText("Administrator").waitFor({ timeout: 20_000 });
 });
 
-test("an edge is drained, and the nodes and the map show it", async () => {
+then("an edge is drained, and the nodes and the map show it", async () => {
   await visit("Nodes");
-  await until("the four nodes", 20_000, async () => (await page.getByTestId("node").count()) === 4);
+  await settles("the four nodes", 4, () => page.getByTestId("node").count());
   await row("node", "control-1").getByText("leads").waitFor();
   await choose("node", "edge-fra", "Drain");
   await confirm("Drain");
@@ -103,7 +105,7 @@ test("an edge is drained, and the nodes and the map show it", async () => {
   await row("node", "edge-fra").getByText("Active").waitFor({ timeout: 20_000 });
 });
 
-test("keys are rotated, and the audit log tells all that was done", async () => {
+then("keys are rotated, and the audit log tells all that was done", async () => {
   await visit("Keys");
   await page.getByRole("button", { name: "Rotate now" }).click();
   await confirm("Rotate now");
@@ -113,10 +115,10 @@ test("keys are rotated, and the audit log tells all that was done", async () => 
   const entries = page.getByTestId("entry");
   for (const what of did) await entries.filter({ has: page.locator("td", { hasText: what }), hasText: "admin" }).first().waitFor({ timeout: 20_000 });
   await page.getByLabel("Whom or what").fill("edge-fra");
-  await until("two entries about the edge", 20_000, async () => (await entries.count()) === 2);
+  await settles("two entries about the edge", 2, () => entries.count());
 });
 
-test("axe-core finds nothing, dark and light", async () => {
+then("axe-core finds nothing, dark and light", async () => {
   for (const path of PAGES) {
     await page.goto(`${base()}/admin${path}`);
     await page.getByRole("heading", { level: 1 }).waitFor({ timeout: 20_000 });
@@ -128,7 +130,7 @@ test("axe-core finds nothing, dark and light", async () => {
   }
 });
 
-test("nothing went wrong in the page, and nobody else was asked", () => {
+then("nothing went wrong in the page, and nobody else was asked", () => {
   assert.deepEqual(page.faults, []);
   assert.deepEqual([...page.hosts], [new URL(base()).host]);
 });

@@ -6,7 +6,7 @@ import { act, ban, composer, joined, logIn, message, say, shows, signUp, violati
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
 import { Platform, REGIONS } from "../lib/platform.mjs";
-import { until } from "../lib/process.mjs";
+import { settles, until } from "../lib/process.mjs";
 
 let browser;
 const pages = [];
@@ -37,12 +37,12 @@ async function converse(owner, guest) {
 
   await act(owner, "thanks @ada, <b>what</b> a view", "Delete");
   await shows(guest, "thanks @ada, <b>what</b> a view", 0);
-  await guest.getByText("message taken back").waitFor({ timeout: 10_000 });
+  await guest.getByText("message taken back").waitFor({ timeout: 20_000 });
 
   await act(guest, "welcome to the river", "Reply");
   await say(guest, "it is wide");
   await shows(owner, "it is wide");
-  await message(owner, "it is wide").getByText("to ada").waitFor({ timeout: 10_000 });
+  await message(owner, "it is wide").getByText("to ada").waitFor({ timeout: 20_000 });
 
   await ban(owner, "it is wide", "off the river");
   await guest.getByTestId("silence").getByText("Reason: off the river").waitFor({ timeout: 20_000 });
@@ -51,7 +51,7 @@ async function converse(owner, guest) {
   await guest.reload();
   await joined(guest);
   await shows(guest, "welcome to the river");
-  assert.equal(await guest.getByTestId("account").innerText(), "bob");
+  await settles("who is logged in", "bob", () => guest.getByTestId("account").innerText());
 }
 
 test("two people talk, one is moderated by the other, and a reload keeps what was said", async () => {
@@ -85,7 +85,7 @@ test("a server that is killed and comes back is found again, and nothing is said
     await say(owner, "before the break");
     await shows(guest, "before the break");
     await freshet.kill();
-    await guest.locator('[data-testid="chat"][data-status="away"]').waitFor({ timeout: 10_000 });
+    await guest.locator('[data-testid="chat"][data-status="away"]').waitFor({ timeout: 30_000 });
     await freshet.begin();
     await Promise.all([joined(owner), joined(guest)]);
     await say(owner, "after the break");
@@ -124,11 +124,11 @@ test("two people on two edges are in one chat", async () => {
     await owner.getByTestId("mod-panel-button").click();
     await owner.getByRole("button", { name: "Approve the message of bob" }).click({ timeout: 20_000 });
     await guest.getByRole("log").getByRole("img", { name: ":fish:" }).waitFor({ timeout: 20_000 });
-    await guest.getByTestId("refusal").waitFor({ state: "detached", timeout: 10_000 });
+    await guest.getByTestId("refusal").waitFor({ state: "detached", timeout: 20_000 });
 
     await owner.getByRole("switch", { name: "Shield" }).click();
     await guest.getByTestId("modes").getByText("slow mode, 30 s").waitFor({ timeout: 20_000 });
-    await owner.getByRole("switch", { name: "Shield" }).click();
+    await owner.getByRole("switch", { name: "Shield", checked: true }).click();
     await guest.getByTestId("modes").waitFor({ state: "detached", timeout: 20_000 });
     await ban(owner, "meh", "off the river");
     await guest.getByTestId("silence").getByText("Reason: off the river").waitFor({ timeout: 20_000 });
@@ -164,42 +164,48 @@ test("the chat can be used with keys, named, read, and fits a phone", async () =
     assert.equal(await dialog.getByLabel("Password").getAttribute("autocomplete"), "current-password");
     assert.deepEqual(await violations(page), []);
     await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached", timeout: 20_000 });
     await signUp(page, "ada");
     await page.goto(`${freshet.http}/c/ada`);
     await joined(page);
     for (let number = 1; number <= 12; number += 1) await say(page, `line ${number} of what the river says, long enough to be broken where the column ends`);
+    await shows(page, "line 12 of what the river says, long enough to be broken where the column ends");
     await say(page, "/sl");
     await composer(page).fill("/slow");
-    await page.getByRole("option", { name: "/slow [SECONDS]" }).waitFor({ timeout: 5_000 });
+    await page.getByRole("option", { name: "/slow [SECONDS]" }).waitFor({ timeout: 20_000 });
     assert.deepEqual(await violations(page), []);
     await composer(page).fill("/slow 30");
     await composer(page).press("Enter");
-    await page.getByTestId("modes").getByText("slow mode, 30 s").waitFor({ timeout: 10_000 });
+    await page.getByTestId("modes").getByText("slow mode, 30 s").waitFor({ timeout: 20_000 });
     await page.getByRole("log").focus();
     await page.keyboard.press("ArrowUp");
     await page.getByRole("group", { name: "Message of ada" }).last().getByRole("button", { name: "Pin" }).click();
-    await page.getByTestId("pinned").getByText("line 12").waitFor({ timeout: 10_000 });
+    await page.getByTestId("pinned").getByText("line 12").waitFor({ timeout: 20_000 });
     // The pin takes room from the list, which still shows its end.
     const toEnd = () => page.getByRole("log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight);
-    await until("the end of the list", 5_000, async () => (await toEnd()) < 2);
+    await until("the end of the list", 20_000, async () => (await toEnd()) < 2);
     await picture(page, "chat-light");
     assert.deepEqual(await violations(page), []);
 
     const small = await open(`${freshet.http}/c/ada`, { ...phone, colorScheme: "dark" });
     await logIn(small, "ada");
     await shows(small, "line 12 of what the river says, long enough to be broken where the column ends");
-    assert.equal(await small.evaluate(() => document.documentElement.scrollWidth), 390);
+    await settles("a page as wide as the phone", 390, () => small.evaluate(() => document.documentElement.scrollWidth));
     assert.deepEqual(await violations(small), []);
     await small.getByTestId("chat").scrollIntoViewIfNeeded();
     await picture(small, "chat-phone");
 
     // Who has scrolled up reads on, and is told what came.
-    await page.getByRole("log").evaluate((log) => (log.scrollTop = 0));
+    await page.getByRole("log").evaluate(async (log) => {
+      const scrolled = new Promise((done) => log.addEventListener("scroll", done, { once: true }));
+      log.scrollTop = 0;
+      await scrolled;
+    });
     await say(small, "from the phone");
     await page.getByTestId("new-messages").getByText("1 new message").waitFor({ timeout: 20_000 });
     assert.equal(await page.getByRole("log").evaluate((log) => log.scrollTop), 0);
     await page.getByTestId("new-messages").click();
-    await page.getByTestId("new-messages").waitFor({ state: "detached", timeout: 5_000 });
+    await page.getByTestId("new-messages").waitFor({ state: "detached", timeout: 20_000 });
   } finally {
     await freshet.stop();
   }

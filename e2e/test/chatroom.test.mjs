@@ -5,7 +5,7 @@ import { launch, newPage } from "../lib/browser.mjs";
 import { act, composer, joined, logIn, message, PASSWORD, say, shows, violations, visit } from "../lib/chatting.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
-import { until } from "../lib/process.mjs";
+import { settles, until } from "../lib/process.mjs";
 import { says } from "../lib/watching.mjs";
 
 let browser;
@@ -47,8 +47,10 @@ test("a line waits for the picture that it is about, where one wants that", asyn
   // What one writes says which picture one saw.
   await say(page, "look at that");
   await shows(page, "look at that");
-  const { events } = await freshet.api("GET", "/api/streams/demo/chat?limit=10");
-  const said = events.find(({ text }) => text === "look at that");
+  const said = await until("line in the API", 20_000, async () => {
+    const { events } = await freshet.api("GET", "/api/streams/demo/chat?limit=10");
+    return events.find(({ text }) => text === "look at that");
+  });
   assert.ok(Math.abs(said.at_ms - said.pdt_ms) < 60_000, JSON.stringify(said));
 
   // A picture that stands never comes to the moment that this is about.
@@ -72,19 +74,19 @@ test("a line waits for the picture that it is about, where one wants that", asyn
 test("emotes are pictures, found by their names", async () => {
   const page = await enter("/c/ada", "bob", { colorScheme: "light" });
   await composer(page).pressSequentially("high water :wa");
-  await page.getByRole("option", { name: ":wave:" }).waitFor({ timeout: 10_000 });
+  await page.getByRole("option", { name: ":wave:" }).waitFor({ timeout: 20_000 });
   await composer(page).press("Tab");
-  assert.equal(await composer(page).inputValue(), "high water :wave: ");
+  await settles("an emote in the line", "high water :wave: ", () => composer(page).inputValue());
   await page.getByRole("button", { name: "Emotes" }).click();
   await page.getByRole("searchbox", { name: "Search emotes" }).fill("trout");
   assert.deepEqual(await violations(page), []);
   await page.getByRole("button", { name: "fish" }).click();
   await page.keyboard.press("Escape");
-  assert.equal(await composer(page).inputValue(), "high water :wave: :fish: ");
+  await settles("two emotes in the line", "high water :wave: :fish: ", () => composer(page).inputValue());
   await composer(page).press("Enter");
   const wave = page.getByRole("log").getByRole("img", { name: ":wave:" });
   await wave.waitFor({ timeout: 20_000 });
-  await until("the picture", 10_000, () => wave.evaluate((image) => image.naturalWidth > 0));
+  await until("the picture", 20_000, () => wave.evaluate((image) => image.naturalWidth > 0));
   await page.context().close();
 });
 
@@ -95,15 +97,15 @@ test("moderators see what waits, who is silenced and what was done, and everybod
   await assert.rejects(post("ada", "bob", { text: "meh, said the sheep" }), /msg_rejected/);
   await ada.getByTestId("mod-panel-button").getByText("Waiting 1").waitFor({ timeout: 20_000 });
   await ada.getByTestId("mod-panel-button").click();
-  await ada.getByTestId("held").getByText("meh, said the sheep").waitFor({ timeout: 10_000 });
+  await ada.getByTestId("held").getByText("meh, said the sheep").waitFor({ timeout: 20_000 });
   await ada.getByRole("button", { name: "Approve the message of bob" }).click();
   await shows(ada, "meh, said the sheep");
-  await ada.getByText("Nothing waits for a decision.").waitFor({ timeout: 10_000 });
+  await ada.getByText("Nothing waits for a decision.").waitFor({ timeout: 20_000 });
 
   const overlay = await newPage(browser, { viewport: { width: 500, height: 400 } });
   await overlay.goto(`${freshet.http}/overlay/ada?size=30&max=3`);
   await overlay.getByText("meh, said the sheep").waitFor({ timeout: 20_000 });
-  assert.equal(await overlay.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgba(0, 0, 0, 0)");
+  await settles("a ground that can be seen through", "rgba(0, 0, 0, 0)", () => overlay.evaluate(() => getComputedStyle(document.body).backgroundColor));
   assert.deepEqual([overlay.faults, [...overlay.hosts]], [[], [new URL(freshet.http).host]]);
   const popout = await visit(browser, `${freshet.http}/popout/ada/chat`, { viewport: { width: 390, height: 700 }, colorScheme: "light" });
   await shows(popout, "meh, said the sheep");
@@ -111,6 +113,7 @@ test("moderators see what waits, who is silenced and what was done, and everybod
   await act(ada, "meh, said the sheep", "Warn");
   await ada.getByRole("dialog").getByLabel("Reason").fill("Sheep are off topic");
   await ada.getByRole("dialog").getByRole("button", { name: "Warn" }).click();
+  await ada.getByRole("dialog").waitFor({ state: "detached", timeout: 20_000 });
   await act(ada, "meh, said the sheep", "Time out");
   await ada.getByRole("menuitem", { name: "1 minute" }).click();
   // What was taken back is in no window any more.
@@ -130,9 +133,8 @@ test("moderators see what waits, who is silenced and what was done, and everybod
   const shield = ada.getByRole("switch", { name: "Shield" });
   await shield.click();
   await popout.getByTestId("modes").getByText("no links").waitFor({ timeout: 20_000 });
-  await ada.getByRole("switch", { name: "Shield", checked: true }).waitFor({ timeout: 20_000 });
   assert.deepEqual(await violations(popout), []);
-  await shield.click();
+  await ada.getByRole("switch", { name: "Shield", checked: true }).click();
   await popout.getByTestId("modes").waitFor({ state: "detached", timeout: 20_000 });
   await ada.getByRole("log").getByRole("button", { name: "bob" }).first().click();
   await ada.getByTestId("card").getByText("0 followers").waitFor({ timeout: 20_000 });

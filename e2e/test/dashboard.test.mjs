@@ -59,7 +59,7 @@ async function resetKey(page) {
   await page.getByRole("dialog").getByRole("button", { name: "Reset the key" }).click();
   await page.evaluate(() => navigator.clipboard.writeText(""));
   await page.getByRole("status").getByRole("button", { name: "Copy the stream key" }).click();
-  return until("copied key", 10_000, () => clipboard(page).catch(() => ""));
+  return until("copied key", 20_000, () => clipboard(page).catch(() => ""));
 }
 
 test("whoever is not signed in is shown the way in", async () => {
@@ -79,7 +79,7 @@ test("an encoder is tested in private, goes live with a key from the page, and i
   const server = (await page.getByTestId("servers").locator("p.font-mono").first().innerText()).trim();
   assert.match(await page.getByTestId("trip").first().innerText(), /^\d+ ms$/);
   await page.getByRole("tab", { name: "ffmpeg" }).click();
-  assert.ok((await page.getByTestId("command").innerText()).endsWith(`-f flv ${server}/${key}`));
+  await until(`command for ${server}/${key}`, 20_000, async () => (await page.getByTestId("command").innerText()).endsWith(`-f flv ${server}/${key}`));
   await accessible(page);
 
   // Nobody sees a test: the channel stays as it was, and there is nothing to watch.
@@ -104,6 +104,7 @@ test("an encoder is tested in private, goes live with a key from the page, and i
   await page.getByRole("button", { name: "Save changes" }).click();
   await page.getByRole("alert").first().waitFor({ timeout: 20_000 });
   await page.getByRole("button", { name: "Discard" }).click();
+  await page.getByRole("alert").first().waitFor({ state: "detached", timeout: 20_000 });
   await accessible(page);
   await picture(page, "dashboard-stream");
 

@@ -5,6 +5,7 @@ import { launch, newPage } from "../lib/browser.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
 import { follow, renditions } from "../lib/playlist.mjs";
+import { settles } from "../lib/process.mjs";
 import { says } from "../lib/watching.mjs";
 
 let browser;
@@ -24,8 +25,8 @@ test("the channel's page plays the clip, sharp and moving", async () => {
   await says(page, "live", 40_000);
   const frames = () => page.evaluate(() => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames);
   const from = await frames();
-  await page.waitForFunction((least) => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > least, from + 60, { timeout: 15_000 });
-  assert.equal(await page.evaluate(() => document.querySelector("video").videoHeight), 720);
+  await page.waitForFunction((least) => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > least, from + 60, { timeout: 40_000 });
+  await settles("a sharp picture", 720, () => page.evaluate(() => document.querySelector("video").videoHeight));
   await picture(page, "demo");
   await page.context().close();
 });

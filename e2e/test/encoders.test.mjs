@@ -22,7 +22,7 @@ afterEach(async () => {
 
 /** Waits until the channel's playlists grow by parts while the encoder runs. */
 async function flows() {
-  const index = await freshet.live(40_000);
+  const index = await freshet.live(60_000);
   const tracks = renditions(index.text, index.url);
   assert.equal(tracks.length, 2, index.text);
   for (const url of tracks) {
@@ -40,7 +40,7 @@ for (const [name, start] of Object.entries({ ffmpeg, rtmp2sink, rtmpsink })) {
 
   test(`${name} stops at once when its key is wrong`, async () => {
     encoder = start(freshet.publishUrl("not-the-key"));
-    const { code } = await encoder.end(15_000);
+    const { code } = await encoder.end(30_000);
     assert.notEqual(code, 0, encoder.output);
   });
 }
@@ -63,7 +63,7 @@ test("OBS stops at once when its key is wrong, and does not try again", async ()
   encoder = await Obs.start(freshet.info.rtmp_url, "not-the-key");
   await encoder.program.line(/Connecting to RTMP URL/, 60_000);
   // OBS says that it stops only when it will not try again; before a retry it says "Reconnecting in".
-  await encoder.program.line(/Streaming Stop/, 15_000);
+  await encoder.program.line(/Streaming Stop/, 30_000);
   assert.doesNotMatch(encoder.program.output, /Reconnecting in/);
   assert.equal(encoder.program.output.match(/Connecting to RTMP URL/g).length, 1);
 });

@@ -17,7 +17,7 @@ after(() => freshet?.stop());
 /** Runs a program to its end; gives what it said. */
 async function run(command, args) {
   const program = new Program(command, args);
-  const { code } = await program.exit;
+  const { code } = await program.end(300_000);
   assert.equal(code, 0, program.output);
   return program.output;
 }

@@ -1,7 +1,8 @@
 // Bots as they are written for Twitch: unmodified tmi.js over WebSocket and irc-framework over TCP, in one channel.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { Framework, Tmi, WebSocket, inHex } from "../lib/irc.mjs";
+import { chain } from "../lib/chain.mjs";
 import { Room } from "../lib/room.mjs";
 import { until } from "../lib/process.mjs";
 
@@ -12,6 +13,7 @@ let guest;
 let bot;
 let plain;
 
+const then = chain();
 const CAPS = ["twitch.tv/tags", "twitch.tv/commands"];
 
 before(async () => {
@@ -36,7 +38,7 @@ after(async () => {
   await room?.stop();
 });
 
-test("everybody has each line once, whoever says it with whatever client", async () => {
+then("everybody has each line once, whoever says it with whatever client", async () => {
   await owner.client.say("#ada", "from tmi.js; with a semicolon");
   bot.client.say("#ada", "from irc-framework: über alles 😀");
   bot.client.action("#ada", "waves");
@@ -63,7 +65,7 @@ function own(client) {
   return client.heard.filter((line) => line.startsWith("*: "));
 }
 
-test("a line has its sender, its badges and its kind", async () => {
+then("a line has its sender, its badges and its kind", async () => {
   const said = await until("mod's line", 20_000, () => guest.messages.find(({ text }) => text === "nods"));
   assert.equal(said.tags["message-type"], "action");
   assert.deepEqual(said.tags.badges, { moderator: "1" });
@@ -77,14 +79,14 @@ test("a line has its sender, its badges and its kind", async () => {
   assert.deepEqual({ ...action.tags }, {}, "it did not ask for tags");
 });
 
-test("tmi.js knows who it is", async () => {
+then("tmi.js knows who it is", async () => {
   assert.ok(mod.client.isMod("#ada", "mod"));
   assert.equal(mod.client.getUsername(), "mod");
   assert.equal(mod.client.userstate["#ada"].mod, true);
   assert.deepEqual(owner.client.userstate["#ada"].badges, { broadcaster: "1" });
 });
 
-test("a moderator's commands are carried out, answered and shown", async () => {
+then("a moderator's commands are carried out, answered and shown", async () => {
   bot.client.say("#ada", "take this back");
   const { tags } = await until("the bot's line", 20_000, () => mod.messages.find(({ text }) => text === "take this back"));
   await mod.client.deletemessage("#ada", tags.id);
@@ -120,7 +122,7 @@ test("a moderator's commands are carried out, answered and shown", async () => {
   await guest.event("clearchat");
 });
 
-test("what may not be done is refused in the name that the client knows", async () => {
+then("what may not be done is refused in the name that the client knows", async () => {
   await assert.rejects(mod.client.timeout("#ada", "ada", 9), (why) => String(why) === "bad_timeout_broadcaster");
   await assert.rejects(mod.client.ban("#ada", "ada"), (why) => String(why) === "bad_ban_broadcaster");
   await assert.rejects(mod.client.mod("#ada", "bot"), (why) => String(why) === "no_permission");
@@ -135,14 +137,14 @@ test("what may not be done is refused in the name that the client knows", async 
   await plain.line(/^:tmi\.twitch\.tv NOTICE #ada :Log in to write\.$/);
 });
 
-test("pings are answered as each client expects", async () => {
+then("pings are answered as each client expects", async () => {
   const [latency] = await mod.client.ping();
   assert.ok(latency >= 0);
   bot.client.ping("12345");
   await bot.line(/^:tmi\.twitch\.tv PONG tmi\.twitch\.tv :12345$/);
 });
 
-test("there is TLS, over TCP and over WebSocket", async () => {
+then("there is TLS, over TCP and over WebSocket", async () => {
   const secure = await Framework.connect({ ...room.at("ircs_url"), name: "justinfan8", tls: true, rejectUnauthorized: false });
   await secure.join("#ada");
   const url = room.freshet.info.irc_wss_url;
@@ -159,7 +161,7 @@ test("there is TLS, over TCP and over WebSocket", async () => {
   await secure.close();
 });
 
-test("who leaves hears nothing more", async () => {
+then("who leaves hears nothing more", async () => {
   const other = await Tmi.connect(room.at("irc_ws_url"));
   await other.client.join("ada");
   await other.client.part("ada");
@@ -170,7 +172,7 @@ test("who leaves hears nothing more", async () => {
   await other.close();
 });
 
-test("a token that is not good, and none, end the attempt", async () => {
+then("a token that is not good, and none, end the attempt", async () => {
   const wrong = new Tmi({ ...room.at("irc_ws_url"), name: "ada", token: inHex("not a token") });
   await assert.rejects(wrong.client.connect(), (why) => /Login authentication failed/.test(String(why)));
   const none = new Framework();
@@ -179,7 +181,7 @@ test("a token that is not good, and none, end the attempt", async () => {
   await until("the end", 20_000, () => !none.client.connected);
 });
 
-test("tmi.js understands all that it is sent", () => {
+then("tmi.js understands all that it is sent", () => {
   for (const { complaints } of [owner, mod, guest]) {
     assert.deepEqual(complaints.filter((complaint) => /Could not parse/.test(complaint)), []);
   }

@@ -4,7 +4,8 @@ import { after, afterEach, before, test } from "node:test";
 import { launch, newPage } from "../lib/browser.mjs";
 import { ffmpeg } from "../lib/encoders.mjs";
 import { Freshet } from "../lib/freshet.mjs";
-import { until } from "../lib/process.mjs";
+import { settles, until } from "../lib/process.mjs";
+import { median } from "../lib/clock.mjs";
 import { glassToGlass, says, showsNow } from "../lib/watching.mjs";
 import { picture } from "../lib/pictures.mjs";
 
@@ -39,7 +40,7 @@ async function open(options) {
 
 test("a page opened before the stream says offline, and goes live by itself", async () => {
   await open();
-  await says(page, "offline", 15_000);
+  await says(page, "offline", 30_000);
   await publish();
   await says(page, "live", 40_000);
   await showsNow(page, 20_000);
@@ -48,11 +49,11 @@ test("a page opened before the stream says offline, and goes live by itself", as
 test("the picture is less than five seconds old, by its pixels, and the page says so truly", async (t) => {
   await open();
   await showsNow(page, 40_000);
-  const { median, most, least } = await glassToGlass(page, 60);
-  t.diagnostic(`glass to glass, from pixels: median ${Math.round(median)} ms, ${Math.round(least)} to ${Math.round(most)} ms`);
-  assert.ok(median < 5_000, `median ${median} ms`);
-  const shown = Number.parseFloat(await page.getByTestId("latency").textContent()) * 1000;
-  assert.ok(Math.abs(shown - median) < 1_500, `the page says ${shown} ms, the pixels ${median} ms`);
+  const said = [];
+  const pixels = await glassToGlass(page, 60, async () => said.push(Number.parseFloat(await page.getByTestId("latency").textContent()) * 1000));
+  t.diagnostic(`glass to glass, from pixels: median ${Math.round(pixels.median)} ms, ${Math.round(pixels.least)} to ${Math.round(pixels.most)} ms`);
+  assert.ok(pixels.median < 5_000, `median ${pixels.median} ms`);
+  assert.ok(Math.abs(median(said) - pixels.median) < 1_500, `the page says ${median(said)} ms, the pixels ${pixels.median} ms`);
 });
 
 test("the page asks nobody but its own server, and logs no error", async () => {
@@ -67,16 +68,15 @@ test("a viewer who pauses is offered the way back to live, and takes it", async 
   await open();
   await showsNow(page, 40_000);
   await page.keyboard.press(" ");
-  const paused = await page.evaluate(() => document.querySelector("video").paused);
-  assert.equal(paused, true);
+  await settles("a pause", true, () => page.evaluate(() => document.querySelector("video").paused));
   const held = await page.evaluate(() => performance.now());
-  await until("5 s of pause", 10_000, () => page.evaluate((since) => performance.now() - since > 5_000, held));
+  await until("5 s of pause", 20_000, () => page.evaluate((since) => performance.now() - since > 5_000, held));
   await page.keyboard.press(" ");
   const goLive = page.getByTestId("go-live");
-  await goLive.waitFor({ timeout: 10_000 });
+  await goLive.waitFor({ timeout: 20_000 });
   await goLive.click();
-  await showsNow(page, 10_000);
-  await goLive.waitFor({ state: "detached", timeout: 10_000 });
+  await showsNow(page, 20_000);
+  await goLive.waitFor({ state: "detached", timeout: 20_000 });
 });
 
 test("sound starts off, comes with a tap, and is remembered", async () => {
@@ -85,22 +85,25 @@ test("sound starts off, comes with a tap, and is remembered", async () => {
   const muted = () => page.evaluate(() => document.querySelector("video").muted);
   assert.equal(await muted(), true);
   await page.getByTestId("tap-for-sound").click();
-  assert.equal(await muted(), false);
+  await settles("a picture without sound", false, muted);
   await page.reload();
   await showsNow(page, 40_000);
-  assert.equal(await muted(), false);
+  await settles("a picture without sound", false, muted);
   await page.keyboard.press("m");
-  assert.equal(await muted(), true);
+  await settles("a picture without sound", true, muted);
 });
 
 test("on a phone everything fits and can be named", async () => {
   await open({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
   await showsNow(page, 40_000);
   await picture(page, "phone");
-  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+  await settles("a page as wide as the phone", 390, () => page.evaluate(() => document.documentElement.scrollWidth));
   for (const name of ["Pause", "Turn the sound on", "Full screen"]) {
-    const box = await page.getByRole("button", { name, exact: true }).boundingBox();
-    assert.ok(box && box.width >= 44 && box.height >= 44, `${name} is ${JSON.stringify(box)}`);
+    let box = null;
+    await until(`"${name}" as large as a finger`, 20_000, async () => {
+      box = await page.getByRole("button", { name, exact: true }).boundingBox();
+      return box && box.width >= 44 && box.height >= 44;
+    }).catch((error) => assert.fail(`${error.message}: ${JSON.stringify(box)}`));
   }
 });
 

@@ -29,9 +29,7 @@ for (const player of ["hls", "video", "shaka"]) {
     const page = await newPage(browser);
     const source = `${freshet.http}${new URL(freshet.info.hls_url).pathname}`;
     await page.goto(`${files.url}/players/${player}.html?src=${encodeURIComponent(source)}`);
-    await showsNow(page, 60_000).catch(async (error) => {
-      throw new Error(`${error.message}; the player said: ${await page.evaluate(() => window.faults.join("; "))}; ${page.faults.slice(-4).join(" | ")}`);
-    });
+    await showsNow(page, 60_000);
     const { median, least, most } = await glassToGlass(page, 60);
     t.diagnostic(`${player}: glass to glass median ${Math.round(median)} ms, ${Math.round(least)} to ${Math.round(most)} ms`);
     assert.ok(median < 5_000, `median ${median} ms`);
@@ -45,7 +43,7 @@ test("the browser's own player, where there is no Media Source Extensions, plays
   await page.addInitScript(() => delete window.MediaSource);
   await page.goto(`${freshet.http}/c/${freshet.info.channel}`);
   // It reads whole segments, so it is further behind than anything else here: that it moves is what is asked.
-  await page.waitForFunction(() => document.querySelector("video")?.currentTime > 0.5, null, { timeout: 40_000 });
-  assert.equal(await page.evaluate(() => document.querySelector("video").src.includes("/live/")), true);
+  await page.waitForFunction(() => document.querySelector("video")?.currentTime > 0.5, null, { timeout: 60_000 });
+  assert.match(await page.evaluate(() => document.querySelector("video").src), /\/live\//);
   await page.context().close();
 });

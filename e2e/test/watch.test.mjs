@@ -8,7 +8,7 @@ import { ffmpeg } from "../lib/encoders.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
 import { Platform, REGIONS } from "../lib/platform.mjs";
-import { until } from "../lib/process.mjs";
+import { settles, until } from "../lib/process.mjs";
 import { says, showsNow } from "../lib/watching.mjs";
 
 let browser;
@@ -33,8 +33,8 @@ after(async () => {
   await freshet?.stop();
 });
 afterEach(async () => {
-  const violations = page.faults.filter((fault) => fault.includes("Content Security Policy"));
-  await page.context().close();
+  const violations = page?.faults.filter((fault) => fault.includes("Content Security Policy")) ?? [];
+  await page?.context().close();
   assert.deepEqual(violations, []);
 });
 
@@ -70,15 +70,15 @@ async function choose(role, name) {
 
 test("an offline channel tells what was on last, and is live by itself; viewers follow it", async () => {
   await open();
-  await says(page, "offline", 15_000);
-  await page.getByTestId("last").getByText("Engines of the river").waitFor({ timeout: 15_000 });
-  assert.equal(await button("Pause").count() + (await button("Play").count()), 0, "there is nothing to play");
+  await says(page, "offline", 30_000);
+  await page.getByTestId("last").getByText("Engines of the river").waitFor({ timeout: 30_000 });
+  await settles("a player where there is nothing to play", 0, () => page.getByRole("button", { name: /^(Pause|Play)$/ }).count());
   await publish();
   await says(page, "live", 40_000);
   await showsNow(page, 20_000);
   await page.getByRole("heading", { level: 1, name: "Engines of the river" }).waitFor();
-  assert.equal(await page.getByRole("link", { name: "Science" }).getAttribute("href"), "/?category=Science");
-  assert.deepEqual(await page.getByRole("list", { name: "Tags" }).getByRole("link").allInnerTexts(), ["water", "brass"]);
+  await settles("the category's address", "/?category=Science", () => page.getByRole("link", { name: "Science" }).getAttribute("href"));
+  await settles("tags", ["water", "brass"], () => page.getByRole("list", { name: "Tags" }).getByRole("link").allInnerTexts());
   await page.getByTestId("uptime").getByText(/^On for 0:\d\d$/).waitFor();
   await page.getByTestId("viewers").waitFor({ timeout: 20_000 });
 
@@ -87,13 +87,12 @@ test("an offline channel tells what was on last, and is live by itself; viewers 
   await follow().click();
   await logIn("bob");
   await follow().click();
-  await follow().getByText("Following").waitFor({ timeout: 10_000 });
+  await follow().getByText("Following").waitFor({ timeout: 20_000 });
   await page.getByTestId("followers").getByText("1 follower").waitFor();
 
   await button("Share").click();
-  await page.getByTestId("given").first().waitFor({ timeout: 10_000 });
-  assert.deepEqual((await page.getByTestId("given").allInnerTexts())[0], `${freshet.http}/c/ada`);
-  assert.match((await page.getByTestId("given").allInnerTexts())[1], /^<iframe src="[^"]+\/embed\/ada" title="ada"/);
+  await settles("the channel's address", `${freshet.http}/c/ada`, () => page.getByTestId("given").first().innerText());
+  assert.match(await page.getByTestId("given").nth(1).innerText(), /^<iframe src="[^"]+\/embed\/ada" title="ada"/);
 });
 
 test("from the click to the picture", async (t) => {
@@ -148,7 +147,7 @@ test("sound alone, and a stable distance, are chosen in the menu and remembered"
   await showsNow(page, 40_000);
   await choose("menuitemradio", "Stable");
   await until("six seconds of distance", 30_000, async () => Number.parseFloat(await page.getByTestId("pill").textContent()) > 4.5);
-  assert.equal(await video("video.playbackRate"), 1);
+  await settles("the usual speed", 1, () => video("video.playbackRate"));
   await choose("menuitemradio", "Sound only");
   await page.getByTestId("audio-only").waitFor({ timeout: 20_000 });
   await until("sound without a picture", 20_000, () => video("video.videoWidth === 0 && video.currentTime > 0 && video.readyState >= 3"));
@@ -163,12 +162,13 @@ test("sound alone, and a stable distance, are chosen in the menu and remembered"
 test("keys do what they say", async () => {
   await open();
   await showsNow(page, 40_000);
+  const theatre = () => page.getByTestId("room").getAttribute("data-theatre");
   await page.keyboard.press("t");
-  assert.equal(await page.getByTestId("room").getAttribute("data-theatre"), "true");
-  assert.equal((await page.locator("video").boundingBox()).height, 800);
+  await settles("a theatre", "true", theatre);
+  await settles("a picture as high as the window", 800, async () => (await page.locator("video").boundingBox())?.height);
   await picture(page, "watch-theatre");
   await page.keyboard.press("Escape");
-  assert.equal(await page.getByTestId("room").getAttribute("data-theatre"), "false");
+  await settles("no theatre", "false", theatre);
 
   await page.keyboard.press("c");
   await page.getByTestId("chat").waitFor({ state: "detached" });
@@ -176,10 +176,9 @@ test("keys do what they say", async () => {
   await page.getByTestId("chat").waitFor();
 
   await page.keyboard.press("m");
-  assert.equal(await video("video.muted"), false);
+  await settles("sound", false, () => video("video.muted"));
   for (let n = 0; n < 4; n += 1) await page.keyboard.press("ArrowDown");
-  const volume = await video("video.volume");
-  assert.ok(Math.abs(volume - 0.8) < 0.01, `${volume}`);
+  await settles("the volume", 80, () => video("Math.round(video.volume * 100)"));
 
   await page.keyboard.press("?");
   await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
@@ -191,19 +190,20 @@ test("keys do what they say", async () => {
   await until("a full screen", 20_000, () => page.evaluate(() => document.fullscreenElement !== null));
   await page.keyboard.press("f");
   await until("no full screen", 20_000, () => page.evaluate(() => document.fullscreenElement === null));
-  assert.equal(await page.evaluate(() => document.pictureInPictureEnabled), await button("Picture in picture").count() === 1);
+  const offered = await page.evaluate(() => document.pictureInPictureEnabled);
+  await settles("picture in picture where there is such", offered ? 1 : 0, () => button("Picture in picture").count());
 
   // Back, and to live again.
   await page.getByTestId("seek").waitFor({ timeout: 40_000 });
   for (let n = 0; n < 2; n += 1) await page.keyboard.press("ArrowLeft");
-  await page.getByTestId("go-live").waitFor({ timeout: 10_000 });
+  await page.getByTestId("go-live").waitFor({ timeout: 20_000 });
   await page.keyboard.press("l");
-  await page.getByTestId("go-live").waitFor({ state: "detached", timeout: 10_000 });
+  await page.getByTestId("go-live").waitFor({ state: "detached", timeout: 20_000 });
   await showsNow(page, 20_000);
 
   await page.reload();
   await showsNow(page, 40_000);
-  assert.equal(await video("video.volume"), volume, "the volume is remembered");
+  await settles("the volume as it was", 80, () => video("Math.round(video.volume * 100)"));
 });
 
 test("an encoder that comes back within the grace is waited for, in words, and the picture goes on", async () => {
@@ -233,12 +233,15 @@ test("a private channel plays for its owner, once the page knows who it is", asy
 test("on a phone the picture stays in sight above the chat", async () => {
   await open({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
   await showsNow(page, 40_000);
-  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+  await settles("a page as wide as the phone", 390, () => page.evaluate(() => document.documentElement.scrollWidth));
   assert.deepEqual(await violations(page), []);
   await page.getByTestId("chat").scrollIntoViewIfNeeded();
   await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
-  const [box, chat] = [await page.locator("video").boundingBox(), await page.getByTestId("chat").boundingBox()];
-  assert.ok(box.y >= 0 && box.y + box.height <= chat.y + chat.height, `${JSON.stringify(box)}, ${JSON.stringify(chat)}`);
+  let seen;
+  await until("a picture in sight above the chat", 20_000, async () => {
+    const [box, chat] = (seen = [await page.locator("video").boundingBox(), await page.getByTestId("chat").boundingBox()]);
+    return box.y >= 0 && box.y + box.height <= chat.y + chat.height;
+  }).catch((error) => assert.fail(`${error.message}: ${JSON.stringify(seen)}`));
   await picture(page, "watch-phone");
 });
 
@@ -247,10 +250,14 @@ test("a viewer's page goes on at another edge when its own is killed", async (t)
   const publisher = ffmpeg(platform.publishUrl);
   try {
     await platform.tells("fra", ["fra", "iad"]);
+    await platform.live();
     page = await newPage(browser);
     page.from = null;
+    page.steered = false;
     page.on("response", (reply) => {
-      if (/\.m4s$/.test(new URL(reply.url()).pathname) && reply.ok()) page.from = new URL(reply.url()).host;
+      const { host, pathname } = new URL(reply.url());
+      if (/\.m4s$/.test(pathname) && reply.ok()) page.from = host;
+      if (/\/steer\.json$/.test(pathname) && reply.ok()) page.steered = true;
     });
     const at = (region) => `${REGIONS[region].host}:${platform.port}`;
     await page.goto(`http://${at("fra")}/c/ada`);
@@ -258,7 +265,7 @@ test("a viewer's page goes on at another edge when its own is killed", async (t)
     await page.evaluate(() => (window.same = true));
     assert.equal(page.from, at("fra"));
     // The steering manifest is there when the player has it; nothing else of the page tells.
-    await page.waitForResponse((reply) => reply.url().includes("steer.json") && reply.ok(), { timeout: 20_000 });
+    await until("a steering manifest", 40_000, () => page.steered);
     await platform.kill("edge-fra");
     const killed = performance.now();
     await until("media from iad", 60_000, () => page.from === at("iad"));
