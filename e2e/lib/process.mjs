@@ -9,6 +9,7 @@ const LINES_KEPT = 3_000;
 const LINES_TOLD = 100;
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.signal("SIGKILL")));
+for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => process.exit(1));
 
 /** A check that doesn't end, as of a page that is stuck, is left so long after its time. */
 const GRACE_MS = 30_000;
