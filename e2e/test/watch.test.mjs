@@ -79,6 +79,7 @@ test("an offline channel tells what was on last, and is live by itself; viewers 
   await page.getByRole("heading", { level: 1, name: "Engines of the river" }).waitFor();
   assert.equal(await page.getByRole("link", { name: "Science" }).getAttribute("href"), "/?category=Science");
   assert.deepEqual(await page.getByRole("list", { name: "Tags" }).getByRole("link").allInnerTexts(), ["water", "brass"]);
+  assert.equal(await page.getByRole("link", { name: "brass" }).getAttribute("href"), "/?tag=brass");
   await page.getByTestId("uptime").getByText(/^On for 0:\d\d$/).waitFor();
   await page.getByTestId("viewers").waitFor({ timeout: 20_000 });
 

@@ -114,6 +114,8 @@ pub(super) struct Search {
     search: Option<String>,
     /// Those of this category.
     category: Option<String>,
+    /// Those that have this tag.
+    tag: Option<String>,
 }
 
 /// How many watch.
@@ -435,8 +437,11 @@ impl Search {
             || has(&stream.title)
             || has(&stream.display_name)
             || stream.tags.iter().any(|tag| has(tag));
-        let category = self.category.as_deref();
-        found && category.is_none_or(|category| category.eq_ignore_ascii_case(&stream.category))
+        let is = |asked: &Option<String>, text: &str| {
+            asked.as_deref().is_none_or(|asked| asked.to_lowercase() == text.to_lowercase())
+        };
+        let tagged = self.tag.is_none() || stream.tags.iter().any(|tag| is(&self.tag, tag));
+        found && tagged && is(&self.category, &stream.category)
     }
 }
 

@@ -60,8 +60,8 @@ pub async fn live_channels_are_found_by_what_they_are_and_come_in_pages(place: P
     for name in ["ada", "bob", "eve"] {
         let who = bench.join(name).await;
         bench.house.publish(&who.stream_key).expect("a publish");
-        let settings =
-            json!({ "title": format!("{name} plays"), "category": if name == "eve" { "Chess" } else { "Go" } });
+        let (category, tags) = if name == "eve" { ("Chess", ["live"]) } else { ("Go", ["live-coding"]) };
+        let settings = json!({ "title": format!("{name} plays"), "category": category, "tags": tags });
         bench.ask(&who, "PATCH", &format!("/api/streams/{name}"), settings).await;
     }
     let live =
@@ -73,6 +73,9 @@ pub async fn live_channels_are_found_by_what_they_are_and_come_in_pages(place: P
     assert_eq!(ids(&live("").await), ["ada", "bob", "eve"]);
     assert_eq!(ids(&live("?category=chess").await), ["eve"]);
     assert_eq!(ids(&live("?search=BOB").await), ["bob"]);
+    assert_eq!((ids(&live("?tag=LIVE").await), ids(&live("?search=live").await).len()), (vec!["eve".to_owned()], 3));
+    assert_eq!(ids(&live("?tag=live-coding&search=ada").await), ["ada"]);
+    assert_eq!(ids(&live("?tag=liv").await).len() + ids(&live("?tag=").await).len(), 0, "whole ones alone");
     let first = live("?limit=2").await;
     let next = first["next"].as_str().expect("more");
     let second = live(&format!("?limit=2&cursor={next}")).await;
