@@ -79,6 +79,7 @@ test("who signs up is told a key, streams with it, and is in the grid with a pic
     const now = await thumbnail(ada, "ada");
     return now.from !== first.from && now.pixels !== first.pixels;
   });
+  await card(ada, "ada").getByTestId("uptime").waitFor();
   await passes(ada, "browse");
   await card(ada, "ada").getByRole("link", { name: "Untitled stream" }).click();
   await showsNow(ada, 40_000);

@@ -214,7 +214,7 @@ test("an encoder that comes back within the grace is waited for, in words, and t
   await encoder.stop("SIGKILL");
   await says(page, "reconnecting", 20_000);
   await page.getByTestId("notice").getByText("Reconnecting").waitFor();
-  await page.getByTestId("waiting").getByText(/^Waiting for \d/).waitFor();
+  await page.getByTestId("waiting").getByText(/^\d+ s left/).waitFor();
   await publish();
   await says(page, "live", 40_000);
   await showsNow(page, 20_000);

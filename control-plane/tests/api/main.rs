@@ -27,6 +27,7 @@ databases::on_both_databases! {
         a_session_is_started_and_ended_by_its_owner_alone,
         a_private_channel_is_for_its_owner_and_whom_they_let_in,
         live_channels_are_found_by_what_they_are_and_come_in_pages,
+        viewers_are_told_since_when_it_is_live_and_until_when_it_may_come_back,
         what_the_registry_did_not_hear_it_hears_later,
         players_are_sent_to_where_a_channel_is_watched,
         people_follow_channels_and_are_shown_without_what_is_theirs;

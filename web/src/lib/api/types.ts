@@ -16,6 +16,10 @@ export interface Stream {
 	readonly state: StreamState;
 	/** The session that goes on, or went on last. */
 	readonly session: string | null;
+	/** When the session that goes on went live; null where none does. */
+	readonly started_ms: number | null;
+	/** While `reconnecting`: until when the encoder may come back. */
+	readonly reconnect_until_ms: number | null;
 	readonly viewers: number;
 	readonly hls_url: string;
 }
@@ -112,6 +116,8 @@ export const stream: Reader<Stream> = (body) => {
 		takeover: oneOf(of['takeover'], ['newest', 'silent', 'reject']),
 		state: oneOf(of['state'], ['offline', 'starting', 'live', 'reconnecting', 'ended']),
 		session: textOrNull(of['session']),
+		started_ms: numberOrNull(of['started_ms']),
+		reconnect_until_ms: numberOrNull(of['reconnect_until_ms']),
 		viewers: number(of['viewers']),
 		hls_url: text(of['hls_url'])
 	};
