@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Bytes, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::PathRejection},
+};
 use freshet_proto::annex::Revoked;
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,7 +20,7 @@ use super::{
     page::{Page, Paging},
     problem::Problem,
 };
-use crate::accounts::{self, Actor, Identity, Password, ProfileChange, User};
+use crate::accounts::{self, Actor, Identity, LoginId, Password, ProfileChange, User};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -25,6 +29,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(put_avatar, delete_avatar))
         .routes(routes!(following))
         .routes(routes!(sessions))
+        .routes(routes!(end_session))
 }
 
 /// An account as its owner, or an administrator, sees it.
@@ -244,4 +249,21 @@ async fn sessions(
         Session::of(session, current)
     };
     Ok(Json(sessions.into_iter().map(shown).collect()))
+}
+
+/// Sign out of one session, on whatever device. Its access tokens are refused at once too.
+#[utoipa::path(delete, path = "/api/me/sessions/{id}", tag = "me", security(("bearer" = [])),
+    params(("id" = String, Path, description = "The session's id")),
+    responses((status = 204, description = "Signed out")))]
+async fn end_session(
+    State(shared): State<Arc<Shared>>,
+    SignedIn { who, .. }: SignedIn,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let session = LoginId::from(id?.0);
+    if !shared.accounts.logout(&who.user, &session).await? {
+        return Err(Problem::not_found("session"));
+    }
+    shared.revoke(Revoked::Login(session.to_string())).await;
+    Ok(StatusCode::NO_CONTENT)
 }

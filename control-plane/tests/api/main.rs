@@ -16,6 +16,7 @@ databases::on_both_databases! {
         refreshing_goes_on_and_a_token_used_twice_ends_it_for_both,
         logging_out_refuses_access_tokens_too,
         a_new_password_ends_all_other_sessions_and_their_access_tokens,
+        one_session_is_ended_by_whose_it_is_and_its_access_tokens_with_it,
         nothing_tells_an_unknown_account_from_a_wrong_password,
         an_account_is_deleted_with_its_channel_by_whoever_knows_the_password;
     asking:
@@ -39,6 +40,7 @@ databases::on_both_databases! {
         administrators_administer_and_nobody_else,
         who_may_register_is_public_and_an_administrators_to_say,
         somebody_is_signed_out_everywhere_by_an_administrator,
+        one_session_of_somebody_is_ended_by_an_administrator,
         nodes_are_told_with_what_the_leader_knows_and_drained_and_removed,
         all_sessions_are_told_to_administrators,
         keys_are_rotated_and_revoked;
