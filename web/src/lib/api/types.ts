@@ -52,6 +52,13 @@ export interface Profile {
 	readonly following: boolean | null;
 }
 
+/** Somebody as those see them who keep order in a channel. */
+export interface Standing {
+	readonly created_ms: number;
+	/** Since when they follow the channel; null where they don't. */
+	readonly follows_since_ms: number | null;
+}
+
 /** A session on some device. */
 export interface Login {
 	readonly id: string;
@@ -154,6 +161,11 @@ export const profile: Reader<Profile> = (body) => {
 		followers: number(of['followers']),
 		following: typeof of['following'] === 'boolean' ? of['following'] : null
 	};
+};
+
+export const standing: Reader<Standing> = (body) => {
+	const { username, created_ms, follows_since_ms } = fields(body);
+	return text(username) === '' ? null : { created_ms: number(created_ms), follows_since_ms: numberOrNull(follows_since_ms) };
 };
 
 export const login: Reader<Login> = (body) => {
