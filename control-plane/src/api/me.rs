@@ -45,6 +45,8 @@ pub(super) struct Account {
     display_name: String,
     /// What it says of itself.
     bio: String,
+    /// The colour of its name in chat, as in `#1e90ff`, where it has chosen one.
+    color: Option<String>,
     /// Where its picture is.
     avatar_url: Option<String>,
     /// `user` or `admin`.
@@ -66,6 +68,7 @@ impl From<User> for Account {
             email: user.email.map(String::from),
             display_name: user.display_name,
             bio: user.bio,
+            color: user.color,
             role: user.role.to_string(),
             created_ms: user.created_ms,
             disabled_ms: user.disabled_ms,
@@ -94,6 +97,10 @@ pub(super) struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = Email, max_length = 254)]
     email: Option<Option<String>>,
+    /// The colour of your name in chat, `#` and six hexadecimal digits; `null` leaves it to those who read.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^#[0-9A-Fa-f]{6}$")]
+    color: Option<Option<String>>,
 }
 
 /// Tells what is null from what is left out.
@@ -163,9 +170,9 @@ async fn me(State(shared): State<Arc<Shared>>, SignedIn { who, .. }: SignedIn) -
 async fn change(
     State(shared): State<Arc<Shared>>,
     SignedIn { who, .. }: SignedIn,
-    Body(Change { display_name, bio, email }): Body<Change>,
+    Body(Change { display_name, bio, email, color }): Body<Change>,
 ) -> Result<Json<Account>, Problem> {
-    let change = ProfileChange { display_name, bio, email };
+    let change = ProfileChange { display_name, bio, email, color };
     Ok(Json(shared.accounts.update_profile(&who.user, change).await?.into()))
 }
 

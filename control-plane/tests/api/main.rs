@@ -8,6 +8,7 @@ mod channels;
 #[path = "../common/databases.rs"]
 mod databases;
 mod moderating;
+mod people;
 mod signing_in;
 
 databases::on_both_databases! {
@@ -32,6 +33,9 @@ databases::on_both_databases! {
         what_the_registry_did_not_hear_it_hears_later,
         players_are_sent_to_where_a_channel_is_watched,
         people_follow_channels_and_are_shown_without_what_is_theirs;
+    people:
+        those_who_keep_order_see_since_when_somebody_follows_and_others_do_not,
+        somebody_chooses_the_colour_of_their_name_and_their_tokens_say_it;
     moderating:
         those_who_look_after_a_chat_read_what_was_done_there_and_nobody_else,
         a_home_opens_and_stores_through_the_node_that_answers;

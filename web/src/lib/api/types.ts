@@ -33,6 +33,8 @@ export interface Me {
 	readonly email: string | null;
 	readonly display_name: string;
 	readonly bio: string;
+	/** The colour of their name in chat, `#rrggbb`; null where they have chosen none. */
+	readonly color: string | null;
 	readonly avatar_url: string | null;
 	readonly role: 'user' | 'admin';
 	readonly created_ms: number;
@@ -140,6 +142,7 @@ export const me: Reader<Me> = (body) => {
 		email: textOrNull(of['email']),
 		display_name: text(of['display_name']) || username,
 		bio: text(of['bio']),
+		color: textOrNull(of['color']),
 		avatar_url: textOrNull(of['avatar_url']),
 		role: oneOf(of['role'], ['user', 'admin']),
 		created_ms: number(of['created_ms']),
