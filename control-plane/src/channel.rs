@@ -115,6 +115,16 @@ impl Channel {
         ChannelView { state: self.state, session: self.session, epochs: self.epochs.clone() }
     }
 
+    /// Whether it is live.
+    pub fn state(&self) -> ChannelState {
+        self.state
+    }
+
+    /// The session that goes on, or went on last.
+    pub fn session(&self) -> Option<SessionId> {
+        self.session
+    }
+
     /// When [`Channel::expire`] has something to do, in ms.
     pub fn deadline_ms(&self) -> Option<u64> {
         self.deadline_ms

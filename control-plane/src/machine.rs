@@ -11,6 +11,7 @@ mod input;
 mod keys;
 mod later;
 mod nodes;
+mod starts;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,6 +27,7 @@ pub use charters::Charter;
 pub use input::Input;
 pub(crate) use later::Later;
 pub use nodes::{MAX_NODES, MAX_TOKENS, Node, Token};
+pub use starts::Timing;
 
 use crate::{
     channel::{Channel, Granted, Policy, Times},
@@ -399,6 +401,9 @@ impl Registry {
     /// Moves to the input's log index and tells what changed under it.
     fn advance(&mut self, at: At, channels: Vec<ChannelName>, nodes: Vec<NodeId>, out: &mut Vec<Output>) {
         (self.revision, self.now_ms) = (at.index, at.now_ms);
+        for name in &channels {
+            self.note_start(at, name);
+        }
         let removed = &self.later.removed;
         let view_of = |name: &ChannelName| self.channels.get(name).filter(|c| c.listed).map(Channel::view);
         out.push(Output::Changed(Delta {

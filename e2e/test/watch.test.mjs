@@ -79,6 +79,7 @@ test("an offline channel tells what was on last, and is live by itself; viewers 
   await page.getByRole("heading", { level: 1, name: "Engines of the river" }).waitFor();
   await settles("the category's address", "/?category=Science", () => page.getByRole("link", { name: "Science" }).getAttribute("href"));
   await settles("tags", ["water", "brass"], () => page.getByRole("list", { name: "Tags" }).getByRole("link").allInnerTexts());
+  await settles("a tag's address", "/?tag=brass", () => page.getByRole("link", { name: "brass" }).getAttribute("href"));
   await page.getByTestId("uptime").getByText(/^On for 0:\d\d$/).waitFor();
   await page.getByTestId("viewers").waitFor({ timeout: 20_000 });
 
@@ -213,7 +214,7 @@ test("an encoder that comes back within the grace is waited for, in words, and t
   await encoder.stop("SIGKILL");
   await says(page, "reconnecting", 20_000);
   await page.getByTestId("notice").getByText("Reconnecting").waitFor();
-  await page.getByTestId("waiting").getByText(/^Waiting for \d/).waitFor();
+  await page.getByTestId("waiting").getByText(/^\d+ s left/).waitFor();
   await publish();
   await says(page, "live", 40_000);
   await showsNow(page, 20_000);

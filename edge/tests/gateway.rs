@@ -76,6 +76,7 @@ fn token(signer: &Signer, change: impl FnOnce(&mut Claims)) -> String {
         sid: Some("s1".into()),
         username: "ada".into(),
         roles: vec!["user".into()],
+        color: None,
         channel: None,
     };
     change(&mut claims);

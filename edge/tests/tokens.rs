@@ -50,6 +50,7 @@ impl Issuer {
             sid: None,
             username: String::new(),
             roles: Vec::new(),
+            color: None,
             channel: Some(ada()),
         };
         change(&mut claims);

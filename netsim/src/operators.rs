@@ -54,6 +54,7 @@ fn signed(cast: &Cast, host: Host, control: &Control, seat: &Seat) -> Option<Tok
         sid: None,
         username: String::new(),
         roles: Vec::new(),
+        color: None,
         channel: private(),
     };
     let text = signer.sign(&claims).ok()?;

@@ -62,6 +62,7 @@ fn jwts(criterion: &mut Criterion, channel: &ChannelName) {
         sid: None,
         username: String::new(),
         roles: Vec::new(),
+        color: None,
         channel: Some(channel.clone()),
     };
     criterion.bench_function("EdDSA: sign", |b| b.iter(|| signer.sign(black_box(&claims))));

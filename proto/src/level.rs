@@ -15,6 +15,7 @@
 //! | 2 | a new leader's clock ends no grace; names are barred: [`crate::admin::AdminReply::Barred`] |
 //! | 2 | chat hubs hold leases and are members of a mesh: [`crate::hub`], [`crate::message::Request::Hub`] |
 //! | 2 | what must outlive every hub is kept: [`crate::chat::ChatRequest`], [`crate::message::Request::Chat`] |
+//! | 2 | when sessions went live is written down |
 //!
 //! A node speaks its newest version and the one before it, so that a platform can be upgraded node by node. On a connection
 //! the newest that both know counts; in the registry, the newest that *all* control nodes know: what they write, each of
@@ -48,6 +49,9 @@ impl Level {
 
     /// Since when what waits does not run out because a new leader's clock is ahead.
     pub const KEEPS_GRACES: Self = Self(2);
+
+    /// Since when it is written down when sessions went live.
+    pub const TELLS_STARTS: Self = Self(2);
 
     /// Since when there is a mesh of chat hubs.
     pub const CHAT: Self = Self(2);

@@ -172,7 +172,7 @@ fn holder(claims: Claims) -> Option<Box<Holder>> {
         id: UserId::try_from(claims.sub).ok()?,
         login: claims.username.to_lowercase().parse().ok()?,
         name: DisplayName::cut(&claims.username),
-        color: None,
+        color: claims.color,
     };
     let identity = Identity { user, admin: claims.roles.iter().any(|role| role == OPERATOR) };
     Some(Box::new(Holder { identity: Some(identity), watches: None, revocable }))

@@ -240,7 +240,7 @@ impl<'a> Asked<'a> {
             id: UserId::try_from(self.header("x-client-id")?).ok()?,
             login: name.to_lowercase().parse().ok()?,
             name: DisplayName::cut(name),
-            color: None,
+            color: self.header("x-client-color").and_then(|color| color.parse().ok()),
         };
         let roles = self.header("x-client-roles").unwrap_or_default();
         Some(Identity { user, admin: roles.split(',').any(|role| role == OPERATOR) })

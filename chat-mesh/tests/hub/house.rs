@@ -179,6 +179,7 @@ impl House {
             sid: Some(format!("sid-{login}")),
             username: login.into(),
             roles: vec![role.into()],
+            color: (login == "iris").then_some(0x5a_4f_cf),
             channel: None,
         }
     }

@@ -11,6 +11,7 @@ async fn ask(house: &House, method: &str, target: &str, login: &str, body: Value
     if !login.is_empty() {
         let fields = [("x-client-id", format!("id-{login}")), ("x-client-username", login.to_owned())];
         headers.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+        headers.extend((login == "iris").then(|| ("x-client-color".into(), 0x5a_4f_cf.to_string())));
         headers.push(("x-client-roles".into(), if login == "root" { "user,operator" } else { "user" }.into()));
     }
     let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
@@ -57,6 +58,13 @@ async fn what_is_posted_is_read_by_sockets_and_by_requests() {
     let (_, nothing) = get(&house, "?after=ada.3.5").await;
     assert_eq!((texts(&nothing).len(), nothing.get("gap")), (0, None));
     assert_eq!(get(&house, "?after=1.99").await.1["gap"], json!({"missed": null}));
+}
+
+#[tokio::test]
+async fn a_post_bears_the_colour_that_the_edge_says() {
+    let house = House::open(Default::default()).await;
+    assert_eq!(post(&house, "iris", json!({"text": "in colour"})).await.0, 201);
+    assert_eq!(get(&house, "").await.1["events"][0]["user"]["color"], "#5a4fcf");
 }
 
 #[tokio::test]

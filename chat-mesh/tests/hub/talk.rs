@@ -42,6 +42,18 @@ async fn a_token_comes_by_query_by_subprotocol_or_with_hello() {
 }
 
 #[tokio::test]
+async fn the_colour_that_a_token_says_is_shown_with_the_name() {
+    let house = House::open(Default::default()).await;
+    let mut guest = house.guest().await;
+    guest.join("ada").await;
+    house.user_in_ada("iris").await.said("ada", "n1", "hello").await;
+    house.user_in_ada("bob").await.said("ada", "n2", "hello").await;
+    let colours =
+        [guest.expect("message").await, guest.expect("message").await].map(|said| said["user"]["color"].clone());
+    assert_eq!(colours, [json!("#5a4fcf"), json!(null)]);
+}
+
+#[tokio::test]
 async fn a_socket_is_in_several_channels_until_it_parts() {
     let house = House::open(Default::default()).await;
     let mut reader = house.guest().await;

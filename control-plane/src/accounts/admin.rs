@@ -3,12 +3,13 @@
 use serde_json::json;
 
 use super::{
-    Accounts, Actor, Busy, Email, Invalid, Page, Password, RegisterError, Role, Secret, StoreError, User, UserId,
+    Accounts, Actor, Busy, Email, Invalid, LoginId, Page, Password, RegisterError, Role, Secret, StoreError, User,
+    UserId,
     db::{Tx, at, containing, unsigned},
     follows::{cursor, hold_user},
     page,
     secret::Kind,
-    sessions::end_sessions,
+    sessions::{end_session, end_sessions},
     text,
     users::{Checked, select_user},
 };
@@ -187,6 +188,21 @@ impl Accounts {
         self.audit_in(&mut tx, actor, "user.logout", id.as_str(), &json!({ "sessions": ended })).await?;
         tx.commit().await?;
         Ok(ended)
+    }
+
+    /// Ends one session of an account. Tells whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_session(&self, actor: &Actor, id: &UserId, session: &LoginId) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        if !end_session(&mut tx, id, session).await? {
+            return Ok(false);
+        }
+        let details = json!({ "session": session });
+        self.audit_in(&mut tx, actor, "user.end_session", id.as_str(), &details).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The users, by name.

@@ -33,11 +33,12 @@ pub const CONNECTIONS: u32 = 8;
 pub const CONNECTION_WAIT: Duration = Duration::from_secs(10);
 
 /// Every change of the schema, in order. They are never edited: a database remembers their hashes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "accounts", include_str!("../../migrations/0001_accounts.sql")),
     (2, "outbox, roles, audit", include_str!("../../migrations/0002_outbox_roles_audit.sql")),
     (3, "chat", include_str!("../../migrations/0003_chat.sql")),
     (4, "registration", include_str!("../../migrations/0004_registration.sql")),
+    (5, "name color", include_str!("../../migrations/0005_name_color.sql")),
 ];
 
 /// Another process may hold SQLite's one writer for as long as this.

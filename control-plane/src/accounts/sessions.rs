@@ -205,12 +205,10 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`].
     pub async fn logout(&self, user: &UserId, session: &LoginId) -> Result<bool, StoreError> {
-        const DELETE: &str = "DELETE FROM sessions WHERE id = $1 AND user_id = $2";
         let mut tx = self.db().begin().await?;
-        let delete = sqlx::query(DELETE).bind(session.as_str()).bind(user.as_str());
-        let ended = delete.execute(&mut *tx).await?.rows_affected();
+        let ended = end_session(&mut tx, user, session).await?;
         tx.commit().await?;
-        Ok(ended > 0)
+        Ok(ended)
     }
 
     /// Ends all sessions of a user, but for the one to keep. Returns how many there were.
@@ -278,6 +276,13 @@ struct Held {
     identity: Identity,
     created_ms: u64,
     expires_ms: u64,
+}
+
+/// Ends one session of a user. Tells whether there was one.
+pub(super) async fn end_session(tx: &mut Tx, user: &UserId, session: &LoginId) -> Result<bool, StoreError> {
+    const DELETE: &str = "DELETE FROM sessions WHERE id = $1 AND user_id = $2";
+    let delete = sqlx::query(DELETE).bind(session.as_str()).bind(user.as_str());
+    Ok(delete.execute(&mut **tx).await?.rows_affected() > 0)
 }
 
 /// Ends the sessions of a user whose row this transaction has, or whose sessions it means to end one by one. Says which.

@@ -56,6 +56,9 @@ pub enum Invalid {
     /// Too many, too long, twice the same, or with anything but letters, digits, `-` and `_`.
     #[error("there are at most {MAX_TAGS} tags, all different, each 1 to {MAX_TAG} letters, digits, - and _")]
     Tags,
+    /// Not `#rrggbb`.
+    #[error("a colour is # and six hexadecimal digits, as in #1e90ff")]
+    Color,
     /// Empty, too long, or with control characters.
     #[error("the label of a stream key has 1 to {MAX_LABEL} characters on one line")]
     Label,
@@ -73,6 +76,7 @@ impl Invalid {
             Self::Title => "title",
             Self::Category => "category",
             Self::Tags => "tags",
+            Self::Color => "color",
             Self::Label => "label",
         }
     }
@@ -205,6 +209,13 @@ pub(super) fn tags(texts: &[String]) -> Result<Vec<String>, Invalid> {
     Ok(tags)
 }
 
+/// A colour in its one form, lower case.
+pub(super) fn color(text: &str) -> Result<String, Invalid> {
+    let digits = text.strip_prefix('#').ok_or(Invalid::Color)?;
+    let well = digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if well { Ok(text.to_ascii_lowercase()) } else { Err(Invalid::Color) }
+}
+
 /// What a client calls itself, cut to what a list of sessions shows.
 pub(super) fn agent(text: &str) -> String {
     const SHOWN: usize = 200;
@@ -269,6 +280,14 @@ mod tests {
         assert_eq!(bio("one\r\ntwo"), Ok("one\ntwo".to_owned()));
         assert_eq!(title(&format!("{:140}x", "")), Err(Invalid::Title), "spaces count");
         assert_eq!((bio("a\0"), bio(&"x".repeat(501))), (Err(Invalid::Bio), Err(Invalid::Bio)));
+    }
+
+    #[test]
+    fn a_colour_is_six_digits_in_lower_case() {
+        assert_eq!(color("#1E90ff"), Ok("#1e90ff".to_owned()));
+        for bad in ["", "#", "1e90ff", "#1e90f", "#1e90fff", "#1e90fg", "#é90f", "#+e90ff", " #1e90ff", "red"] {
+            assert_eq!(color(bad), Err(Invalid::Color), "{bad:?}");
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct User {
     pub display_name: String,
     /// What it says of itself; may have several lines.
     pub bio: String,
+    /// The colour of its name in chat, `#rrggbb`, where it has chosen one.
+    pub color: Option<String>,
     /// The hash of its picture; see [`Accounts::avatar`].
     pub avatar: Option<String>,
     /// What it may do to the platform.
@@ -53,7 +55,7 @@ macro_rules! select_user {
     ($tail:literal) => {
         concat!(
             "SELECT u.id, u.username, u.email, u.display_name, u.bio, u.avatar, u.role, u.created_ms, u.disabled_ms, \
-             CASE WHEN u.password IS NULL THEN 0 ELSE 1 END FROM users u ",
+             CASE WHEN u.password IS NULL THEN 0 ELSE 1 END, u.color FROM users u ",
             $tail
         )
     };
@@ -76,6 +78,7 @@ impl FromRow<'_, AnyRow> for User {
             created_ms: unsigned(row.try_get(7)?),
             disabled_ms: row.try_get::<Option<i64>, _>(8)?.map(unsigned),
             has_password: row.try_get::<i64, _>(9)? != 0,
+            color: row.try_get(10)?,
         })
     }
 }
@@ -133,6 +136,8 @@ pub struct ProfileChange {
     pub bio: Option<String>,
     /// Its address; `Some(None)` takes it away.
     pub email: Option<Option<String>>,
+    /// The colour of its name in chat; `Some(None)` takes it away.
+    pub color: Option<Option<String>>,
 }
 
 /// Why a profile was not changed; then nothing of it was.
@@ -225,18 +230,31 @@ impl Accounts {
         Ok(query.fetch_optional(self.db().read()).await?)
     }
 
+    /// The colour that an account has chosen for its name in chat, 0xRRGGBB.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn name_color(&self, id: &UserId) -> Result<Option<u32>, StoreError> {
+        const SELECT: &str = "SELECT color FROM users WHERE id = $1";
+        let query = sqlx::query_scalar(SELECT).bind(id.as_str());
+        let color: Option<Option<String>> = query.fetch_optional(self.db().read()).await?;
+        Ok(color.flatten().and_then(|color| u32::from_str_radix(color.strip_prefix('#')?, 16).ok()))
+    }
+
     /// Changes a profile, all of it or nothing.
     ///
     /// # Errors
     /// See [`ProfileError`].
     pub async fn update_profile(&self, id: &UserId, change: ProfileChange) -> Result<User, ProfileError> {
-        const SET: &str =
-            "UPDATE users SET display_name = coalesce($2, display_name), bio = coalesce($3, bio) WHERE id = $1";
+        const SET: &str = "UPDATE users SET display_name = coalesce($2, display_name), bio = coalesce($3, bio), \
+                           color = CASE WHEN $4 = 1 THEN $5 ELSE color END WHERE id = $1";
         let display_name = change.display_name.as_deref().map(text::display_name).transpose()?;
         let bio = change.bio.as_deref().map(text::bio).transpose()?;
         let email = change.email.map(|email| email.as_deref().map(Email::parse).transpose()).transpose()?;
+        let color = change.color.map(|color| color.as_deref().map(text::color).transpose()).transpose()?;
         let mut tx = self.db().begin().await?;
         let set = sqlx::query(SET).bind(id.as_str()).bind(display_name).bind(bio);
+        let set = set.bind(i64::from(color.is_some())).bind(color.flatten());
         if set.execute(&mut *tx).await?.rows_affected() == 0 {
             return Err(ProfileError::NoSuchUser);
         }

@@ -8,7 +8,10 @@ mod nodes;
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+};
 use freshet_proto::annex::Revoked;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -23,7 +26,7 @@ use super::{
     page::{Page, limit},
     problem::Problem,
 };
-use crate::accounts::{PAGE, Password, Role, User, UserFilter};
+use crate::accounts::{LoginId, PAGE, Password, Role, User, UserFilter};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -31,6 +34,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(change))
         .routes(routes!(link))
         .routes(routes!(sessions, end_sessions))
+        .routes(routes!(end_session))
         .merge(invites::router())
         .merge(live::router())
         .merge(nodes::router())
@@ -221,5 +225,24 @@ async fn end_sessions(
     let user = shared.named(&name).await?;
     shared.accounts.end_all_sessions(&actor, &user.id).await?;
     shared.revoke(Revoked::User(user.id.to_string())).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// End one session of somebody. Its access tokens are refused at once too.
+#[utoipa::path(delete, path = "/api/admin/users/{name}/sessions/{id}", tag = "admin", security(("bearer" = [])),
+    params(("name" = String, Path, description = "The username"), ("id" = String, Path, description = "The session's id")),
+    responses((status = 204, description = "Signed out")))]
+async fn end_session(
+    State(shared): State<Arc<Shared>>,
+    Admin(actor): Admin,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path((name, id)) = path?;
+    let name = name.trim().to_ascii_lowercase().parse().map_err(|_| Problem::not_found("name"))?;
+    let (user, session) = (shared.named(&name).await?, LoginId::from(id));
+    if !shared.accounts.end_session(&actor, &user.id, &session).await? {
+        return Err(Problem::not_found("session"));
+    }
+    shared.revoke(Revoked::Login(session.to_string())).await;
     Ok(StatusCode::NO_CONTENT)
 }

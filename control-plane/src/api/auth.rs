@@ -104,9 +104,9 @@ pub(super) struct Registered {
 
 impl Shared {
     /// Tokens for somebody who asked for them at `asked_ms`.
-    fn tokens(&self, signed_in: accounts::SignedIn, asked_ms: u64) -> Result<Tokens, Problem> {
+    async fn tokens(&self, signed_in: accounts::SignedIn, asked_ms: u64) -> Result<Tokens, Problem> {
         Ok(Tokens {
-            access_token: self.access_token(&signed_in.identity, asked_ms)?,
+            access_token: self.access_token(&signed_in.identity, asked_ms).await?,
             username: signed_in.identity.username.to_string(),
             refresh_token: signed_in.refresh.into(),
             token_type: "Bearer",
@@ -145,7 +145,7 @@ async fn register(
     shared.carry().await;
     let asked_ms = shared.platform.now_ms();
     let signed_in = shared.accounts.login(&caller.client, user.username.as_str(), &password).await?;
-    Ok((StatusCode::CREATED, Json(Registered { tokens: shared.tokens(signed_in, asked_ms)?, stream_key })))
+    Ok((StatusCode::CREATED, Json(Registered { tokens: shared.tokens(signed_in, asked_ms).await?, stream_key })))
 }
 
 /// Sign in.
@@ -165,7 +165,7 @@ async fn login(
         (None, None, None, Some(link)) => shared.accounts.login_by_link(&caller.client, &link).await?,
         _ => return Err(Problem::unprocessable("say either username (or email) and password, or link")),
     };
-    Ok(Json(shared.tokens(signed_in, asked_ms)?))
+    Ok(Json(shared.tokens(signed_in, asked_ms).await?))
 }
 
 /// Trade a refresh token for the next pair.
@@ -183,7 +183,7 @@ async fn refresh(
         // One of the two who had the token is a thief, and may have traded it for an access token.
         shared.revoke(Revoked::Login(session.to_string())).await;
     }
-    Ok(Json(shared.tokens(refreshed?, asked_ms)?))
+    Ok(Json(shared.tokens(refreshed?, asked_ms).await?))
 }
 
 /// Sign out, here or everywhere. Access tokens are refused at once too.

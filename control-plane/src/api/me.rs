@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Bytes, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::PathRejection},
+};
 use freshet_proto::annex::Revoked;
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,7 +20,7 @@ use super::{
     page::{Page, Paging},
     problem::Problem,
 };
-use crate::accounts::{self, Actor, Identity, Password, ProfileChange, User};
+use crate::accounts::{self, Actor, Identity, LoginId, Password, ProfileChange, User};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -25,6 +29,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(put_avatar, delete_avatar))
         .routes(routes!(following))
         .routes(routes!(sessions))
+        .routes(routes!(end_session))
 }
 
 /// An account as its owner, or an administrator, sees it.
@@ -40,6 +45,8 @@ pub(super) struct Account {
     display_name: String,
     /// What it says of itself.
     bio: String,
+    /// The colour of its name in chat, as in `#1e90ff`, where it has chosen one.
+    color: Option<String>,
     /// Where its picture is.
     avatar_url: Option<String>,
     /// `user` or `admin`.
@@ -61,6 +68,7 @@ impl From<User> for Account {
             email: user.email.map(String::from),
             display_name: user.display_name,
             bio: user.bio,
+            color: user.color,
             role: user.role.to_string(),
             created_ms: user.created_ms,
             disabled_ms: user.disabled_ms,
@@ -89,6 +97,10 @@ pub(super) struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = Email, max_length = 254)]
     email: Option<Option<String>>,
+    /// The colour of your name in chat, `#` and six hexadecimal digits; `null` leaves it to those who read.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^#[0-9A-Fa-f]{6}$")]
+    color: Option<Option<String>>,
 }
 
 /// Tells what is null from what is left out.
@@ -158,9 +170,9 @@ async fn me(State(shared): State<Arc<Shared>>, SignedIn { who, .. }: SignedIn) -
 async fn change(
     State(shared): State<Arc<Shared>>,
     SignedIn { who, .. }: SignedIn,
-    Body(Change { display_name, bio, email }): Body<Change>,
+    Body(Change { display_name, bio, email, color }): Body<Change>,
 ) -> Result<Json<Account>, Problem> {
-    let change = ProfileChange { display_name, bio, email };
+    let change = ProfileChange { display_name, bio, email, color };
     Ok(Json(shared.accounts.update_profile(&who.user, change).await?.into()))
 }
 
@@ -244,4 +256,21 @@ async fn sessions(
         Session::of(session, current)
     };
     Ok(Json(sessions.into_iter().map(shown).collect()))
+}
+
+/// Sign out of one session, on whatever device. Its access tokens are refused at once too.
+#[utoipa::path(delete, path = "/api/me/sessions/{id}", tag = "me", security(("bearer" = [])),
+    params(("id" = String, Path, description = "The session's id")),
+    responses((status = 204, description = "Signed out")))]
+async fn end_session(
+    State(shared): State<Arc<Shared>>,
+    SignedIn { who, .. }: SignedIn,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let session = LoginId::from(id?.0);
+    if !shared.accounts.logout(&who.user, &session).await? {
+        return Err(Problem::not_found("session"));
+    }
+    shared.revoke(Revoked::Login(session.to_string())).await;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! Who is a moderator or a VIP of a channel.
+//! Who is a moderator or a VIP of a channel, and what one person is there.
 
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ use super::{
     Shared,
     caller::Caller,
     extract::{Body, Name, Params},
+    me::avatar_url,
     page::{Page, Paging},
     problem::Problem,
 };
 use crate::accounts::{self, ChannelRole};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(put, remove))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, put, remove))
 }
 
 /// What somebody may be in a channel.
@@ -44,6 +45,21 @@ struct Member {
     role: String,
     /// Since when, in ms since 1970.
     since_ms: u64,
+}
+
+/// Somebody as those see them who keep order in a channel.
+#[derive(Debug, Serialize, ToSchema)]
+struct Standing {
+    username: String,
+    display_name: String,
+    /// Where their picture is.
+    avatar_url: Option<String>,
+    /// Since when their account is there, in ms since 1970.
+    created_ms: u64,
+    /// Since when they follow the channel, in ms since 1970; null where they don't.
+    follows_since_ms: Option<u64>,
+    /// `vip`, `moderator` or `owner`; null where they are neither.
+    role: Option<String>,
 }
 
 /// What somebody is to be.
@@ -75,13 +91,43 @@ async fn list(
 
 type Both = Result<Path<(String, String)>, PathRejection>;
 
-async fn member(shared: &Shared, caller: &Caller, path: Both) -> Result<(ChannelName, accounts::UserId), Problem> {
+/// The channel, and who.
+fn names(path: Both) -> Result<(ChannelName, ChannelName), Problem> {
     let Path((channel, name)) = path?;
-    let channel: ChannelName = channel.parse().map_err(|_| Problem::not_found("channel"))?;
+    let channel = channel.parse().map_err(|_| Problem::not_found("channel"))?;
+    Ok((channel, name.parse().map_err(|_| Problem::not_found("user"))?))
+}
+
+async fn member(shared: &Shared, caller: &Caller, path: Both) -> Result<(ChannelName, accounts::UserId), Problem> {
+    let (channel, name) = names(path)?;
     shared.may_run(caller, &channel).await?;
-    let name = name.parse().map_err(|_| Problem::not_found("user"))?;
     let user = shared.accounts.user_by_name(&name).await?.ok_or_else(|| Problem::not_found("user"))?;
     Ok((channel, user.id))
+}
+
+/// What somebody is in a channel, and since when they follow it: for its owner, moderators and administrators, and for
+/// themselves.
+#[utoipa::path(get, path = "/api/streams/{id}/members/{name}", tag = "streams", security(("bearer" = [])),
+    params(("id" = String, Path, description = "The channel"), ("name" = String, Path, description = "Who")),
+    responses((status = 200, description = "What they are", body = Standing)))]
+async fn show(State(shared): State<Arc<Shared>>, caller: Caller, path: Both) -> Result<Json<Standing>, Problem> {
+    let (channel, name) = names(path)?;
+    if caller.identity.as_ref().is_none_or(|who| who.username != name) {
+        shared.may_attend(&caller, &channel).await?;
+    }
+    if !shared.knows_channel(&channel).await? {
+        return Err(Problem::not_found("channel"));
+    }
+    let user = shared.accounts.user_by_name(&name).await?.ok_or_else(|| Problem::not_found("user"))?;
+    let standing = shared.accounts.standing(&channel, &name).await?;
+    Ok(Json(Standing {
+        avatar_url: avatar_url(name.as_str(), user.avatar.as_deref()),
+        username: user.username.to_string(),
+        display_name: user.display_name,
+        created_ms: user.created_ms,
+        follows_since_ms: standing.follows_since_ms,
+        role: standing.role.map(|role| role.to_string()),
+    }))
 }
 
 /// Make somebody a moderator or a VIP.

@@ -10,6 +10,8 @@ use freshet_proto::{
     view::View,
 };
 
+use crate::machine::Timing;
+
 /// A future that a trait object returns.
 pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<AdminReply, Denied>> + Send + 'a>>;
 
@@ -36,6 +38,9 @@ pub trait Platform: Send + Sync + 'static {
     /// How many watch each channel, of a moment ago; channels without viewers are left out. What was known before, where the
     /// leader does not tell.
     fn viewers(&self) -> Counted<'_>;
+
+    /// Since when the session of a channel is live, and until when its publisher is waited for.
+    fn timing(&self, channel: &ChannelName) -> Timing;
 
     /// How many channels belong to accounts, as far as the registry knows.
     fn chartered(&self) -> usize;

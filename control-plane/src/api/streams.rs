@@ -29,7 +29,10 @@ use super::{
     tokens::PLAYBACK_S,
     words::{Going, Takeover, Watchers},
 };
-use crate::accounts::{Actor, ChannelChange, ChannelRole, ChannelSettings, GoLive, PAGE, Role, Visibility};
+use crate::{
+    accounts::{Actor, ChannelChange, ChannelRole, ChannelSettings, GoLive, PAGE, Role, Visibility},
+    machine::Timing,
+};
 
 /// How many pages of settings one request for the list of live channels reads at most; the rest comes with its cursor.
 const SCANNED: usize = 20;
@@ -72,6 +75,10 @@ pub(super) struct Stream {
     state: &'static str,
     /// The session that goes on, or went on last.
     session: Option<String>,
+    /// When the session that goes on went live, in ms since 1970; null where none does.
+    started_ms: Option<u64>,
+    /// While `reconnecting`: until when the encoder may come back, in ms since 1970; then the session ends.
+    reconnect_until_ms: Option<u64>,
     /// How many watch.
     viewers: u64,
     /// Where it is watched.
@@ -114,6 +121,8 @@ pub(super) struct Search {
     search: Option<String>,
     /// Those of this category.
     category: Option<String>,
+    /// Those that have this tag.
+    tag: Option<String>,
 }
 
 /// How many watch.
@@ -371,6 +380,8 @@ impl Shared {
         let (id, hls_url) = (name.to_string(), format!("/live/{name}/index.m3u8"));
         let state = state(live.map(|live| live.state).unwrap_or_default());
         let session = live.and_then(|live| live.session).map(|session| session.to_string());
+        let Timing { started_ms, reconnect_until_ms } = self.platform.timing(name);
+        let told = Stream { id, state, session, started_ms, reconnect_until_ms, viewers, hls_url, ..Stream::default() };
         match settings {
             Some(of) => Stream {
                 avatar_url: avatar_url(name.as_str(), of.avatar.as_deref()),
@@ -381,13 +392,9 @@ impl Shared {
                 visibility: of.visibility.into(),
                 go_live: of.go_live.into(),
                 takeover: of.takeover.into(),
-                ..Stream { id, state, session, viewers, hls_url, ..Stream::default() }
+                ..told
             },
-            None => Stream {
-                display_name: id.clone(),
-                visibility: mark.visibility.into(),
-                ..Stream { id, state, session, viewers, hls_url, ..Stream::default() }
-            },
+            None => Stream { display_name: name.to_string(), visibility: mark.visibility.into(), ..told },
         }
     }
 }
@@ -406,6 +413,8 @@ impl Default for Stream {
             takeover: Takeover::Newest,
             state: "offline",
             session: None,
+            started_ms: None,
+            reconnect_until_ms: None,
             viewers: 0,
             hls_url: String::new(),
         }
@@ -435,8 +444,11 @@ impl Search {
             || has(&stream.title)
             || has(&stream.display_name)
             || stream.tags.iter().any(|tag| has(tag));
-        let category = self.category.as_deref();
-        found && category.is_none_or(|category| category.eq_ignore_ascii_case(&stream.category))
+        let is = |asked: &Option<String>, text: &str| {
+            asked.as_deref().is_none_or(|asked| asked.to_lowercase() == text.to_lowercase())
+        };
+        let tagged = self.tag.is_none() || stream.tags.iter().any(|tag| is(&self.tag, tag));
+        found && tagged && is(&self.category, &stream.category)
     }
 }
 

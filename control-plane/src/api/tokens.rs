@@ -17,13 +17,14 @@ pub const PLAYBACK_S: u64 = 10 * 60;
 impl Shared {
     /// An access token for somebody who has signed in; good from `asked_ms`, which is before their session was looked at. So
     /// whoever ends the session later than that, and then revokes its tokens, revokes this one too.
-    pub(super) fn access_token(&self, who: &Identity, asked_ms: u64) -> Result<String, Problem> {
+    pub(super) async fn access_token(&self, who: &Identity, asked_ms: u64) -> Result<String, Problem> {
         let mut roles = vec![Role::User.to_string()];
         roles.extend((who.role == Role::Admin).then(|| Role::Admin.to_string()));
         let claims = Claims {
             sid: Some(who.session.to_string()),
             username: who.username.to_string(),
             roles,
+            color: self.accounts.name_color(&who.user).await?,
             ..self.claims(who.user.to_string(), Audience::Api, asked_ms, ACCESS_S)
         };
         self.signed(&claims)
@@ -52,6 +53,7 @@ impl Shared {
             sid: None,
             username: String::new(),
             roles: Vec::new(),
+            color: None,
             channel: None,
         }
     }

@@ -22,7 +22,7 @@ use super::{Control, Inner};
 use crate::{
     api::{Api, Asked, Counted, Counts, OPERATOR, Platform},
     key::{KeyHash, Pepper},
-    machine::{Charter, Input, Registry},
+    machine::{Charter, Input, Registry, Timing},
     remote::Remote,
 };
 
@@ -169,6 +169,10 @@ impl Platform for Seat {
             *kept = Some((Instant::now(), counts.clone()));
             counts
         })
+    }
+
+    fn timing(&self, channel: &ChannelName) -> Timing {
+        self.control.0.group.read(|registry| registry.timing(channel))
     }
 
     fn chartered(&self) -> usize {

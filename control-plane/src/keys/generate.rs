@@ -65,6 +65,7 @@ mod tests {
             sid: None,
             username: String::new(),
             roles: vec![],
+            color: None,
             channel: None,
         }
     }

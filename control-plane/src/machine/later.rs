@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use freshet_proto::{
     annex::Annex,
-    id::{ChannelName, NodeId},
+    id::{ChannelName, NodeId, SessionId},
     level::Level,
     registry::{NoSuch, Refused, Reply},
     view::{Bar, Removed},
@@ -27,6 +27,8 @@ pub(crate) struct Later {
     pub(super) ring: Ring,
     pub(super) charters: BTreeMap<ChannelName, Kept>,
     pub(super) roll: Roll,
+    /// Which session of a channel that goes on went live when, in ms since 1970.
+    pub(super) started: BTreeMap<ChannelName, (SessionId, u64)>,
 }
 
 impl Later {

@@ -188,12 +188,17 @@ pub async fn a_profile_changes_as_a_whole_or_not_at_all(bench: Bench) {
         display_name: Some("Ada Lovelace".to_owned()),
         bio: Some("one\r\ntwo".to_owned()),
         email: Some(Some("Countess@example.org".to_owned())),
+        color: Some(Some("#C0FFEE".to_owned())),
     };
     let changed = accounts.update_profile(&ada.id, change).await.expect("a profile");
     let email = changed.email.as_ref().map(|email| email.as_str());
     assert_eq!(
         (changed.display_name.as_str(), changed.bio.as_str(), email),
         ("Ada Lovelace", "one\ntwo", Some("countess@example.org"))
+    );
+    assert_eq!(
+        (changed.color.as_deref(), accounts.name_color(&ada.id).await.ok()),
+        (Some("#c0ffee"), Some(Some(0xc0_ff_ee)))
     );
 
     let taken = ProfileChange {

@@ -115,6 +115,22 @@ pub async fn somebody_is_signed_out_everywhere_by_an_administrator(place: Place)
     assert_eq!(audited(&bench, "user.logout").await.len(), 1);
 }
 
+pub async fn one_session_of_somebody_is_ended_by_an_administrator(place: Place) {
+    let bench = Bench::new(place).await;
+    let (admin, ada) = (administrator(&bench).await, bench.join("ada").await);
+    let end = async |who: &As, name: &str| {
+        let here = format!("/api/admin/users/{name}/sessions/{}", ada.session());
+        bench.ask(who, "DELETE", &here, Value::Null).await.status
+    };
+    assert_eq!((end(&ada, "ada").await, end(&admin, "admin").await, end(&admin, "eve").await), (403, 404, 404));
+    assert_eq!(bench.house.revoked.lock().expect("unpoisoned").len(), 0);
+    assert_eq!((end(&admin, "ada").await, end(&admin, "ada").await), (204, 404));
+    assert_eq!(bench.house.revoked.lock().expect("unpoisoned").len(), 1, "access tokens are refused too");
+    let refresh = bench.ask(&nobody(), "POST", "/api/auth/refresh", json!({ "refresh_token": ada.refresh })).await;
+    assert_eq!(refresh.status, 401);
+    assert_eq!(audited(&bench, "user.end_session").await.len(), 1);
+}
+
 pub async fn nodes_are_told_with_what_the_leader_knows_and_drained_and_removed(place: Place) {
     let bench = Bench::new(place).await;
     let (admin, ada) = (administrator(&bench).await, bench.join("ada").await);

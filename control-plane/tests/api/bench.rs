@@ -12,7 +12,7 @@ use freshet_control_plane::{
     api::{Api, Asked, Counted, OPERATOR, Platform},
     channel::Times,
     key::{KeyHash, Pepper},
-    machine::{Charter, Input, Output, Registry},
+    machine::{Charter, Input, Output, Registry, Timing},
 };
 use freshet_proto::{
     admin::{AdminCommand, AdminReply, Census, Cluster, KeyStage, KeyStatus, Keys, NodeStatus, Pulse},
@@ -179,6 +179,10 @@ impl Platform for House {
     fn viewers(&self) -> Counted<'_> {
         let all = self.view().channels.keys().map(|name| (name.clone(), 3)).collect();
         Box::pin(std::future::ready(Arc::new(all)))
+    }
+
+    fn timing(&self, channel: &ChannelName) -> Timing {
+        self.registry().timing(channel)
     }
 
     fn chartered(&self) -> usize {

@@ -1,10 +1,15 @@
 //! Channels, their keys and their sessions.
 
-use freshet_proto::{registry::Refused, view::ChannelState};
+use freshet_control_plane::{api::Platform, machine::Input};
+use freshet_proto::{
+    id::ChannelName,
+    registry::{Departure, Refused},
+    view::ChannelState,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    bench::{As, Bench, nobody},
+    bench::{As, BEGIN_MS, Bench, nobody},
     databases::Place,
 };
 
@@ -60,8 +65,8 @@ pub async fn live_channels_are_found_by_what_they_are_and_come_in_pages(place: P
     for name in ["ada", "bob", "eve"] {
         let who = bench.join(name).await;
         bench.house.publish(&who.stream_key).expect("a publish");
-        let settings =
-            json!({ "title": format!("{name} plays"), "category": if name == "eve" { "Chess" } else { "Go" } });
+        let (category, tags) = if name == "eve" { ("Chess", ["live"]) } else { ("Go", ["live-coding"]) };
+        let settings = json!({ "title": format!("{name} plays"), "category": category, "tags": tags });
         bench.ask(&who, "PATCH", &format!("/api/streams/{name}"), settings).await;
     }
     let live =
@@ -73,11 +78,36 @@ pub async fn live_channels_are_found_by_what_they_are_and_come_in_pages(place: P
     assert_eq!(ids(&live("").await), ["ada", "bob", "eve"]);
     assert_eq!(ids(&live("?category=chess").await), ["eve"]);
     assert_eq!(ids(&live("?search=BOB").await), ["bob"]);
+    assert_eq!((ids(&live("?tag=LIVE").await), ids(&live("?search=live").await).len()), (vec!["eve".to_owned()], 3));
+    assert_eq!(ids(&live("?tag=live-coding&search=ada").await), ["ada"]);
+    assert_eq!(ids(&live("?tag=liv").await).len() + ids(&live("?tag=").await).len(), 0, "whole ones alone");
     let first = live("?limit=2").await;
     let next = first["next"].as_str().expect("more");
     let second = live(&format!("?limit=2&cursor={next}")).await;
     assert_eq!((ids(&first), ids(&second)), (vec!["ada".to_owned(), "bob".to_owned()], vec!["eve".to_owned()]));
     assert!(second["next"].is_null());
+}
+
+pub async fn viewers_are_told_since_when_it_is_live_and_until_when_it_may_come_back(place: Place) {
+    let bench = Bench::new(place).await;
+    let ada = bench.join("ada").await;
+    let told = async || {
+        let told = bench.ask(&nobody(), "GET", "/api/streams/ada", Value::Null).await.json();
+        (told["state"].clone(), told["started_ms"].clone(), told["reconnect_until_ms"].clone())
+    };
+    assert_eq!(told().await, (json!("offline"), Value::Null, Value::Null));
+    bench.house.publish(&ada.stream_key).expect("a publish");
+    assert_eq!(told().await, (json!("live"), json!(BEGIN_MS), Value::Null));
+    let live = bench.ask(&nobody(), "GET", "/api/streams/live", Value::Null).await.json();
+    assert_eq!(live["items"][0]["started_ms"], json!(BEGIN_MS));
+    let channel: ChannelName = "ada".parse().expect("a name");
+    let epoch = bench.house.view().channels[&channel].current().expect("a publish").epoch;
+    bench.house.take(Input::Release { channel, epoch, how: Departure::Lost }).expect("it is lost");
+    assert_eq!(told().await, (json!("reconnecting"), json!(BEGIN_MS), json!(BEGIN_MS + 30_000)));
+    bench.house.publish(&ada.stream_key).expect("a publish");
+    assert_eq!(told().await, (json!("live"), json!(BEGIN_MS), Value::Null));
+    bench.ask(&ada, "POST", "/api/streams/ada/end", Value::Null).await;
+    assert_eq!(told().await, (json!("ended"), Value::Null, Value::Null));
 }
 
 pub async fn what_the_registry_did_not_hear_it_hears_later(place: Place) {

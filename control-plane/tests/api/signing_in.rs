@@ -54,6 +54,27 @@ pub async fn a_new_password_ends_all_other_sessions_and_their_access_tokens(plac
     assert_eq!(revoked, [Revoked::Login(other.session().to_owned())], "not the one that asked");
 }
 
+pub async fn one_session_is_ended_by_whose_it_is_and_its_access_tokens_with_it(place: Place) {
+    let bench = Bench::new(place).await;
+    let (ada, eve) = (bench.join("ada").await, bench.join("eve").await);
+    let login = json!({ "username": "ada", "password": PASSWORD });
+    let told = bench.ask(&nobody(), "POST", "/api/auth/login", login).await.json();
+    let other = bench.bearer(told["access_token"].as_str().expect("a token"));
+    let here = format!("/api/me/sessions/{}", other.session());
+    assert_eq!(bench.ask(&eve, "DELETE", &here, Value::Null).await.status, 404, "it is not hers");
+    assert_eq!(*bench.house.revoked.lock().expect("unpoisoned"), []);
+    assert_eq!(bench.ask(&ada, "DELETE", &here, Value::Null).await.status, 204);
+    let revoked = bench.house.revoked.lock().expect("unpoisoned").clone();
+    assert_eq!(revoked, [Revoked::Login(other.session().to_owned())], "its access tokens too, at every edge");
+    let refresh = async |token: &Value| {
+        bench.ask(&nobody(), "POST", "/api/auth/refresh", json!({ "refresh_token": token })).await.status
+    };
+    assert_eq!((refresh(&told["refresh_token"]).await, refresh(&json!(ada.refresh)).await), (401, 200));
+    let left = bench.ask(&ada, "GET", "/api/me/sessions", Value::Null).await.json();
+    assert_eq!((left.as_array().map(Vec::len), &left[0]["current"]), (Some(1), &json!(true)));
+    assert_eq!(bench.ask(&ada, "DELETE", &here, Value::Null).await.status, 404, "it is over");
+}
+
 pub async fn nothing_tells_an_unknown_account_from_a_wrong_password(place: Place) {
     let bench = Bench::new(place).await;
     bench.join("ada").await;

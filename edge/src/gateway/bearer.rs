@@ -21,6 +21,8 @@ pub(super) struct Client {
     pub(super) roles: Vec<String>,
     /// The login that the token was made for.
     pub(super) login: String,
+    /// The colour of its name, 0xRRGGBB.
+    pub(super) color: Option<u32>,
 }
 
 /// Verifies by the newest keyring. Its keys are prepared once for each version of it.
@@ -71,7 +73,8 @@ fn client(claims: Claims) -> Option<Client> {
     let role = |role: &String| plain(role) && !role.contains(',');
     let login = claims.sid.unwrap_or_default();
     let well = plain(&claims.sub) && plain(&claims.username) && plain(&login) && claims.roles.iter().all(role);
-    well.then_some(Client { id: claims.sub, username: claims.username, roles: claims.roles, login })
+    let Claims { sub: id, username, roles, color, .. } = claims;
+    well.then_some(Client { id, username, roles, login, color })
 }
 
 #[cfg(test)]
@@ -105,6 +108,7 @@ mod tests {
             sid: Some("s1".into()),
             username: "ada".into(),
             roles: vec!["user".into()],
+            color: None,
             channel: None,
         }
     }

@@ -72,8 +72,9 @@ pub(super) fn identity(client: Option<&Client>, ip: IpAddr) -> impl Iterator<Ite
             ("x-client-login", client.login.clone()),
         ]
     });
+    let color = client.and_then(|client| client.color).map(|color| ("x-client-color", color.to_string()));
     let address = ("x-client-address", ip.to_canonical().to_string());
-    said.into_iter().flatten().chain([address]).map(|(name, value)| (name.to_owned(), value))
+    said.into_iter().flatten().chain(color).chain([address]).map(|(name, value)| (name.to_owned(), value))
 }
 
 /// A field that may be there once. `None` where it is not.
@@ -215,12 +216,14 @@ mod tests {
         };
         assert_eq!(said(None, "::ffff:192.0.2.1"), ["x-client-address: 192.0.2.1"], "in its one form");
         let roles = vec!["user".to_owned(), "admin".to_owned()];
-        let ada = Client { id: "u1".to_owned(), username: "ada".to_owned(), roles, login: "s1".to_owned() };
+        let (id, username, login) = ("u1".to_owned(), "ada".to_owned(), "s1".to_owned());
+        let ada = Client { id, username, roles, login, color: Some(0x1e90ff) };
         let expected = [
             "x-client-id: u1",
             "x-client-username: ada",
             "x-client-roles: user,admin",
             "x-client-login: s1",
+            "x-client-color: 2003199",
             "x-client-address: 2001:db8::1",
         ];
         assert_eq!(said(Some(&ada), "2001:db8::1"), expected);

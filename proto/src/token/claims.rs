@@ -65,6 +65,9 @@ pub struct Claims {
     /// The account's roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// The colour that the account has chosen for its name, 0xRRGGBB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<u32>,
     /// Which channel may be watched with it; a playback token always says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChannelName>,

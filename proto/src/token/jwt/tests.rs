@@ -57,6 +57,7 @@ fn api() -> Claims {
         sid: Some("l1".into()),
         username: "ada".into(),
         roles: vec!["admin".into()],
+        color: Some(0x1e_90_ff),
         channel: None,
     }
 }

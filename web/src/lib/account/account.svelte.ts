@@ -34,6 +34,11 @@ export class Account {
 		return this.#keeper.refused(Date.now());
 	}
 
+	/** What an access token says of the account has changed: gets another one. */
+	renew(): Promise<void> {
+		return this.#keeper.refused(Date.now());
+	}
+
 	/** Signs in, or makes an account and signs in; gives the first stream key of a new channel, else an empty text. */
 	enter(form: 'log-in' | 'sign-up', username: string, password: string, invite = ''): Promise<Reply<string>> {
 		return form === 'log-in' ? this.#keeper.logIn(Date.now(), username, password) : this.#keeper.signUp(Date.now(), username, password, invite);

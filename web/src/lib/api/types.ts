@@ -16,6 +16,10 @@ export interface Stream {
 	readonly state: StreamState;
 	/** The session that goes on, or went on last. */
 	readonly session: string | null;
+	/** When the session that goes on went live; null where none does. */
+	readonly started_ms: number | null;
+	/** While `reconnecting`: until when the encoder may come back. */
+	readonly reconnect_until_ms: number | null;
 	readonly viewers: number;
 	readonly hls_url: string;
 }
@@ -29,6 +33,8 @@ export interface Me {
 	readonly email: string | null;
 	readonly display_name: string;
 	readonly bio: string;
+	/** The colour of their name in chat, `#rrggbb`; null where they have chosen none. */
+	readonly color: string | null;
 	readonly avatar_url: string | null;
 	readonly role: 'user' | 'admin';
 	readonly created_ms: number;
@@ -46,6 +52,13 @@ export interface Profile {
 	readonly followers: number;
 	/** Null where nobody is signed in. */
 	readonly following: boolean | null;
+}
+
+/** Somebody as those see them who keep order in a channel. */
+export interface Standing {
+	readonly created_ms: number;
+	/** Since when they follow the channel; null where they don't. */
+	readonly follows_since_ms: number | null;
 }
 
 /** A session on some device. */
@@ -112,6 +125,8 @@ export const stream: Reader<Stream> = (body) => {
 		takeover: oneOf(of['takeover'], ['newest', 'silent', 'reject']),
 		state: oneOf(of['state'], ['offline', 'starting', 'live', 'reconnecting', 'ended']),
 		session: textOrNull(of['session']),
+		started_ms: numberOrNull(of['started_ms']),
+		reconnect_until_ms: numberOrNull(of['reconnect_until_ms']),
 		viewers: number(of['viewers']),
 		hls_url: text(of['hls_url'])
 	};
@@ -127,6 +142,7 @@ export const me: Reader<Me> = (body) => {
 		email: textOrNull(of['email']),
 		display_name: text(of['display_name']) || username,
 		bio: text(of['bio']),
+		color: textOrNull(of['color']),
 		avatar_url: textOrNull(of['avatar_url']),
 		role: oneOf(of['role'], ['user', 'admin']),
 		created_ms: number(of['created_ms']),
@@ -148,6 +164,11 @@ export const profile: Reader<Profile> = (body) => {
 		followers: number(of['followers']),
 		following: typeof of['following'] === 'boolean' ? of['following'] : null
 	};
+};
+
+export const standing: Reader<Standing> = (body) => {
+	const { username, created_ms, follows_since_ms } = fields(body);
+	return text(username) === '' ? null : { created_ms: number(created_ms), follows_since_ms: numberOrNull(follows_since_ms) };
 };
 
 export const login: Reader<Login> = (body) => {

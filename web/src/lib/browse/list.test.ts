@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { stream, type Stream } from '$lib/api/types';
-import { append, categories, divide, merge, missing, withAsked } from './list';
+import { append, categories, divide, isFiltered, merge, missing, queryOf, withAsked } from './list';
 
 const one = (id: string, more: Partial<Stream> = {}): Stream => ({ ...(stream({ id, state: 'live' }) as Stream), ...more });
 const many = (ids: string) => [...ids].map((id) => one(id));
@@ -27,4 +27,11 @@ it('offers the categories there are, and the one that is asked for', () => {
 	expect(categories(shown)).toEqual(['Science', 'Music']);
 	expect(withAsked(['Science', 'Music'], 'science')).toEqual(['Science', 'Music']);
 	expect(withAsked(['Science', 'Music'], 'Chess')).toEqual(['Chess', 'Science', 'Music']);
+});
+
+it('names what is looked for in the address', () => {
+	const everything = { search: '', category: '', tag: '' };
+	expect([everything, { ...everything, tag: 'c-64' }].map(isFiltered)).toEqual([false, true]);
+	expect(queryOf(everything)).toBe('');
+	expect(queryOf({ search: 'ada', category: 'Science & Art', tag: 'été' })).toBe('q=ada&category=Science+%26+Art&tag=%C3%A9t%C3%A9');
 });

@@ -1,6 +1,22 @@
 // The list of live channels: what stays where it is when the list is read anew, and what comes first.
 import type { Stream } from '$lib/api/types';
 
+/** What is looked for; empty for everything. */
+export interface Asked {
+	readonly search: string;
+	readonly category: string;
+	readonly tag: string;
+}
+
+/** Whether not everything is looked for. */
+export const isFiltered = ({ search, category, tag }: Asked): boolean => search !== '' || category !== '' || tag !== '';
+
+/** The query of the page that shows it. */
+export function queryOf({ search, category, tag }: Asked): string {
+	const set = Object.entries({ q: search, category, tag }).filter(([, value]) => value !== '');
+	return new URLSearchParams(set).toString();
+}
+
 /**
  * What was read before, brought up to date: who is live still keeps their place, so that nothing moves under the pointer; who
  * has come is put after them, who has gone is taken out.

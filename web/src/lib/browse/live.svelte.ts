@@ -3,13 +3,7 @@ import { theAccount } from '$lib/account/account.svelte';
 import { theApi } from '$lib/api';
 import type { Problem } from '$lib/api/problem';
 import { name, page, stream, type Stream } from '$lib/api/types';
-import { append, divide, isOn, merge, missing } from './list';
-
-/** What is looked for; empty for everything. */
-export interface Asked {
-	readonly search: string;
-	readonly category: string;
-}
+import { append, divide, isFiltered, isOn, merge, missing, type Asked } from './list';
 
 const AGAIN_MS = 15_000;
 /** How many are asked for at once. */
@@ -84,8 +78,7 @@ export class Live {
 		const reply = await theApi().get('/api/me/following', page(name), {}, this.#closed.signal);
 		if (!reply.ok) return;
 		this.#followed = reply.body.items;
-		const { search, category } = this.#asked;
-		const whole = this.next === null || search !== '' || category !== '';
+		const whole = this.next === null || isFiltered(this.#asked);
 		const beyond = whole ? [] : missing(this.shown ?? [], reply.body.items);
 		const asked = beyond.slice(0, MOST_ELSEWHERE).map((id) => theApi().get(`/api/streams/${id}`, stream, {}, this.#closed.signal));
 		this.#elsewhere = (await Promise.all(asked)).flatMap((answer) => (answer.ok && isOn(answer.body.state) ? answer.body : []));

@@ -27,6 +27,11 @@ export class About {
 		clearTimeout(this.#timer);
 	}
 
+	/** Asks how the stream is now rather than later: something has happened to it. */
+	refresh(): Promise<void> {
+		return this.#ask();
+	}
+
 	/** Asks whose channel it is, and whether who is signed in follows it. */
 	async known(): Promise<void> {
 		const reply = await this.#api.get(this.#path('users'), profile, {}, this.#closing.signal);

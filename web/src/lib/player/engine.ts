@@ -35,8 +35,6 @@ export interface Facts {
 	readonly partLeftMs: number;
 	readonly lateMs: number | null;
 	readonly fetchMs: number | null;
-	/** How long the stream has gone on when this picture was taken, s. */
-	readonly uptimeS: number | null;
 }
 
 export interface Engine {

@@ -19,8 +19,6 @@ const CONFIG = {
 /** Who wants a stable picture has three segments of two seconds ahead, and no catch-up. */
 const STABLE_S = 6;
 const STABLE = { liveSyncDuration: STABLE_S, maxLiveSyncPlaybackRate: 1 };
-/** Where on its timeline the origin puts a session's first picture. */
-const LINE_START_S = 10;
 
 export function playByScript(Library: typeof Hls, source: Source, video: HTMLVideoElement, clock: () => number, report: (input: Input) => void): Engine {
 	const { Events } = Library;
@@ -31,7 +29,6 @@ export function playByScript(Library: typeof Hls, source: Source, video: HTMLVid
 	let stable = source.stable;
 	let origin: string | null = null;
 	let cache: string | null = null;
-	let lineS: number | null = null;
 
 	hls.on(Events.MANIFEST_PARSED, () => {
 		const level = levelOf(hls.levels, source.quality);
@@ -47,9 +44,6 @@ export function playByScript(Library: typeof Hls, source: Source, video: HTMLVid
 		fetches.push(loading.end - loading.start);
 		origin = networkDetails instanceof XMLHttpRequest && networkDetails.responseURL ? new URL(networkDetails.responseURL).origin : origin;
 		cache = timing(networkDetails) ?? cache;
-	});
-	hls.on(Events.INIT_PTS_FOUND, (_, { id, initPTS, timescale }) => {
-		if (id === 'main') lineS = initPTS / timescale;
 	});
 	hls.on(Events.ERROR, (_, error) => {
 		const input = meaning(error);
@@ -86,8 +80,7 @@ export function playByScript(Library: typeof Hls, source: Source, video: HTMLVid
 			cache,
 			partLeftMs: partLeft(hls.latestLevelDetails, video.currentTime) * 1000,
 			lateMs: deliveries.lateMs,
-			fetchMs: fetches.median,
-			uptimeS: lineS === null ? null : Math.max(0, lineS + video.currentTime - LINE_START_S)
+			fetchMs: fetches.median
 		}),
 		settle: () => {
 			if (asked() > 0 && (hls.targetLatency ?? 0) > asked()) hls.targetLatency = asked();

@@ -30,6 +30,8 @@ export class Session {
 	asksIn = $state<number | null>(null);
 	/** Seconds for which the picture has stood; null while it moves. */
 	stands = $state<number | null>(null);
+	/** Seconds that the encoder has left to come back, where whoever shows the session knows them. */
+	graceLeft = $state<number | null>(null);
 	/** Whether the browser refuses to start by itself, even without sound. */
 	blocked = $state(false);
 	/** Pixels of the picture, "1280 × 720"; empty without one. */
@@ -47,8 +49,6 @@ export class Session {
 	/** What can be watched now, and where the viewer is in it; seconds of media. */
 	reach = $state.raw<Reach | null>(null);
 	position = $state(0);
-	/** How long the stream had gone on when this picture was taken, s; null while unknown. */
-	uptime = $state<number | null>(null);
 
 	/** Set when the viewer pauses or seeks: being behind is then their wish. */
 	chosen = false;
@@ -278,7 +278,6 @@ export class Session {
 		this.position = currentTime;
 		const live = this.status === 'live' ? (this.#engine?.live() ?? null) : null;
 		this.reach = live !== null && seekable.length > 0 ? { start: seekable.start(0), end: live } : null;
-		this.uptime = this.#engine?.facts().uptimeS ?? null;
 	}
 
 	#reading(): Reading {

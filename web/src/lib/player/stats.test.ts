@@ -3,7 +3,7 @@ import type { Facts } from './engine';
 import { edgeName, edges, frameRate, protocolName, splitOf } from './stats';
 
 const FACTS: Facts & { tripMs: number | null } = {
-	...{ bitrate: 9e5, throughput: 5e7, targetS: 1.6, origin: 'http://127.0.0.1:8080', cache: 'hit', uptimeS: 12 },
+	...{ bitrate: 9e5, throughput: 5e7, targetS: 1.6, origin: 'http://127.0.0.1:8080', cache: 'hit' },
 	...{ partLeftMs: 200, lateMs: 40, fetchMs: 15, tripMs: 10 }
 };
 

@@ -53,8 +53,16 @@ export const WORDS = {
 	setPassword: 'Set the password',
 	passwordChanged: 'Your password is changed.',
 	wrongPassword: 'That is not your password.',
+	colour: 'Your name in chat',
+	colourHint: 'Everybody sees your name in this colour. Where it could not be read it is made lighter or darker.',
+	colourNote: 'So it looks by night and by day. A chat that is open elsewhere shows it once it connects anew.',
+	noColour: 'None of my own',
+	otherColour: 'Another',
 	sessions: 'Where you are logged in',
-	sessionsHint: 'If you don’t know one of them, change your password: that ends all but this one.',
+	sessionsHint: 'If you don’t know one of them, log it out and change your password: that ends all but this one.',
+	endSession: 'Log out',
+	endSessionOf: (device: string) => `Log out of ${device}`,
+	sessionEnded: (device: string) => `${device} is logged out.`,
 	device: 'Device',
 	address: 'Address',
 	lastSeen: 'Last seen',
@@ -90,3 +98,17 @@ export function problemWords(form: 'log-in' | 'sign-up', problem: Problem): stri
 	if (status >= 500) return 'Accounts can’t be reached now. Try again in a moment.';
 	return status === 0 || detail === '' ? commonProblem(problem) : sentence(detail);
 }
+
+/** Colours for a name, to choose from. */
+export const COLOURS = [
+	{ value: '#e5484d', label: 'Red' },
+	{ value: '#f76b15', label: 'Orange' },
+	{ value: '#d9a514', label: 'Gold' },
+	{ value: '#46a758', label: 'Green' },
+	{ value: '#12a594', label: 'Teal' },
+	{ value: '#00a2c7', label: 'Cyan' },
+	{ value: '#1e90ff', label: 'Blue' },
+	{ value: '#6e56cf', label: 'Violet' },
+	{ value: '#ab4aba', label: 'Purple' },
+	{ value: '#e93d82', label: 'Pink' }
+] as const;

@@ -1,4 +1,5 @@
 // What the first page says, in English, in one place.
+import type { Asked } from '$lib/browse/list';
 
 export const WORDS = {
 	title: 'Live now',
@@ -12,6 +13,8 @@ export const WORDS = {
 	reconnecting: 'Interrupted',
 	nothingFound: 'Nothing that is live has this in it',
 	nothingFoundHint: 'Names, titles and tags are searched.',
+	nothingTagged: 'Nothing that is live has this tag',
+	nothingTaggedHint: 'Tags are matched as a whole. A search finds parts of them, too.',
 	showAll: 'Show everything',
 	emptyTitle: 'Nothing is on right now.',
 	emptyHint: 'Point an encoder here, and the picture is on this site in about two seconds.',
@@ -33,8 +36,16 @@ export const WORDS = {
 } as const;
 
 export const copyServer = (server: string) => `Copy ${server}`;
-export const searchedFor = (search: string) => `Live, with “${search}”`;
-export const inCategory = (category: string) => `Live in ${category}`;
+
+/** What is shown, as the heading of the first page. */
+export function titleOf({ search, category, tag }: Asked): string {
+	if (search !== '') return `Live, with “${search}”`;
+	if (tag !== '') return `Live, tagged ${tag}`;
+	return category !== '' ? `Live in ${category}` : WORDS.title;
+}
+
 export const watchChannel = (channel: string) => `Watch ${channel}`;
 export const waitsFor = (channel: string) => `${channel} shows its stream as soon as it begins.`;
+export const onFor = (time: string) => `on for ${time}`;
 export const tagged = (tag: string) => `Tag ${tag}`;
+export const withoutTag = (tag: string) => `Show those without the tag ${tag}, too`;

@@ -168,6 +168,7 @@ export const askTitle = {
 export const popoutTitle = (channel: string) => `Chat of ${channel}`;
 export const cardOf = (name: string) => `About ${name}`;
 export const joinedOn = (date: string) => `Here since ${date}`;
+export const followsSince = (date: string | null) => (date === null ? 'Does not follow the channel' : `Follows since ${date}`);
 export const warnedOf = (reason: string) => `A moderator warns you: ${reason}`;
 export const waitingLines = (count: number) => (count === 1 ? '1 message waits for the picture' : `${count} messages wait for the picture`);
 export const queueCount = (count: number) => (count === 0 ? DESK.queue : `${DESK.queue} ${count}`);

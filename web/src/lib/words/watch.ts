@@ -83,6 +83,7 @@ export const WORDS = {
 	keys: 'Keyboard',
 	tryingIn: (seconds: number) => `Trying again in ${seconds} s`,
 	waiting: (seconds: number) => `Waiting for ${seconds < 60 ? `${seconds} s` : inWords(seconds)}`,
+	graceLeft: (seconds: number) => `${seconds} s left to come back`,
 	lastTime: (title: string) => `Last on: ${title}`,
 	behindCamera: 'Behind the camera',
 	latencyUnknown: 'Latency unknown',
