@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { stream, type Stream } from '$lib/api/types';
-import { append, categories, divide, merge, missing, withAsked } from './list';
+import { append, categories, channelName, divide, merge, missing, withAsked } from './list';
 
 const one = (id: string, more: Partial<Stream> = {}): Stream => ({ ...(stream({ id, state: 'live' }) as Stream), ...more });
 const many = (ids: string) => [...ids].map((id) => one(id));
@@ -27,4 +27,8 @@ it('offers the categories there are, and the one that is asked for', () => {
 	expect(categories(shown)).toEqual(['Science', 'Music']);
 	expect(withAsked(['Science', 'Music'], 'science')).toEqual(['Science', 'Music']);
 	expect(withAsked(['Science', 'Music'], 'Chess')).toEqual(['Chess', 'Science', 'Music']);
+});
+
+it('takes a search for a channel where it may be one', () => {
+	expect(['Mira', '@ada', 'a_b-1', 'slow chess', '-x', '', 'x'.repeat(33)].map(channelName)).toEqual(['mira', 'ada', 'a_b-1', '', '', '', '']);
 });

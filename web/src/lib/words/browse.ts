@@ -11,7 +11,7 @@ export const WORDS = {
 	starting: 'Starting',
 	reconnecting: 'Interrupted',
 	nothingFound: 'Nothing that is live has this in it',
-	nothingFoundHint: 'Names, titles and tags are searched.',
+	nothingFoundHint: 'Names, titles and tags of what is live are searched.',
 	showAll: 'Show everything',
 	emptyTitle: 'Nothing is on right now.',
 	emptyHint: 'Point an encoder here, and the picture is on this site in about two seconds.',
@@ -34,6 +34,8 @@ export const WORDS = {
 
 export const copyServer = (server: string) => `Copy ${server}`;
 export const searchedFor = (search: string) => `Live, with “${search}”`;
+/** The way to a channel that may be off. */
+export const openChannel = (channel: string) => `Open the channel ${channel}`;
 export const inCategory = (category: string) => `Live in ${category}`;
 export const watchChannel = (channel: string) => `Watch ${channel}`;
 export const waitsFor = (channel: string) => `${channel} shows its stream as soon as it begins.`;

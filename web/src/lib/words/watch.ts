@@ -81,6 +81,8 @@ export const WORDS = {
 	stableHint: 'Some seconds more, for shaky networks',
 	statistics: 'Stats for nerds',
 	keys: 'Keyboard',
+	tryNow: 'Try again now',
+	listen: 'Listen only',
 	tryingIn: (seconds: number) => `Trying again in ${seconds} s`,
 	waiting: (seconds: number) => `Waiting for ${seconds < 60 ? `${seconds} s` : inWords(seconds)}`,
 	lastTime: (title: string) => `Last on: ${title}`,
@@ -113,6 +115,9 @@ export const keyName = (key: string): string => KEY_NAMES[key] ?? key;
 
 /** What is told of the stream under the picture. */
 export const ABOUT = {
+	untitled: 'Untitled stream',
+	noSuchChannel: 'There is no channel of this name',
+	noSuchChannelHint: 'Names are written with small letters, digits, _ and -.',
 	tags: 'Tags',
 	uptime: (time: string) => `On for ${time}`,
 	share: 'Share',
@@ -144,7 +149,7 @@ export const STATS = {
 	clock: 'Your clock is off by',
 	milliseconds: (ms: number) => `${Math.round(ms) || 0} ms`,
 	seconds: (seconds: number) => `${seconds.toFixed(2)} s`,
-	perSecond: (frames: number, dropped: number) => `${frames.toFixed(0)} a second, ${dropped} dropped`,
+	perSecond: (frames: number, dropped: number) => `${frames.toFixed(0)}/s, ${dropped} dropped`,
 	times: (rate: number) => `${rate.toFixed(2)} ×`,
 	unknown: '–'
 };
