@@ -50,7 +50,7 @@ async function open(page, playlist) {
   await showsNow(page, 40_000);
 }
 
-const lines = (page) => page.evaluate(() => document.querySelector("video").videoHeight);
+const lines = (page) => page.evaluate(() => document.querySelector("video")?.videoHeight ?? 0);
 
 /** Waits until the picture moves on. The small one's clock is too small to be read. */
 async function moves(page) {

@@ -320,5 +320,6 @@ const REFUSALS: Record<string, string> = {
 
 /** Why a post was refused. For codes of commands, which are many, the hub's own words are better than ours. */
 export function refusalWords({ code, said }: Refusal): string {
-	return REFUSALS[code] ?? (said === '' ? 'That was refused.' : said);
+	const told = said.startsWith('/') ? `It is written so: ${said}` : said;
+	return REFUSALS[code] ?? (told === '' ? 'That was refused.' : told);
 }
