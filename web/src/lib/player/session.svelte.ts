@@ -285,7 +285,7 @@ export class Session {
 		const levels = this.#engine?.levels() ?? [];
 		const all = names(levels);
 		this.level = all[this.#engine?.level() ?? -1] ?? '';
-		const best = [...new Set(all.toReversed())];
+		const best = all.filter((name, at) => name !== '' && all.indexOf(name) === at).toReversed();
 		if (best.join() !== this.levels.join()) this.levels = best;
 		this.position = currentTime;
 		const live = this.status === 'live' ? (this.#engine?.live() ?? null) : null;

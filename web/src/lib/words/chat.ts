@@ -226,7 +226,7 @@ export const DONE: Record<string, string> = {
 export const newMessages = (count: number) => (count === 1 ? '1 new message' : `${count} new messages`);
 export const replyingTo = (name: string) => `Replying to ${name}`;
 export const repliedTo = (name: string, text: string) => (text === '' ? `to ${name}` : `to ${name}: ${text}`);
-export const tryingIn = (seconds: number) => `Trying again in ${seconds} s`;
+export const tryingIn = (seconds: number) => `Trying again in ${seconds} s.`;
 export const charactersLeft = (left: number) => (left >= 0 ? `${left} left` : `${-left} too many`);
 /** What can be done with a message. */
 export const actionsOn = (name: string) => `Message of ${name}`;

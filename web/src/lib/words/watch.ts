@@ -83,7 +83,7 @@ export const WORDS = {
 	keys: 'Keyboard',
 	tryNow: 'Try again now',
 	listen: 'Listen only',
-	tryingIn: (seconds: number) => `Trying again in ${seconds} s`,
+	tryingIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s` : 'Trying again…'),
 	waiting: (seconds: number) => `Waiting for ${seconds < 60 ? `${seconds} s` : inWords(seconds)}`,
 	lastTime: (title: string) => `Last on: ${title}`,
 	behindCamera: 'Behind the camera',
