@@ -12,6 +12,16 @@ export function ffmpeg(url, output = []) {
   return new Program("ffmpeg", all, { name: "ffmpeg" });
 }
 
+/** ffmpeg, publishing one picture to two channels: at 640×360, and at 320×180 with the same keyframes. */
+export function twoSizes(large, small) {
+  const inputs = ["-re", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30", "-re", "-f", "lavfi", "-i", "sine=f=440:r=48000"];
+  const pictures = `[0:v]${clockFilter()},split[large][whole];[whole]scale=320:180[small]`;
+  const coded = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-ac", "2"];
+  const output = (pad, bits, url) => ["-map", `[${pad}]`, "-map", "1:a", ...coded, "-b:v", bits, "-f", "flv", url];
+  const all = ["-nostdin", "-hide_banner", "-loglevel", "info", ...inputs, "-filter_complex", pictures, ...output("large", "800k", large), ...output("small", "250k", small)];
+  return new Program("ffmpeg", all, { name: "ffmpeg" });
+}
+
 function gstreamer(sink) {
   // The pixel format is pinned: x264enc would take 4:4:4 from the test source, which browsers can't decode.
   const video = "videotestsrc is-live=true ! video/x-raw,format=I420,width=640,height=360,framerate=30/1 ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max=60 ! h264parse ! flvmux name=m streamable=true";

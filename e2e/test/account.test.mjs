@@ -52,7 +52,7 @@ const card = (page, channel) => page.locator(`[data-testid="channel"][data-chann
 /** What a channel's thumbnail shows: its address, and its pixels. */
 const thumbnail = (page, channel) =>
   card(page, channel)
-    .locator("video:not(.opacity-0)")
+    .locator("video.z-1")
     .evaluate((video) => {
       const canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = [64, 36];

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { stream, type Stream } from '$lib/api/types';
-import { append, categories, divide, isFiltered, merge, missing, queryOf, withAsked } from './list';
+import { append, categories, channelName, divide, isFiltered, merge, missing, queryOf, withAsked } from './list';
 
 const one = (id: string, more: Partial<Stream> = {}): Stream => ({ ...(stream({ id, state: 'live' }) as Stream), ...more });
 const many = (ids: string) => [...ids].map((id) => one(id));
@@ -34,4 +34,8 @@ it('names what is looked for in the address', () => {
 	expect([everything, { ...everything, tag: 'c-64' }].map(isFiltered)).toEqual([false, true]);
 	expect(queryOf(everything)).toBe('');
 	expect(queryOf({ search: 'ada', category: 'Science & Art', tag: 'été' })).toBe('q=ada&category=Science+%26+Art&tag=%C3%A9t%C3%A9');
+});
+
+it('takes a search for a channel where it may be one', () => {
+	expect(['Mira', '@ada', 'a_b-1', 'slow chess', '-x', '', 'x'.repeat(33)].map(channelName)).toEqual(['mira', 'ada', 'a_b-1', '', '', '', '']);
 });

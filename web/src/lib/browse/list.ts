@@ -66,3 +66,9 @@ export function categories(shown: readonly Stream[]): string[] {
 export function withAsked(known: readonly string[], asked: string): readonly string[] {
 	return asked === '' || known.some((category) => category.toLowerCase() === asked.toLowerCase()) ? known : [asked, ...known];
 }
+
+/** The channel that a search may mean; empty where there is none of such a name. */
+export function channelName(search: string): string {
+	const name = search.toLowerCase().replace(/^@/, '');
+	return /^[a-z0-9][a-z0-9_-]{0,31}$/.test(name) ? name : '';
+}

@@ -24,6 +24,8 @@ const OLDEST_PDT_MS = 3_600_000;
 
 export class Room {
 	status = $state<Status>('connecting');
+	/** Whether it was joined before. */
+	known = $state(false);
 	/** Whether the hub said that it goes away. */
 	moving = $state(false);
 	lines = $state.raw<readonly Line[]>([]);
@@ -177,6 +179,7 @@ export class Room {
 		const now = performance.now();
 		this.#channel.apply(object);
 		this.#outbox.hear(now, object);
+		if (object.type === 'joined') this.known = true;
 		if (object.type === 'joined') for (const post of this.#outbox.rejoined(now)) this.#send(post);
 		if (object.type === 'nack') this.#refused(now, object);
 		if (object.type === 'ack' && object.done) this.done = { name: object.done, count: (this.done?.count ?? 0) + 1 };

@@ -2,7 +2,7 @@
 import type Hls from 'hls.js';
 import type { ErrorData, HlsConfig, LevelDetails, Loader, LoaderCallbacks, LoaderConfiguration, PlaylistLoaderContext } from 'hls.js';
 import type { Engine, Source } from './engine';
-import { audioAlone, levelOf } from './quality';
+import { audioAlone, levelOf, levelsOf } from './quality';
 import { Deliveries, Recent } from './split';
 import { timingOf, type Timing } from './timing';
 import type { Input } from './watch';
@@ -24,6 +24,7 @@ const STABLE = { liveSyncDuration: STABLE_S, maxLiveSyncPlaybackRate: 1 };
 export function playByScript(Library: typeof Hls, source: Source, video: HTMLVideoElement, clock: () => number, report: (input: Input) => void): Engine {
 	const { Events } = Library;
 	const alone = source.quality === 'audio' ? audioAlone(source.text) : null;
+	const sizes = alone ? levelsOf(source.text).sort((a, b) => a.bitrate - b.bitrate) : null;
 	const hls = new Library({ ...CONFIG, ...(source.stable && STABLE), pLoader: loaderOf(Library, alone ?? source.text) });
 	const deliveries = new Deliveries();
 	const fetches = new Recent();
@@ -65,8 +66,8 @@ export function playByScript(Library: typeof Hls, source: Source, video: HTMLVid
 		playingMs: () => hls.playingDate?.getTime() ?? null,
 		live: () => hls.liveSyncPosition,
 		over: () => hls.latestLevelDetails?.live === false,
-		levels: () => (alone ? [] : hls.levels),
-		level: () => hls.currentLevel,
+		levels: () => sizes ?? hls.levels,
+		level: () => (sizes ? -1 : hls.currentLevel),
 		choose: (quality) => (hls.nextLevel = levelOf(hls.levels, quality)),
 		paces: true,
 		pace: (wanted) => {
@@ -131,8 +132,10 @@ const CODEC_ERRORS = ['manifestIncompatibleCodecsError', 'bufferIncompatibleCode
 const LOAD_ERRORS = /(level|frag|audioTrack|manifest)(Load)(Error|TimeOut)/;
 
 /** What an error of hls.js means to the machine; null for one that it handles by itself. */
-export function meaning(error: Pick<ErrorData, 'fatal' | 'type' | 'details'>): Input | null {
+export function meaning(error: Pick<ErrorData, 'fatal' | 'type' | 'details' | 'response'>): Input | null {
 	if (error.fatal && CODEC_ERRORS.includes(error.details)) return { kind: 'fatal', cause: 'codec' };
 	if (error.fatal) return { kind: 'fatal', cause: error.type === 'mediaError' ? 'media' : 'network' };
-	return LOAD_ERRORS.test(error.details) ? { kind: 'failed' } : null;
+	// Who answers that something isn't there, or not yet, is there.
+	const answered = [403, 404, 410, 429, 503].includes(error.response?.code ?? 0);
+	return LOAD_ERRORS.test(error.details) && !answered ? { kind: 'failed' } : null;
 }

@@ -11,6 +11,7 @@ describe('trueLatency', () => {
 		expect(trueLatency(1_795_000_000_000, NaN)).toBeNull();
 		expect(trueLatency(1_795_000_000_000, 0)).toBeNull();
 		expect(trueLatency(1_795_000_000_000, 1_795_000_000_030)).toBe(0);
+		expect(trueLatency(1_795_000_000_000, 1_795_000_005_000)).toBeNull();
 	});
 });
 

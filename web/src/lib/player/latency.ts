@@ -13,12 +13,14 @@ const JUMP_S = 4;
 const JUMP_AGAIN_MS = 5_000;
 /** A longer latency is a wrong clock. */
 const ABSURD_MS = 86_400_000;
+/** And so is a picture that is farther ahead of the world than clocks can be read apart. */
+const AHEAD_MS = 1_000;
 
 /** Seconds between the camera and the picture, or null when either clock is unknown or absurd. */
 export function trueLatency(nowMs: number, playingMs: number | null): number | null {
 	if (playingMs === null || Number.isNaN(playingMs)) return null;
 	const ms = nowMs - playingMs;
-	return Math.abs(ms) < ABSURD_MS ? Math.max(0, ms) / 1000 : null;
+	return ms > -AHEAD_MS && ms < ABSURD_MS ? Math.max(0, ms) / 1000 : null;
 }
 
 /** "1.8 s", "12 s", "2 min 5 s". */

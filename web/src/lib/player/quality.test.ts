@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { audioAlone, levelOf, names } from './quality';
+import { audioAlone, levelOf, levelsOf, names } from './quality';
 
 const level = (height: number, frameRate = 30, bitrate = 1e6) => ({ width: Math.round((height * 16) / 9), height, frameRate, bitrate });
 
@@ -26,6 +26,23 @@ describe('levelOf', () => {
 
 	it('leaves the rest to the player', () => {
 		expect(['auto', 'audio', ''].map((choice) => levelOf(levels, choice))).toEqual([-1, -1, -1]);
+	});
+});
+
+describe('levelsOf', () => {
+	it('reads the sizes of a multivariant playlist', () => {
+		const playlist = `#EXTM3U
+#EXT-X-STREAM-INF:BANDWIDTH=3140000,AVERAGE-BANDWIDTH=2628000,CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=60.000,AUDIO="audio"
+v0.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=426042,RESOLUTION=320x180,CODECS="avc1.42C00D",AUDIO="audio"
+v1.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=96000,CODECS="mp4a.40.2",AUDIO="audio"
+a0.m3u8
+`;
+		expect(levelsOf(playlist)).toEqual([
+			{ width: 1280, height: 720, frameRate: 60, bitrate: 3_140_000 },
+			{ width: 320, height: 180, frameRate: 0, bitrate: 426_042 }
+		]);
 	});
 });
 

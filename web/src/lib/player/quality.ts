@@ -42,6 +42,16 @@ export function levelOf(levels: readonly Level[], choice: Quality): number {
 	return fitting.sort((a, b) => b.lines - a.lines || b.bitrate - a.bitrate)[0]?.index ?? -1;
 }
 
+/** The sizes that a multivariant playlist lists, in its order: for the menu while hls.js has been given the sound alone. */
+export function levelsOf(playlist: string): Level[] {
+	const variants = playlist.split('\n').filter((line) => line.startsWith('#EXT-X-STREAM-INF:'));
+	return variants.flatMap((line) => {
+		const attribute = (key: string) => new RegExp(`[:,]${key}=([^,]*)`).exec(line)?.[1]?.trim() ?? '';
+		const [width, height] = attribute('RESOLUTION').split('x').map(Number);
+		return width && height ? { width, height, frameRate: Number(attribute('FRAME-RATE')), bitrate: Number(attribute('BANDWIDTH')) } : [];
+	});
+}
+
 const AUDIO_CODEC = /^(mp4a|opus|flac|ac-3|ec-3)/i;
 /** The playlist doesn't say what an audio rendition takes; nothing is chosen by this, but a variant must say something. */
 const AUDIO_BANDWIDTH = 160_000;

@@ -89,6 +89,7 @@ export class Session {
 		every(TICK_MS, () => this.#tick());
 		every(CLOCK_AGAIN_MS, () => void clock());
 		void clock();
+		addEventListener('online', () => this.again(), { signal: this.#closing.signal });
 		this.#handle({ kind: 'open' });
 	}
 
@@ -134,6 +135,17 @@ export class Session {
 		remember({ quality });
 		if (other) this.#handle({ kind: 'renewed' });
 		else this.#engine?.choose(quality);
+	}
+
+	/** Asks the server now, where the next question would come later. */
+	again(): void {
+		if (this.#watch.asksAt !== null) this.#handle({ kind: 'timeout' });
+	}
+
+	/** Plays the sound alone of a picture that can't be shown here; at the next visit it is tried again. */
+	listen(): void {
+		this.quality = 'audio';
+		this.again();
 	}
 
 	/** Stays farther from live, at one rate; or near. Now and at the next visit. */
@@ -273,7 +285,7 @@ export class Session {
 		const levels = this.#engine?.levels() ?? [];
 		const all = names(levels);
 		this.level = all[this.#engine?.level() ?? -1] ?? '';
-		const best = all.toReversed();
+		const best = all.filter((name, at) => name !== '' && all.indexOf(name) === at).toReversed();
 		if (best.join() !== this.levels.join()) this.levels = best;
 		this.position = currentTime;
 		const live = this.status === 'live' ? (this.#engine?.live() ?? null) : null;

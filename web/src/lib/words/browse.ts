@@ -12,7 +12,7 @@ export const WORDS = {
 	starting: 'Starting',
 	reconnecting: 'Interrupted',
 	nothingFound: 'Nothing that is live has this in it',
-	nothingFoundHint: 'Names, titles and tags are searched.',
+	nothingFoundHint: 'Names, titles and tags of what is live are searched.',
 	nothingTagged: 'Nothing that is live has this tag',
 	nothingTaggedHint: 'Tags are matched as a whole. A search finds parts of them, too.',
 	showAll: 'Show everything',
@@ -44,6 +44,8 @@ export function titleOf({ search, category, tag }: Asked): string {
 	return category !== '' ? `Live in ${category}` : WORDS.title;
 }
 
+/** The way to a channel that may be off. */
+export const openChannel = (channel: string) => `Open the channel ${channel}`;
 export const watchChannel = (channel: string) => `Watch ${channel}`;
 export const waitsFor = (channel: string) => `${channel} shows its stream as soon as it begins.`;
 export const onFor = (time: string) => `on for ${time}`;

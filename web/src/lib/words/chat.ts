@@ -11,6 +11,7 @@ export const WORDS = {
 	placeholder: 'Say something',
 	connecting: 'Connecting to the chat…',
 	away: 'Connection lost.',
+	unreached: 'The chat can’t be reached: it may be away, or not be for everybody.',
 	moving: 'The chat moves to another server.',
 	empty: 'Nobody has said anything yet.',
 	logInToWrite: 'Log in to write',
@@ -225,8 +226,8 @@ export const DONE: Record<string, string> = {
 /** What a count of new messages says. */
 export const newMessages = (count: number) => (count === 1 ? '1 new message' : `${count} new messages`);
 export const replyingTo = (name: string) => `Replying to ${name}`;
-export const repliedTo = (name: string) => `to ${name}`;
-export const tryingIn = (seconds: number) => `Trying again in ${seconds} s`;
+export const repliedTo = (name: string, text: string) => (text === '' ? `to ${name}` : `to ${name}: ${text}`);
+export const tryingIn = (seconds: number) => `Trying again in ${seconds} s.`;
 export const charactersLeft = (left: number) => (left >= 0 ? `${left} left` : `${-left} too many`);
 /** What can be done with a message. */
 export const actionsOn = (name: string) => `Message of ${name}`;
@@ -320,5 +321,6 @@ const REFUSALS: Record<string, string> = {
 
 /** Why a post was refused. For codes of commands, which are many, the hub's own words are better than ours. */
 export function refusalWords({ code, said }: Refusal): string {
-	return REFUSALS[code] ?? (said === '' ? 'That was refused.' : said);
+	const told = said.startsWith('/') ? `It is written so: ${said}` : said;
+	return REFUSALS[code] ?? (told === '' ? 'That was refused.' : told);
 }

@@ -81,7 +81,9 @@ export const WORDS = {
 	stableHint: 'Some seconds more, for shaky networks',
 	statistics: 'Stats for nerds',
 	keys: 'Keyboard',
-	tryingIn: (seconds: number) => `Trying again in ${seconds} s`,
+	tryNow: 'Try again now',
+	listen: 'Listen only',
+	tryingIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s` : 'Trying again…'),
 	waiting: (seconds: number) => `Waiting for ${seconds < 60 ? `${seconds} s` : inWords(seconds)}`,
 	graceLeft: (seconds: number) => `${seconds} s left to come back`,
 	lastTime: (title: string) => `Last on: ${title}`,
@@ -114,6 +116,9 @@ export const keyName = (key: string): string => KEY_NAMES[key] ?? key;
 
 /** What is told of the stream under the picture. */
 export const ABOUT = {
+	untitled: 'Untitled stream',
+	noSuchChannel: 'There is no channel of this name',
+	noSuchChannelHint: 'Names are written with small letters, digits, _ and -.',
 	tags: 'Tags',
 	uptime: (time: string) => `On for ${time}`,
 	share: 'Share',
@@ -146,7 +151,7 @@ export const STATS = {
 	clock: 'Your clock is off by',
 	milliseconds: (ms: number) => `${Math.round(ms) || 0} ms`,
 	seconds: (seconds: number) => `${seconds.toFixed(2)} s`,
-	perSecond: (frames: number, dropped: number) => `${frames.toFixed(0)} a second, ${dropped} dropped`,
+	perSecond: (frames: number, dropped: number) => `${frames.toFixed(0)}/s, ${dropped} dropped`,
 	times: (rate: number) => `${rate.toFixed(2)} ×`,
 	unknown: '–'
 };
