@@ -79,6 +79,9 @@ test("an encoder is tested in private, goes live with a key from the page, and i
   const server = (await page.getByTestId("servers").locator("p.font-mono").first().innerText()).trim();
   assert.match(await page.getByTestId("trip").first().innerText(), /^\d+ ms$/);
   await page.getByRole("tab", { name: "ffmpeg" }).click();
+  const shown = await page.getByTestId("command").innerText();
+  assert.ok(!shown.includes(key) && shown.endsWith(`-f flv ${server}/••••••••${key.slice(-4)}`), shown);
+  await page.getByRole("button", { name: "Show the key" }).click();
   assert.ok((await page.getByTestId("command").innerText()).endsWith(`-f flv ${server}/${key}`));
   await accessible(page);
 
@@ -129,7 +132,7 @@ test("an encoder is tested in private, goes live with a key from the page, and i
 
   await account("bob");
   await part(page, "People & links");
-  await page.getByLabel("Username").fill("bob");
+  await page.getByLabel("User name").fill("bob");
   await page.getByRole("button", { name: "Add", exact: true }).click();
   await page.getByTestId("members").getByText("bob").waitFor({ timeout: 20_000 });
   await accessible(page);
