@@ -23,6 +23,8 @@ export class Desk {
 	readonly #closing = new AbortController();
 	/** Changes that are under way: what is read meanwhile may be older. */
 	#changing = 0;
+	/** How often in a row nobody said how it does. */
+	#silences = 0;
 
 	constructor(channel: string) {
 		this.channel = channel;
@@ -79,7 +81,10 @@ export class Desk {
 			return;
 		}
 		const reply = await theApi().get(`${this.#path()}/health`, health, {}, this.#closing.signal);
+		this.#silences = reply.ok ? 0 : this.#silences + 1;
 		if (reply.ok) this.health = reply.body.health;
+		// What was told before says nothing of now.
+		else if (this.#silences > 1) this.health = null;
 	}
 
 	async #readHistory(): Promise<void> {

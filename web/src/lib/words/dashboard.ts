@@ -10,6 +10,7 @@ export const WORDS = {
 	health: 'Health',
 	people: 'People & links',
 	watch: 'Open the channel',
+	stateUnknown: 'Not known',
 	unknown: 'Your channel can’t be read at present',
 
 	// What goes on.
