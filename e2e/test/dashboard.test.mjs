@@ -112,6 +112,18 @@ test("an encoder is tested in private, goes live with a key from the page, and i
 
   await part(page, "Health");
   await until("a graph that moves", 60_000, async () => Number(await page.getByTestId("graph").first().getAttribute("data-samples")) > 2);
+  // By keys, too; and where the API is away nothing old is shown as if it were of now.
+  const graph = page.getByRole("slider", { name: /^Bitrate/ });
+  await graph.focus();
+  await graph.press("ArrowLeft");
+  assert.match(await graph.getAttribute("aria-valuetext"), /^\d\d:\d\d:\d\d: Encoder [\d.]+ Mbit\/s, Arrives [\d.]+ Mbit\/s$/);
+  await page.getByTestId("tip").first().waitFor();
+  const away = (url) => url.pathname.startsWith("/api/streams/");
+  await page.route(away, (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: "{}" }));
+  await page.locator('[data-testid="verdict"][data-light="off"]').waitFor({ timeout: 20_000 });
+  await page.getByText("Your channel can’t be read at present").waitFor({ timeout: 20_000 });
+  await page.unroute(away);
+  await page.locator('[data-testid="verdict"][data-light="warn"]').waitFor({ timeout: 20_000 });
   await accessible(page);
   await picture(page, "dashboard-health");
 

@@ -25,6 +25,8 @@ export const WORDS = {
 	preview: 'Preview',
 	previewOff: 'Nothing is on',
 	previewOffHint: 'Start your encoder: the picture comes within seconds.',
+	previewStartHint: 'Press Start, then start your encoder: until then it is refused.',
+	waiting: 'Waits for your encoder',
 	previewGrace: 'The encoder is away',
 	previewGraceHint: 'Viewers see “reconnecting”. Come back within half a minute and the stream goes on.',
 	previewStarting: 'The first picture is on its way',
