@@ -188,6 +188,32 @@ test("the first administrator comes in by the link, once, and sets a password", 
   await late.context().close();
 });
 
+then("who may register is what the form says, and what is wrong stands at its field", async () => {
+  const token = (await freshet.api("POST", "/api/auth/login", { username: "admin", password: PASSWORD })).access_token;
+  const [page, form] = [await newPage(browser), (page) => page.getByRole("main").locator("form")];
+  const at = async (registration, hash = "") => {
+    await freshet.api("PUT", "/api/admin/registration", { registration }, token);
+    await page.goto("about:blank");
+    await page.goto(`${freshet.http}/signup${hash}`);
+  };
+  const wrong = (label, words) => until(`${words} at ${label}`, 20_000, async () => (await form(page).getByLabel(label).and(page.locator("[aria-invalid=true]")).count()) === 1 && (await form(page).getByRole("alert").innerText()).includes(words));
+  await at("closed", "#invite=fin_none");
+  await page.getByText("not even with an invitation").waitFor({ timeout: 20_000 });
+  assert.equal(await form(page).count(), 0);
+  await at("invite", "#invite=fin_none");
+  await form(page).getByLabel("Invitation").waitFor({ timeout: 20_000 });
+  await enter(page, "User name", "eve", "Sign up");
+  await wrong("Invitation", "neither used up nor out of date");
+  const { invite } = await freshet.api("POST", "/api/admin/invites", { uses: 1, seconds: 600 }, token);
+  await at("invite", `#invite=${invite}`);
+  await enter(page, "User name", "ada", "Sign up");
+  await wrong("User name", "That name is taken");
+  await enter(page, "User name", "eve", "Sign up");
+  await page.getByTestId("stream-key").waitFor({ timeout: 20_000 });
+  await freshet.api("PUT", "/api/admin/registration", { registration: "open" }, token);
+  await page.context().close();
+});
+
 then("no page asks anybody but its own server, nor fails", () => {
   const own = new URL(freshet.http).host;
   assert.deepEqual([[...ada.hosts], [...bob.hosts]], [[own], [own]]);

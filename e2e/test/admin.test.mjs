@@ -52,6 +52,13 @@ function link() {
   return said.at(-1);
 }
 
+/** Asks as whoever is signed in on the page. */
+async function api(method, path) {
+  const asked = page.waitForRequest((request) => request.headers()["authorization"] !== undefined, { timeout: 20_000 });
+  const { authorization } = (await asked).headers();
+  return fetch(`${base()}${path}`, { method, headers: { authorization } });
+}
+
 then("whoever is not signed in, or no administrator, is told so", async () => {
   await page.goto(`${base()}/admin/users`);
   await page.getByRole("heading", { name: "Log in as an administrator" }).waitFor({ timeout: 30_000 });
@@ -116,6 +123,21 @@ then("keys are rotated, and the audit log tells all that was done", async () => 
   for (const what of did) await entries.filter({ has: page.locator("td", { hasText: what }), hasText: "admin" }).first().waitFor({ timeout: 20_000 });
   await page.getByLabel("Whom or what").fill("edge-fra");
   await settles("two entries about the edge", 2, () => entries.count());
+});
+
+then("who gives the administration up is told what that means, and sees nothing of it any more", async () => {
+  await visit("Nodes");
+  const { link } = await (await api("POST", "/api/admin/users/grace/login-link")).json();
+  const grace = await newPage(browser);
+  await grace.goto(`${base()}/login#link=${link}`);
+  await grace.waitForURL(/\/settings$/, { timeout: 30_000 });
+  await grace.goto(`${base()}/admin/users`);
+  await grace.getByRole("button", { name: "What to do with grace" }).click({ timeout: 30_000 });
+  await grace.getByRole("menuitem", { name: "Take the administration away" }).click();
+  await grace.getByRole("dialog").getByText("This is you").waitFor();
+  await grace.getByRole("dialog").getByRole("button", { name: "Take the administration away" }).click();
+  await grace.getByText("This part is for administrators").waitFor({ timeout: 20_000 });
+  await grace.context().close();
 });
 
 then("axe-core finds nothing, dark and light", async () => {

@@ -77,9 +77,13 @@ test("an encoder is tested in private, goes live with a key from the page, and i
 
   const key = await resetKey(page);
   const server = (await page.getByTestId("servers").locator("p.font-mono").first().innerText()).trim();
-  assert.match(await page.getByTestId("trip").first().innerText(), /^\d+ ms$/);
+  await page.getByTestId("trip").first().getByText(/^\d+ ms$/).waitFor({ timeout: 20_000 });
   await page.getByRole("tab", { name: "ffmpeg" }).click();
-  await until(`command for ${server}/${key}`, 20_000, async () => (await page.getByTestId("command").innerText()).endsWith(`-f flv ${server}/${key}`));
+  const command = () => page.getByTestId("command").innerText();
+  await until("a command that hides the key", 20_000, async () => (await command()).endsWith(`-f flv ${server}/••••••••${key.slice(-4)}`));
+  assert.ok(!(await command()).includes(key));
+  await page.getByRole("button", { name: "Show the key" }).click();
+  await until(`command for ${server}/${key}`, 20_000, async () => (await command()).endsWith(`-f flv ${server}/${key}`));
   await accessible(page);
 
   // Nobody sees a test: the channel stays as it was, and there is nothing to watch.
@@ -110,6 +114,18 @@ test("an encoder is tested in private, goes live with a key from the page, and i
 
   await part(page, "Health");
   await until("a graph that moves", 60_000, async () => Number(await page.getByTestId("graph").first().getAttribute("data-samples")) > 2);
+  // By keys, too; and where the API is away nothing old is shown as if it were of now.
+  const graph = page.getByRole("slider", { name: /^Bitrate/ });
+  await graph.focus();
+  await graph.press("ArrowLeft");
+  assert.match(await graph.getAttribute("aria-valuetext"), /^\d\d:\d\d:\d\d: Encoder [\d.]+ Mbit\/s, Arrives [\d.]+ Mbit\/s$/);
+  await page.getByTestId("tip").first().waitFor();
+  const away = (url) => url.pathname.startsWith("/api/streams/");
+  await page.route(away, (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: "{}" }));
+  await page.locator('[data-testid="verdict"][data-light="off"]').waitFor({ timeout: 20_000 });
+  await page.getByText("Your channel can’t be read at present").waitFor({ timeout: 20_000 });
+  await page.unroute(away);
+  await page.locator('[data-testid="verdict"][data-light="warn"]').waitFor({ timeout: 20_000 });
   await accessible(page);
   await picture(page, "dashboard-health");
 
@@ -130,7 +146,7 @@ test("an encoder is tested in private, goes live with a key from the page, and i
 
   await account("bob");
   await part(page, "People & links");
-  await page.getByLabel("Username").fill("bob");
+  await page.getByLabel("User name").fill("bob");
   await page.getByRole("button", { name: "Add", exact: true }).click();
   await page.getByTestId("members").getByText("bob").waitFor({ timeout: 20_000 });
   await accessible(page);

@@ -2,7 +2,10 @@
 
 const COMPACT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const DATE = new Intl.DateTimeFormat('en', { dateStyle: 'medium' });
-const DATE_TIME = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+const DATE_TIME = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' });
+const EXACTLY = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
+const TIME = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hourCycle: 'h23' });
+const MINUTE = new Intl.DateTimeFormat('en', { timeStyle: 'short', hourCycle: 'h23' });
 const AGO = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 const UNITS = [
 	['year', 31_536_000],
@@ -16,8 +19,14 @@ const UNITS = [
 export const count = (number: number) => COMPACT.format(number);
 /** ms since 1970 → Nov 26, 2026. */
 export const date = (ms: number) => DATE.format(ms);
-/** ms since 1970 → Nov 26, 2026, 3:20 PM. */
+/** ms since 1970 → Nov 26, 2026, 15:20. */
 export const dateTime = (ms: number) => DATE_TIME.format(ms);
+/** ms since 1970 → Nov 26, 2026, 15:20:07. */
+export const exactly = (ms: number) => EXACTLY.format(ms);
+/** ms since 1970 → 15:20:07. */
+export const time = (ms: number) => TIME.format(ms);
+/** ms since 1970 → 15:20. */
+export const minute = (ms: number) => MINUTE.format(ms);
 
 /** How long before `nowMs` something was: 3 minutes ago. */
 export function ago(ms: number, nowMs: number): string {

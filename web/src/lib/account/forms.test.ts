@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { drag, square, whole, within } from './crop';
-import { device, nextPage, secretIn } from './forms';
+import { device, nextPage, problemField, secretIn } from './forms';
 
 it('goes on to pages of this site alone', () => {
 	expect(['/c/ada?x=1', '//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:alert(1)', null].map((asked) => nextPage(asked, '/'))).toEqual(['/c/ada?x=1', '/', '/', '/', '/', '/']);
@@ -8,6 +8,12 @@ it('goes on to pages of this site alone', () => {
 
 it('reads secrets behind the #', () => {
 	expect([secretIn('#link=fll_a-b', 'link'), secretIn('#invite=x', 'link'), secretIn('', 'invite')]).toEqual(['fll_a-b', '', '']);
+});
+
+it('shows what is wrong at its field', () => {
+	const problem = (status: number, field = '') => ({ status, field, detail: '', retryAfter: null });
+	expect([problem(422, 'password'), problem(409), problem(403), problem(503)].map((of) => problemField('sign-up', of))).toEqual(['password', 'username', 'invite', '']);
+	expect(problemField('log-in', problem(403))).toBe('');
 });
 
 it('knows browsers by what they call themselves', () => {

@@ -1,4 +1,5 @@
 // What the forms for accounts know beside their fields.
+import type { Problem } from '$lib/api/problem';
 
 /** Where to go after a form: a page of this site, else `otherwise`. */
 export function nextPage(asked: string | null, otherwise: string): string {
@@ -31,4 +32,10 @@ export function device(agent: string): string {
 		[/Linux/, 'Linux']
 	]);
 	return [browser, system].filter(Boolean).join(', ');
+}
+
+/** The field that a problem is about; empty for the form as a whole. Signing up gives no e-mail address: what is taken is the name. */
+export function problemField(form: 'log-in' | 'sign-up', { status, field }: Problem): string {
+	if (field !== '' || form === 'log-in') return field;
+	return status === 409 ? 'username' : status === 403 ? 'invite' : '';
 }

@@ -17,12 +17,16 @@ export class Desk {
 	stream = $state.raw<Stream | null>(null);
 	health = $state.raw<Health | null>(null);
 	history = $state.raw<History | null>(null);
+	/** Started by hand on this page, and no encoder has come yet. */
+	started = $state(false);
 	/** Why nothing is known; null while it goes well. */
 	problem = $state.raw<Problem | null>(null);
 
 	readonly #closing = new AbortController();
 	/** Changes that are under way: what is read meanwhile may be older. */
 	#changing = 0;
+	/** How often in a row nobody said how it does. */
+	#silences = 0;
 
 	constructor(channel: string) {
 		this.channel = channel;
@@ -53,8 +57,10 @@ export class Desk {
 		return reply.ok ? null : reply.problem;
 	}
 
-	start(): Promise<Reply<null>> {
-		return theApi().post(`${this.#path()}/start`);
+	async start(): Promise<Reply<null>> {
+		const reply = await theApi().post(`${this.#path()}/start`);
+		this.started = reply.ok;
+		return reply;
 	}
 
 	async end(): Promise<Reply<null>> {
@@ -71,6 +77,7 @@ export class Desk {
 		if (this.#closing.signal.aborted || this.#changing > 0) return;
 		this.problem = reply.ok ? null : reply.problem;
 		if (reply.ok) this.stream = reply.body;
+		if (this.goesOn) this.started = false;
 	}
 
 	async #readHealth(): Promise<void> {
@@ -79,7 +86,10 @@ export class Desk {
 			return;
 		}
 		const reply = await theApi().get(`${this.#path()}/health`, health, {}, this.#closing.signal);
+		this.#silences = reply.ok ? 0 : this.#silences + 1;
 		if (reply.ok) this.health = reply.body.health;
+		// What was told before says nothing of now.
+		else if (this.#silences > 1) this.health = null;
 	}
 
 	async #readHistory(): Promise<void> {

@@ -14,6 +14,8 @@ export const WORDS = {
 	invite: 'Invitation',
 	inviteHint: 'This site takes new people by invitation. An administrator can give you one.',
 	closed: 'This site takes no new people at present. Ask an administrator for an account.',
+	notKnown: 'Your account can’t be read at present',
+	closedInvited: 'This site takes no new people at present, not even with an invitation. Ask an administrator for an account.',
 	newHere: 'New here?',
 	haveAccount: 'Have an account already?',
 	byLink: 'Logging in with your link…',
@@ -94,6 +96,7 @@ export const copyThe = (what: string) => `Copy: ${what}`;
 export function problemWords(form: 'log-in' | 'sign-up', problem: Problem): string {
 	const { status, detail, retryAfter } = problem;
 	if (status === 401 && form === 'log-in') return 'User name and password don’t go together.';
+	if (status === 409 && form === 'sign-up') return 'That name is taken. Choose another one.';
 	if (status === 429) return `Too many attempts. Try again in ${retryAfter ?? 60} s.`;
 	if (status >= 500) return 'Accounts can’t be reached now. Try again in a moment.';
 	return status === 0 || detail === '' ? commonProblem(problem) : sentence(detail);

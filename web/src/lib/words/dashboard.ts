@@ -10,6 +10,7 @@ export const WORDS = {
 	health: 'Health',
 	people: 'People & links',
 	watch: 'Open the channel',
+	stateUnknown: 'Not known',
 	unknown: 'Your channel can’t be read at present',
 
 	// What goes on.
@@ -24,6 +25,8 @@ export const WORDS = {
 	preview: 'Preview',
 	previewOff: 'Nothing is on',
 	previewOffHint: 'Start your encoder: the picture comes within seconds.',
+	previewStartHint: 'Press Start, then start your encoder: until then it is refused.',
+	waiting: 'Waits for your encoder',
 	previewGrace: 'The encoder is away',
 	previewGraceHint: 'Viewers see “reconnecting”. If it comes back in time the stream goes on.',
 	graceLeft: (seconds: number) => `${seconds} s left to come back`,
@@ -56,6 +59,8 @@ export const WORDS = {
 	secretOnce: 'This is the only time that the key is shown. Put it into your encoder now: when it is lost, reset it and get another.',
 	show: 'Show',
 	hide: 'Hide',
+	showKey: 'Show the key',
+	hideKey: 'Hide the key',
 	copyKey: 'Copy the stream key',
 	addKey: 'Add a key',
 	keyLabel: 'What it is for',
@@ -73,7 +78,7 @@ export const WORDS = {
 	removeNow: 'Remove the key',
 	keyRemoved: 'The key is gone.',
 	noKeys: 'There is no key. Add one to stream.',
-	keyHidden: 'Keys are told once. Reset it to see a new one.',
+	keyHidden: 'A key is shown once, when it is made. One that is lost is reset.',
 
 	// Servers and encoders.
 	servers: 'Servers',
@@ -101,7 +106,7 @@ export const WORDS = {
 	// Test.
 	test: 'Private test',
 	testDetail: 'Publish with ?test behind your key. Nobody can watch, not even you, and nobody is told; after 5 minutes it ends by itself. What arrives is measured and graded here.',
-	testNone: 'No test yet. Switch on “As a private test” above, and start your encoder with what stands there then.',
+	testNone: 'No test yet. Switch on “As a private test” under “Your encoder”, and start your encoder with what stands there then.',
 	testRunning: 'Testing now',
 	testOver: 'The last test',
 	testWait: 'Measuring: a report needs 10 seconds.',
@@ -116,6 +121,7 @@ export const WORDS = {
 	asTable: 'As a table',
 	noGraphs: 'Graphs appear once you have streamed for a few seconds. They reach back 30 minutes.',
 	time: 'Time',
+	noTime: 'No time is chosen',
 	timeline: 'What your encoder did',
 	timelineNone: 'Nothing yet. Connections, interruptions and takeovers are listed here.',
 	viewersNow: 'Watching now',
@@ -124,7 +130,7 @@ export const WORDS = {
 	members: 'Moderators and VIPs',
 	membersDetail: 'Moderators keep order in the chat and see how the stream does. Both may watch a private channel.',
 	noMembers: 'Nobody yet.',
-	username: 'Username',
+	username: 'User name',
 	role: 'Role',
 	appoint: 'Add',
 	dismiss: 'Take the role away',
@@ -260,7 +266,7 @@ export const obsPages = (server: string, key: string, { width, height, fps, kbps
 	{ name: 'Video', settings: [['Output Resolution', `${width}x${height}`], ['FPS', String(fps)]] },
 	{
 		name: 'Output',
-		settings: [['Encoder', 'x264, or your card’s H.264'], ['Rate Control', 'CBR'], ['Bitrate', `${kbps} Kbps`], ['Keyframe Interval', '2 s'], ['CPU Usage Preset', 'veryfast'], ['Profile', 'high'], ['Tune', 'zerolatency'], ['Audio Bitrate', `${audioKbps} (AAC)`]]
+		settings: [['Output Mode', 'Advanced'], ['Encoder', 'x264, or your card’s H.264'], ['Rate Control', 'CBR'], ['Bitrate', `${kbps} Kbps`], ['Keyframe Interval', '2 s'], ['CPU Usage Preset', 'veryfast'], ['Profile', 'high'], ['Tune', 'zerolatency'], ['Audio Bitrate', `${audioKbps} (AAC)`]]
 	},
 	{ name: 'Advanced', settings: [['Color Format', 'NV12'], ['Automatically Reconnect', 'Enable']] }
 ];
@@ -280,19 +286,26 @@ export const dismissed = (name: string) => `${name} has no role any more.`;
 export const remembered = (since: string) => `Remembered since ${since}, when the control node that leads began to. Nothing is written down.`;
 export const at = (server: string) => `at ${server}`;
 export const summaryWords = (title: string, now: string, low: string, high: string) => `${title}: now ${now}, lowest ${low}, highest ${high}`;
+export const byTime = (title: string) => `${title}, by time: arrow keys choose one`;
 export const tableOf = (title: string) => `${title} as a table`;
 export const facts = {
 	bitrate: 'Bitrate',
-	arrives: 'arrives',
+	arrives: (rate: string) => `${rate} arrives`,
+	size: (width: number, height: number) => `${width}×${height}`,
+	frames: (fps: number) => `${fps.toFixed(1)} frames/s`,
+	rate: (hertz: number) => `${hertz / 1000} kHz`,
 	picture: 'Picture',
 	sound: 'Sound',
 	keyframes: 'Keyframes',
 	every: (seconds: number) => (seconds > 0 ? `every ${seconds.toFixed(1)} s` : '–'),
 	dropped: 'Dropped frames',
 	stalls: 'Uplink stalls',
-	stalled: (stalls: number, seconds: number) => (stalls === 0 ? 'none' : `${stalls}, ${seconds.toFixed(1)} s in all`),
+	stalled: (seconds: number) => `${seconds.toFixed(1)} s in all`,
 	way: 'Way to the server',
-	slow: (rttMs: number | null, lateMs: number) => [...(rttMs === null ? [] : [`round trip ${rttMs} ms`]), `${lateMs} ms late`].join(', '),
-	skew: 'Picture ahead',
+	trip: (rttMs: number) => `${rttMs} ms there and back`,
+	late: (lateMs: number) => `media comes ${lateMs} ms late`,
+	skew: 'Picture and sound',
+	apart: (ms: number) => `${Math.abs(Math.round(ms))} ms apart`,
+	ahead: (ms: number) => (Math.round(ms) === 0 ? '' : ms > 0 ? 'the picture is ahead' : 'the picture is late'),
 	none: 'none'
 } as const;
