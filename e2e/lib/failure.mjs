@@ -16,18 +16,18 @@ const open = new Set();
 export function observe(page) {
   const began = performance.now();
   page.told = [];
-  const tell = (text) => {
+  const keepLine = (text) => {
     page.told.push(`${((performance.now() - began) / 1000).toFixed(2)} ${text}`);
     if (page.told.length > KEPT) page.told.shift();
   };
   open.add(page);
   page.on("close", () => open.delete(page));
-  page.on("crash", () => tell("the page crashed"));
-  page.on("pageerror", (error) => tell(`thrown: ${error.message}`));
-  page.on("console", (message) => tell(`${message.type()}: ${message.text()}`));
-  page.on("response", (reply) => tell(`${reply.status()} ${reply.request().method()} ${reply.url()}`));
-  page.on("requestfailed", (request) => tell(`${request.failure()?.errorText} ${request.method()} ${request.url()}`));
-  page.on("framenavigated", (frame) => frame === page.mainFrame() && tell(`at ${frame.url()}`));
+  page.on("crash", () => keepLine("the page crashed"));
+  page.on("pageerror", (error) => keepLine(`thrown: ${error.message}`));
+  page.on("console", (message) => keepLine(`${message.type()}: ${message.text()}`));
+  page.on("response", (reply) => keepLine(`${reply.status()} ${reply.request().method()} ${reply.url()}`));
+  page.on("requestfailed", (request) => keepLine(`${request.failure()?.errorText} ${request.method()} ${request.url()}`));
+  page.on("framenavigated", (frame) => frame === page.mainFrame() && keepLine(`at ${frame.url()}`));
 }
 
 /** What a person would tell who looks at the page. */
@@ -53,7 +53,8 @@ async function describe(page) {
   return [page.url(), ...filled.map(([name, value]) => `${name}: ${JSON.stringify(value)}`)];
 }
 
-afterEach(async (t) => {
+/** Tells of all open pages when a test has failed. */
+async function tell(t) {
   if (t.passed !== false) return;
   for (const [n, page] of [...open].entries()) {
     const seen = await describe(page);
@@ -64,4 +65,7 @@ afterEach(async (t) => {
     await within(page.screenshot({ path: `${file}.png` })).catch((error) => t.diagnostic(`no screenshot: ${error.message}`));
     t.diagnostic(`all of it in ${file}.txt and .png`);
   }
-});
+}
+
+// Whoever measures or takes pictures has pages too, and no tests.
+if (process.argv[1]?.endsWith(".test.mjs")) afterEach(tell);
