@@ -5,13 +5,14 @@
 //! a new home  ── Takeover ──▶ every hub ── Tail, or all of it ──▶             a hub with readers ── Sub, Unsub ──▶ home
 //! sender's hub ── Submit ──▶ home ── Records ──▶ standby ── Has ──▶ home ── Events ──▶ hubs with readers
 //!              ◀─ Answer ──       ── Whole ────▶                         ── Joined ──▶
+//! hub with moderators ── Waiting ──▶ home ── Notice ──▶
 //! hub with readers ── Present ──▶ home ── Count ──▶ hubs with readers: by datagrams, which may be lost
 //! ```
 
 use std::sync::Arc;
 
 use freshet_proto::{
-    chat::{Answer, Event, Login, Modes, Notice, Pin, Position, Role, Submit},
+    chat::{Answer, Event, Login, Modes, Note, Notice, Pin, Position, Role, Submit, To},
     id::ChannelName,
 };
 use serde::{Deserialize, Serialize};
@@ -201,6 +202,13 @@ pub enum Message {
         /// How many users.
         users: u64,
     },
+    /// Moderators have come to the sender, who are to be told what waits for them: by [`Message::Notice`].
+    Waiting {
+        /// Where.
+        channel: ChannelName,
+        /// Which of them.
+        to: To,
+    },
 }
 
 /// What a hub knows of a channel when its new home asks.
@@ -287,10 +295,14 @@ impl Message {
         }
     }
 
-    /// Whether it is all or much of a channel's history at once: it is asked for, and its size says nothing of whether its
-    /// hearer keeps up.
+    /// Whether it is all or much of a channel's history or queue at once: it is asked for, and its size says nothing of whether
+    /// its hearer keeps up.
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Self::Whole { .. } | Self::Tail { .. } | Self::Joined { .. })
+        match self {
+            Self::Whole { .. } | Self::Tail { .. } | Self::Joined { .. } => true,
+            Self::Notice { notice, .. } => matches!(notice.note, Note::Waiting { .. }),
+            _ => false,
+        }
     }
 
     /// Whether it must not wait for others that could go with it.

@@ -145,6 +145,11 @@ impl Mesh {
                     self.send(home, Message::Recheck { channel }, out);
                 }
             }
+            Input::Waiting { channel, to } => {
+                if let Some(home) = self.standing.home_of(&channel) {
+                    self.send(home, Message::Waiting { channel, to }, out);
+                }
+            }
             Input::Readers { channel, connections, users } => self.readers(now, channel, connections, &users, out),
             Input::Leave => self.leaving = Some(now.mono_ms),
             Input::Timeout => {}
@@ -224,6 +229,7 @@ impl Mesh {
             Message::Has { channel, epoch, position } => self.standby_has(now, channel, from, epoch, position, out),
             Message::Lacks { channel } => self.lacks(now, &channel, from, out),
             Message::Recheck { channel } => self.recheck(now, channel, out),
+            Message::Waiting { channel, to } => self.tell_waiting(from, channel, to, out),
             Message::Notice { channel, notice } => out.push(Output::Notice { channel, notice }),
             Message::Submit { ticket, submit } => self.submitted(now, from, ticket, submit, out),
             Message::Answer { ticket, answer } => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use freshet_proto::{
-    chat::{Event, Login, Position, Submit},
+    chat::{Event, Login, Note, Notice, Position, Submit, To},
     id::{ChannelName, NodeId},
 };
 
@@ -272,6 +272,19 @@ impl Mesh {
         messages.extend(running.stand(name, members, now));
         running.store(name, out);
         self.send_all(messages, out);
+    }
+
+    /// Tells moderators at another hub what waits for them; one who has just come need not be told that nothing does. It goes the way of what begins to wait and of decisions, so none of
+    /// these overtakes it.
+    pub(super) fn tell_waiting(&mut self, from: NodeId, name: ChannelName, to: To, out: &mut Vec<Output>) {
+        let running = self.channels.get(&name).and_then(|channel| channel.running.as_ref());
+        let Some(running) = running else { return };
+        let messages: Vec<_> = running.state().held().map(|held| held.message.clone()).collect();
+        if messages.is_empty() && matches!(to, To::User(_)) {
+            return;
+        }
+        let notice = Notice { to, note: Note::Waiting { messages } };
+        self.send(from, Message::Notice { channel: name, notice }, out);
     }
 
     /// Looks at what is stored, unless something that was done here is not yet.

@@ -368,6 +368,33 @@ fn notices_reach_those_whom_they_concern() {
 }
 
 #[test]
+fn what_waits_is_told_to_moderators_alone_one_notice_for_each() {
+    let mut channel = Channel::open();
+    for (name, text) in [("mod", "/hold meh"), ("bob", "meh"), ("eve", "meh!")] {
+        channel.submit(0, submit(name, text, text));
+    }
+    let messages = channel.home.state().held().map(|held| held.message.clone()).collect();
+    // What a person was a moment ago does not count.
+    let notice = Notice { to: To::User(login("bob")), note: Note::Waiting { messages } };
+    let schema = Schema::of("#/$defs/server");
+    let told = |role| {
+        let mut out = Vec::new();
+        Socket::seated(role).0.handle(0, Input::Notice(ada(), &notice), &mut out);
+        let texts = out.into_iter().map(|output| match output {
+            Output::Send(text) => text,
+            output => panic!("{output:?}"),
+        });
+        texts.inspect(|text| schema.check(text)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(Role::Vip), Vec::<String>::new());
+    let [first, rest @ ..] = &told(Role::Moderator)[..] else { panic!() };
+    assert_eq!(first, r#"{"channel":"ada","follow":2,"note":"waiting","type":"notice"}"#);
+    let texts = rest.iter().map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let texts: Vec<_> = texts.map(|held| (held["note"].clone(), held["message"]["text"].clone())).collect();
+    assert_eq!(texts, [("held".into(), "meh".into()), ("held".into(), "meh!".into())]);
+}
+
+#[test]
 fn joining_sends_the_answer_and_then_what_was_before() {
     let mut channel = Channel::open();
     channel.post(0, "eve", "one");
