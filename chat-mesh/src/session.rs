@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
     chat::{
-        Answer, Author, Code, Event, Login, MessageId, Modes, Nonce, Note, Notice, Pin, Position, Refusal, Role, Submit,
-        Text, To, User,
+        Answer, Author, Code, Event, Login, MessageId, Modes, Nonce, Note, Notice, Pin, Position, Refusal, Role,
+        Submit, Text, To, User,
     },
     id::ChannelName,
 };

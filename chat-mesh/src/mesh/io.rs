@@ -55,12 +55,14 @@ pub enum Input {
         /// What is stored.
         stored: Option<Box<Stored>>,
     },
-    /// Every change up to this version is stored.
+    /// Every change up to this version is stored, but for some.
     Stored {
         /// Of which channel.
         channel: ChannelName,
         /// [`Durable::version`].
         version: u64,
+        /// Changes among them that can't be kept.
+        lacks: Vec<(u64, Change)>,
     },
     /// What is stored of a channel says something else of somebody's role than [`super::Follower::state`] does: it was given or
     /// taken outside of chat.

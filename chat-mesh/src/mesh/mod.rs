@@ -139,7 +139,7 @@ impl Mesh {
             }
             Input::Submit { ticket, submit } => self.post(now, ticket, submit, out),
             Input::Opened { channel, stored } => self.opened(now, channel, stored, out),
-            Input::Stored { channel, version } => self.stored(now, channel, version, out),
+            Input::Stored { channel, version, lacks } => self.stored(now, channel, version, lacks, out),
             Input::Recheck(channel) => {
                 if let Some(home) = self.standing.home_of(&channel) {
                     self.send(home, Message::Recheck { channel }, out);

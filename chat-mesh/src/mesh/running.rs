@@ -325,15 +325,22 @@ impl Mesh {
             out.push(Output::Store { channel: name.clone(), epoch, version, change });
         }
         if last == 0 {
-            self.stored(now, name.clone(), version, out);
+            self.stored(now, name.clone(), version, Vec::new(), out);
         }
     }
 
-    pub(super) fn stored(&mut self, now: Now, name: ChannelName, version: u64, out: &mut Vec<Output>) {
+    pub(super) fn stored(
+        &mut self,
+        now: Now,
+        name: ChannelName,
+        version: u64,
+        lacks: Vec<(u64, Change)>,
+        out: &mut Vec<Output>,
+    ) {
         if let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) {
             running.stored = running.stored.max(Some(version));
         }
-        self.home_input(now, &name, HomeInput::Stored { version }, out);
+        self.home_input(now, &name, HomeInput::Stored { version, lacks }, out);
     }
 
     pub(super) fn standby_has(

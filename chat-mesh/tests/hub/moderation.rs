@@ -56,6 +56,15 @@ async fn a_moderator_is_one_at_once_and_it_is_stored() {
 }
 
 #[tokio::test]
+async fn a_role_of_nobody_is_refused_at_once_and_nothing_else_waits_for_it() {
+    let house = House::open(Default::default()).await;
+    let mut ada = house.user_in_ada("ada").await;
+    assert_eq!(ada.refused("ada", "g", "/mod ghost").await, "not_stored");
+    assert_eq!(ada.said("ada", "m", "/mod mo").await["done"], "mod");
+    assert_eq!(ada.refused("ada", "h", "/vip ghost").await, "not_stored");
+}
+
+#[tokio::test]
 async fn a_role_that_was_given_outside_of_chat_counts_when_its_holder_comes() {
     let house = House::open(Default::default()).await;
     let (mut bob, mut guest) = (house.user_in_ada("bob").await, house.guest().await);
@@ -120,7 +129,10 @@ async fn a_moderator_who_comes_later_finds_what_still_waits() {
     ada.said("ada", "a", &format!("/deny {id}")).await;
     for moderator in [&mut root, &mut again] {
         let decided = moderator.find("notice").await;
-        assert_eq!((&decided["note"], &decided["id"], &decided["approved"]), (&json!("decided"), &json!(id), &json!(false)));
+        assert_eq!(
+            (&decided["note"], &decided["id"], &decided["approved"]),
+            (&json!("decided"), &json!(id), &json!(false))
+        );
     }
     assert_eq!(ada.refused("ada", "b", &format!("/approve {id}")).await, "bad_delete_message_error");
     // Who becomes a moderator finds it too, and who is none nothing.

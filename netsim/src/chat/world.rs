@@ -443,7 +443,10 @@ impl<'a> World<'a> {
         for (channel, epoch, version, change) in stores {
             if self.control.store(&channel, epoch, version, &change, wall_ms) {
                 let at = self.now_ms + self.delay();
-                self.at(at, Happening::Input(hub, life, Box::new(Input::Stored { channel, version })));
+                self.at(
+                    at,
+                    Happening::Input(hub, life, Box::new(Input::Stored { channel, version, lacks: Vec::new() })),
+                );
             }
         }
         for channel in opens {

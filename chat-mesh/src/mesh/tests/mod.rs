@@ -84,7 +84,7 @@ impl Room {
                     Output::Store { channel, version, .. } => {
                         self.stored.entry(hub).or_default().push(version);
                         self.version = version;
-                        queue.push_back((hub, Input::Stored { channel, version }));
+                        queue.push_back((hub, Input::Stored { channel, version, lacks: Vec::new() }));
                     }
                     output => self.did.extend(picture(&output).map(|text| format!("{hub}:{text}"))),
                 }
