@@ -22,6 +22,10 @@ use crate::{
     presence::Chunk,
 };
 
+/// No number of a log or an event is as great: what JavaScript can count. Control nodes that begin anew from a backup go on by the
+/// clock, at 2^20 for each second since 1970.
+const END: u64 = 1 << 53;
+
 /// Which of the streams between two hubs a message takes. Within one, messages stay in order; a stream that is held up by
 /// a loss holds up no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -263,7 +267,7 @@ impl Message {
 
     /// Whether its numbers are such as can come to be. The sender's doing where they are not: nothing of it is done.
     pub fn is_possible(&self) -> bool {
-        let small = |n: u64| n < 1 << 48;
+        let small = |n: u64| n < END;
         let fits = |position: &Position| small(position.epoch) && small(position.seq);
         let all = |events: &[Arc<Event>]| events.iter().all(|event| fits(&event.position));
         let tail = |tail: &Tail| tail.starts.iter().all(fits) && all(&tail.events);

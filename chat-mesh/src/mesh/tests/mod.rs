@@ -253,6 +253,24 @@ fn no_home_opens_while_most_of_an_earlier_set_may_go_on() {
 }
 
 #[test]
+fn hubs_go_on_under_control_nodes_that_began_anew_from_a_backup() {
+    let mut room = Room::open(3);
+    room.want(&[1, 2, 3]);
+    room.wait(600, &[1, 2, 3], 1);
+    room.say(1, 7, "hi");
+    // What is in the backup is no mesh, and the log goes on by the clock.
+    let epoch = 1_800_000_000 << 20;
+    room.members(epoch, &[1, 2, 3], &[(1, &[])]);
+    room.lease_all(epoch);
+    room.wait(4_000, &[1, 2, 3], epoch);
+    room.did();
+    room.say(2, 8, "ho");
+    let did = room.did();
+    assert!([1, 2, 3].iter().all(|hub| did.contains(&format!("{hub}:{epoch}.2=ho"))), "{did}");
+    assert!(did.contains("2:#8"), "{did}");
+}
+
+#[test]
 fn who_leaves_hands_over_first() {
     let [home, standby, third] = ranked();
     let mut room = Room::open(3);
