@@ -164,6 +164,11 @@ impl Home {
         &self.state
     }
 
+    /// The same, to make it shorter.
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
     /// What it knew, when it is the home no more.
     pub fn into_state(self) -> State {
         self.state

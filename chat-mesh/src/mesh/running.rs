@@ -89,6 +89,22 @@ impl Running {
         self.home.state()
     }
 
+    pub fn state_mut(&mut self) -> &mut State {
+        self.home.state_mut()
+    }
+
+    pub fn standby(&self) -> Option<NodeId> {
+        self.standby
+    }
+
+    /// Whether somebody reads or waits, or something is not yet as it shall be.
+    pub fn is_busy(&self, now: Now) -> bool {
+        let waits = !(self.tickets.is_empty() && self.unstored.is_empty() && self.looks.is_none());
+        let lacks = self.standby.is_some() && self.has < self.state().head();
+        let is_read = !(self.subs.is_empty() && self.early.is_empty());
+        is_read || waits || lacks || !self.is_open || self.home.deadline_ms(now).is_some()
+    }
+
     pub fn unsub(&mut self, hub: NodeId) {
         self.subs.remove(&hub);
         self.early.remove(&hub);

@@ -1,8 +1,10 @@
 //! Hubs that hear each other at once, and what each does. Faults in time are for `netsim`.
 
+mod resting;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshet_proto::chat::{Code, Login, Role, What};
+use freshet_proto::chat::{Code, Login, Position, Role, What};
 
 use super::*;
 use crate::{
@@ -256,9 +258,10 @@ fn no_home_opens_while_most_of_an_earlier_set_may_go_on() {
 fn hubs_go_on_under_control_nodes_that_began_anew_from_a_backup() {
     let mut room = Room::open(3);
     room.want(&[1, 2, 3]);
-    room.wait(600, &[1, 2, 3], 1);
+    room.members(3, &[1, 2, 3], &[(1, &[1, 2, 3])]);
+    room.wait(600, &[1, 2, 3], 3);
     room.say(1, 7, "hi");
-    // What is in the backup is no mesh, and the log goes on by the clock.
+    // What is in an older backup is no mesh, and the log goes on by the clock.
     let epoch = 1_800_000_000 << 20;
     room.members(epoch, &[1, 2, 3], &[(1, &[])]);
     room.lease_all(epoch);
