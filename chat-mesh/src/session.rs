@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::{
     chat::{
-        Answer, Author, Code, Event, Login, MessageId, Modes, Nonce, Notice, Pin, Position, Refusal, Role, Submit,
-        Text, To, User,
+        Answer, Author, Code, Event, Login, MessageId, Modes, Nonce, Note, Notice, Pin, Position, Refusal, Role,
+        Submit, Text, To, User,
     },
     id::ChannelName,
 };
@@ -258,9 +258,12 @@ impl Client {
     }
 
     /// Whether a notice of this channel is for this client.
-    pub(crate) fn is_for_us(&self, channel: &ChannelName, to: &To) -> bool {
+    pub(crate) fn is_for_us(&self, channel: &ChannelName, notice: &Notice) -> bool {
         let Some(seat) = self.seats.get(channel) else { return false };
-        match to {
+        if matches!(notice.note, Note::Waiting { .. }) && seat.role < Role::Moderator {
+            return false;
+        }
+        match &notice.to {
             To::User(login) => self.login() == Some(login),
             To::Moderators => seat.role >= Role::Moderator,
             _ => false,

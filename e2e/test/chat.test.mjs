@@ -99,6 +99,19 @@ test("a server that is killed and comes back is found again, and nothing is said
   }
 });
 
+/** The list of words has the one that is held; another comes and goes. */
+async function words(owner) {
+  await owner.getByRole("tab", { name: "Words" }).click();
+  const word = (text) => owner.getByTestId("term").filter({ hasText: text });
+  await word("meh").getByText("Waits for a moderator").waitFor({ timeout: 20_000 });
+  await owner.getByLabel("Word or phrase").fill("spam*");
+  await owner.getByRole("button", { name: "Block", exact: true }).click();
+  await word("spam*").getByText("Refused").waitFor({ timeout: 20_000 });
+  await owner.getByRole("button", { name: "Allow spam*" }).click();
+  await word("spam*").waitFor({ state: "detached", timeout: 20_000 });
+  await owner.getByRole("tab", { name: /^Waiting/ }).click();
+}
+
 test("two people on two edges are in one chat", async () => {
   const platform = await Platform.start();
   const at = (region, channel) => `http://${REGIONS[region].host}:${platform.port}/c/${channel}`;
@@ -121,7 +134,12 @@ test("two people on two edges are in one chat", async () => {
     await owner.getByTestId("done").waitFor({ timeout: 20_000 });
     await say(guest, "meh :fish:");
     await guest.getByTestId("refusal").getByText("waits for a moderator").waitFor({ timeout: 20_000 });
+    // What waits is there after a reload too.
+    await owner.reload();
+    await joined(owner);
     await owner.getByTestId("mod-panel-button").click();
+    await owner.getByTestId("held").getByText("bob").waitFor({ timeout: 20_000 });
+    await words(owner);
     await owner.getByRole("button", { name: "Approve the message of bob" }).click({ timeout: 20_000 });
     await guest.getByRole("log").getByRole("img", { name: ":fish:" }).waitFor({ timeout: 20_000 });
     await guest.getByTestId("refusal").waitFor({ state: "detached", timeout: 20_000 });

@@ -20,7 +20,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use support::{Freshet, PATIENCE, chatter, get, until, viewer::Viewer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -254,6 +254,35 @@ async fn chat_comes_over_tls_in_either_version_of_http() {
         3 + 1,
         "three that chat, one of them by a connection of its own"
     );
+}
+
+/// Asks for a WebSocket on the port for IRC clients, or asks nothing yet.
+async fn arrive(at: &str, asks: bool) -> TcpStream {
+    let mut socket = TcpStream::connect(at).await.expect("the edge listens");
+    if asks {
+        socket.write_all(b"GET / HTTP/1.1\r\nhost: irc\r\n\r\n").await.expect("sent");
+    }
+    socket
+}
+
+#[tokio::test]
+async fn irc_clients_that_say_nothing_keep_no_others_out_and_are_told_when_they_are_too_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path(), &[]).await;
+    let at = house.told["irc_ws_url"].as_str().expect("an address").trim_start_matches("ws://").trim_end_matches('/');
+    let mut silent = Vec::new();
+    for _ in 0..256 {
+        silent.push(arrive(at, false).await);
+    }
+    let head = async || {
+        let mut head = [0; 13];
+        let mut socket = arrive(at, true).await;
+        timeout(PATIENCE, socket.read_exact(&mut head)).await.expect("in time").map(|_| head).ok()
+    };
+    until("one too many", async || (head().await.as_ref() == Some(b"HTTP/1.1 429 ")).then_some(())).await;
+    until("it is counted", async || (house.metric("freshet_chat_turned_away_total").await > 0).then_some(())).await;
+    drop(silent);
+    until("a place", async || (head().await.as_ref() == Some(b"HTTP/1.1 426 ")).then_some(())).await;
 }
 
 /// What those who flood were told.

@@ -13,13 +13,14 @@ fn nothing_acknowledged_is_lost_doubled_or_out_of_order_whatever_happens_to_hubs
         }
         sometimes.add(outcome.sometimes);
     }
-    let Sometimes { acked, refused, again, homes, alone, .. } = sometimes;
+    let Sometimes { acked, refused, again, homes, alone, woken, .. } = sometimes;
     for (what, count, least) in [
         ("posts acknowledged", acked, 50_000),
         ("posts refused", refused, 10_000),
         ("posts sent again", again, 1_000),
         ("changes of homes", homes, 500),
         ("posts acknowledged without a control plane", alone, 1_000),
+        ("posts to a channel at rest", woken, 1_000),
     ] {
         assert!(count >= least, "{what}: {count}, fewer than {least}: {sometimes}");
     }

@@ -107,8 +107,10 @@ impl Home {
         if !self.state.durable.apply(&change, now.wall_ms)? {
             return Err(Code::NoChange.into());
         }
-        if let Change::Term(..) = change {
-            self.state.terms = Terms::new(&self.state.durable.terms);
+        match &change {
+            Change::Term(..) => self.state.terms = Terms::new(&self.state.durable.terms),
+            Change::Role(login, _) => drop(self.unkept.remove(login)),
+            _ => {}
         }
         let version = self.state.durable.version;
         out.push(Output::Record(Record::Change { version, change }));
@@ -223,10 +225,11 @@ impl Home {
         })
     }
 
-    /// Roles that were given or taken outside of chat: in the owner's name, as only the owner and those above may.
+    /// Roles that were given or taken outside of chat, but for those that can't be kept: in the owner's name, as only the owner and those above may.
     pub(super) fn told_roles(&mut self, now: Now, roles: &BTreeMap<Login, Role>, out: &mut Vec<Output>) {
         let known = &self.state.durable.roles;
-        let taken = known.keys().filter(|login| !roles.contains_key(*login)).map(|login| (login.clone(), None));
+        let is_over = |login: &&Login| !roles.contains_key(*login) && !self.unkept.contains(*login);
+        let taken = known.keys().filter(is_over).map(|login| (login.clone(), None));
         let given = roles.iter().filter(|(login, role)| known.get(*login) != Some(role));
         let told: Vec<_> = taken.chain(given.map(|(login, role)| (login.clone(), Some(*role)))).collect();
         let owner = self.settings.owner.clone();

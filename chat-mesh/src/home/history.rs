@@ -26,12 +26,25 @@ pub struct Limits {
     pub replay: usize,
     /// How many events come after a gap.
     pub after_gap: usize,
+    /// After how many ms in which nobody is there and nothing happens a channel rests.
+    pub rest_ms: u64,
+    /// How many events are kept of one that rests.
+    pub rest: usize,
 }
 
 impl Default for Limits {
-    /// Ten minutes at 30 messages a second; at least a thousand events; 8 MiB.
+    /// Ten minutes at 30 messages a second; at least a thousand events; 8 MiB. After a quarter of an hour, the last hundred.
     fn default() -> Self {
-        Self { events: 20_000, bytes: 8 << 20, keep: 1_000, age_ms: 600_000, replay: 1_000, after_gap: 50 }
+        Self {
+            events: 20_000,
+            bytes: 8 << 20,
+            keep: 1_000,
+            age_ms: 600_000,
+            replay: 1_000,
+            after_gap: 50,
+            rest_ms: 900_000,
+            rest: 100,
+        }
     }
 }
 
@@ -98,6 +111,20 @@ impl History {
             }
         }
         history
+    }
+
+    /// About how many bytes it has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets all but the last `keep` events; the last of all stays.
+    pub(super) fn cut(&mut self, keep: usize) {
+        while self.events.len() > keep.max(1) {
+            let oldest = self.events.pop_front();
+            self.forget(oldest);
+        }
+        self.events.shrink_to_fit();
     }
 
     /// The newest position; 0.0 before the first.

@@ -47,7 +47,7 @@ pub use self::{
     state::{Record, Snapshot, State},
     takeover::StaleEpoch,
 };
-use crate::moderation::{Held, LogEntry};
+use crate::moderation::{Change, Held, LogEntry};
 
 /// What time it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +99,12 @@ pub enum Input {
         /// Up to where.
         position: Position,
     },
-    /// Every change up to this version is stored.
+    /// Every change up to this version is stored, but for some.
     Stored {
         /// Of [`crate::moderation::Durable`].
         version: u64,
+        /// Changes among them that can't be kept: roles of somebody without an account, or where nobody owns the channel.
+        lacks: Vec<(u64, Change)>,
     },
     /// What is stored says that these have roles, and nothing that this home did is still to be stored: some were given or
     /// taken outside of chat.
@@ -145,6 +147,8 @@ pub struct Home {
     bucket: Bucket,
     standby: Option<(u64, Position)>,
     admins: BTreeSet<Login>,
+    /// Whose roles are in force and can't be kept: what is stored says nothing of these.
+    unkept: BTreeSet<Login>,
     stopped: bool,
 }
 
@@ -158,6 +162,11 @@ impl Home {
     /// What is known of the channel: history, bans, modes, pin.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The same, to make it shorter.
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 
     /// What it knew, when it is the home no more.
@@ -192,7 +201,7 @@ impl Home {
             Input::Submit { ticket, submit } => self.submit(now, ticket, *submit, out),
             Input::Standby(hub) => self.standby = hub.map(|hub| (hub, Position::default())),
             Input::StandbyHas { hub, position } => self.standby_has(hub, position),
-            Input::Stored { version } => self.pending.stored(version),
+            Input::Stored { version, lacks } => self.stored(version, &lacks),
             Input::Roles(roles) => self.told_roles(now, &roles, out),
             Input::Timeout => self.expire(now, out),
             Input::Stop => self.stopped = true,
@@ -209,6 +218,17 @@ impl Home {
         {
             *has = position.max(*has);
         }
+    }
+
+    fn stored(&mut self, version: u64, lacks: &[(u64, Change)]) {
+        for (_, change) in lacks {
+            if let Change::Role(login, Some(_)) = change
+                && self.state.durable.roles.contains_key(login)
+            {
+                self.unkept.insert(login.clone());
+            }
+        }
+        self.pending.stored(version, |wanted| lacks.iter().any(|(lacking, _)| *lacking == wanted));
     }
 
     fn submit(&mut self, now: Now, ticket: u64, submit: Submit, out: &mut Vec<Output>) {

@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use freshet_proto::chat::Login;
+use freshet_proto::chat::{Login, Modes};
 
 use crate::moderation::fold;
 
@@ -50,6 +50,13 @@ impl LastSpoke {
         }
     }
 
+    /// Forgets who spoke before the longest time that may lie between two messages.
+    pub fn forget(&mut self, now_ms: u64) {
+        let since_ms = now_ms.saturating_sub(u64::from(Modes::MAX_SLOW_S) * 1_000);
+        self.at.retain(|_, at| *at >= since_ms);
+        self.order.retain(|(at, login)| self.at.get(login) == Some(at));
+    }
+
     /// Who spoke and how many ms ago, oldest first.
     pub fn ages(&self, now_ms: u64) -> Vec<(Login, u64)> {
         let current = self.order.iter().filter(|(at, login)| self.at.get(login) == Some(at));
@@ -73,10 +80,15 @@ impl Said {
 
     /// Whether it has been said.
     pub fn has(&mut self, text: &str, now_ms: u64) -> bool {
+        self.forget(now_ms);
+        self.hashes.contains(&hash(text))
+    }
+
+    /// Forgets what was said longer ago.
+    pub fn forget(&mut self, now_ms: u64) {
         while self.order.front().is_some_and(|(at, _)| at + Self::KEEP_MS <= now_ms) {
             self.drop_oldest();
         }
-        self.hashes.contains(&hash(text))
     }
 
     /// It is said.

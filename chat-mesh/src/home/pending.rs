@@ -37,8 +37,13 @@ impl Pending {
         self.waits.push(Wait { ticket, accepted, stored: version.map(|version| (version, now_ms + Self::STORE_MS)) });
     }
 
-    /// Everything up to this version is stored.
-    pub fn stored(&mut self, version: u64) {
+    /// Everything up to this version is stored, but for what `lacks`: whoever waits for that is told at once.
+    pub fn stored(&mut self, version: u64, lacks: impl Fn(u64) -> bool) {
+        for (wanted, by_ms) in self.waits.iter_mut().filter_map(|wait| wait.stored.as_mut()) {
+            if lacks(*wanted) {
+                (*wanted, *by_ms) = (u64::MAX, 0);
+            }
+        }
         self.version = self.version.max(version);
     }
 

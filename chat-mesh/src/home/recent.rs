@@ -60,7 +60,8 @@ impl Recent {
         self.order.iter().filter(live).filter_map(|(_, origin)| Some((origin, &self.outcomes.get(origin)?.0)))
     }
 
-    fn forget(&mut self, now_ms: u64) {
+    /// Forgets those that are old.
+    pub fn forget(&mut self, now_ms: u64) {
         while self.order.front().is_some_and(|(at, _)| at.saturating_add(Self::KEEP_MS) <= now_ms) {
             self.drop_oldest();
         }

@@ -215,6 +215,22 @@ impl State {
         }
     }
 
+    /// Nobody has been here for long: keeps the last so many events, and nothing that is over or can be made again.
+    pub(crate) fn rest(&mut self, events: usize, now: Now) {
+        self.history.cut(events);
+        self.recent.forget(now.mono_ms);
+        self.spoke.forget(now.mono_ms);
+        self.said.forget(now.mono_ms);
+        self.terms = Terms::new(&[]);
+    }
+
+    /// Somebody comes.
+    pub(crate) fn wake(&mut self) {
+        if !self.durable.terms.is_empty() {
+            self.terms = Terms::new(&self.durable.terms);
+        }
+    }
+
     /// The events, for replays and history.
     pub fn history(&self) -> &History {
         &self.history

@@ -1,6 +1,9 @@
 //! A channel gets a home: the first, or another.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use freshet_proto::chat::{Event, Position, Role, Snowflake};
 
@@ -59,6 +62,7 @@ impl Home {
             bucket,
             standby: None,
             admins,
+            unkept: BTreeSet::new(),
             stopped: false,
         })
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use freshet_proto::{
-    chat::{Code, Event, Login, Modes, Refusal, Role, Submit, UserAction, What},
+    chat::{Code, Event, Login, Modes, Refusal, Role, Submit, To, UserAction, What},
     id::ChannelName,
 };
 use tokio::{
@@ -215,13 +215,16 @@ impl Actor {
     fn show(&mut self, name: ChannelName, event: Arc<Event>) {
         let Some(channel) = self.channels.get_mut(&name) else { return };
         let role = match &event.what {
-            What::User { login, action: UserAction::Role(_), .. } => Some(login.clone()),
+            What::User { login, action: UserAction::Role(role), .. } => Some((login.clone(), *role)),
             _ => None,
         };
         channel.show(event, Instant::now(), Duration::from_millis(self.shared.config.batch_ms));
         self.shared.stats.events.add(1);
-        if let Some(login) = role {
+        if let Some((login, role)) = role {
             self.standing(&name, &login);
+            if role.is_some_and(|role| role >= MODERATES) {
+                self.tell(Input::Waiting { channel: name.clone(), to: To::User(login) });
+            }
         }
         self.dirty.insert(name);
     }
@@ -269,11 +272,21 @@ impl Actor {
     }
 
     fn ready(&mut self, name: &ChannelName) {
+        self.moderators_may_lack(name);
         let Some(channel) = self.channels.get_mut(name) else { return };
         let waiting = std::mem::take(&mut channel.waiting);
         self.waiting -= waiting.len();
         for Waiting { join, .. } in waiting {
             self.seat(join, Known::All);
+        }
+    }
+
+    /// What began to wait while the home was out of reach, or was decided, was not told here.
+    fn moderators_may_lack(&mut self, name: &ChannelName) {
+        let (Some(channel), Some(follower)) = (self.channels.get(name), self.mesh.follower(name)) else { return };
+        let moderators = join::addressees(channel, follower, &To::Moderators);
+        if moderators.iter().any(|login| channel.readers_of(login).next().is_some()) {
+            self.tell(Input::Waiting { channel: name.clone(), to: To::Moderators });
         }
     }
 
@@ -286,8 +299,14 @@ impl Actor {
         let (Some(channel), Some(follower)) = (self.channels.get_mut(&name), self.mesh.follower(&name)) else {
             return refuse(&join, &Refusal::for_ms(Code::Paused, 1_000));
         };
+        let login = join.identity.as_ref().map(|identity| identity.user.login.clone());
         match join::arrive(&self.shared, channel, (follower, known), join) {
-            Ok(()) => self.shared.stats.joins.add(1),
+            Ok(role) => {
+                self.shared.stats.joins.add(1);
+                if let Some(login) = login.filter(|_| role >= MODERATES) {
+                    self.tell(Input::Waiting { channel: name, to: To::User(login) });
+                }
+            }
             Err(join) => {
                 refuse(&join, &Code::NoSuchChannel.into());
                 self.forget_unwanted(&name);

@@ -42,10 +42,12 @@ pub trait Store: Send + Sync + 'static {
 /// What became of what was to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Changes up to this version, and the lines, are there to stay. Those after it can't be stored.
+    /// Changes up to this version, and the lines, are there to stay.
     Stored {
         /// Which version.
         up_to: u64,
+        /// Versions among them whose changes can't be kept.
+        lacks: Vec<u64>,
     },
     /// It can't be stored, now or later: why.
     Refused(String),

@@ -1,17 +1,18 @@
 //! Connections that speak Twitch's dialect of IRC: bare lines over TCP or TLS, or frames of WebSocket at `/`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::StatusCode;
+use tokio::net::TcpStream;
 
 use super::{
-    Caller, Hub, Socket,
+    Arriving, Caller, Hub, NoPlace, Socket,
     carrier::{Carriage, Carrier},
     connection::Dialect,
     format::Format,
     reply,
-    serve::{Spoken, Turned, refuse, turned},
+    serve::{Spoken, Turned, crowded, refuse, turned},
 };
 use crate::{
     fanout::Mark,
@@ -56,6 +57,28 @@ impl Dialect for Irc {
 }
 
 impl Hub {
+    /// A place for an IRC connection that has just come; to be given back once its first line or request is there.
+    ///
+    /// # Errors
+    /// [`NoPlace`]: it is to be refused ([`Hub::refuse_irc`]).
+    pub fn arrives(&self, peer: IpAddr) -> Result<Arriving, NoPlace> {
+        self.shared.arrivals.enter(peer)
+    }
+
+    /// Tells an IRC connection that has just come that there is no place for it, in what it will speak; over TLS, where
+    /// nothing can be told before a handshake, it is closed.
+    pub async fn refuse_irc(&self, socket: Option<TcpStream>, peer: IpAddr, is_websocket: bool, no: NoPlace) {
+        let why = crowded(no);
+        let Some((socket, _place)) = socket.zip(Arc::clone(&self.shared.refusing).try_acquire_owned().ok()) else {
+            return self.shared.stats.turned_away(why.why);
+        };
+        let answer = match is_websocket {
+            true => reply::written(&why.response, Some(&why.text)),
+            false => encode::farewell(&why.text).into_bytes(),
+        };
+        self.turn_away(Socket::Tcp(socket), peer, &why, answer).await;
+    }
+
     /// Serves an IRC client over TCP or TLS until it ends.
     pub async fn serve_irc(self, socket: Socket, peer: IpAddr) {
         match self.admit_irc(peer, Carrier::Bare(LineReader::default()), Box::new(())) {

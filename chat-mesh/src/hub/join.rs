@@ -24,13 +24,14 @@ const REPLAY_BYTES: usize = 512 << 10;
 /// What an event has beside its texts, in JSON, about.
 const EVENT_BYTES: usize = 300;
 
-/// Lets a reader into a channel whose logs have all there is, and tells it so; gives the join back where they may not come.
+/// Lets a reader into a channel whose logs have all there is, and tells it so, and what they are there; gives the join back
+/// where they may not come.
 pub(super) fn arrive(
     shared: &Shared,
     channel: &mut Channel,
     (follower, known): (&Follower, Known),
     mut join: Join,
-) -> Result<(), Box<Join>> {
+) -> Result<Role, Box<Join>> {
     let role = role(follower, join.identity.as_ref(), join.follows_since_ms);
     if !may_read(shared.door.channel(&join.channel), role, join.watches) {
         return Err(Box::new(join));
@@ -72,7 +73,7 @@ pub(super) fn arrive(
     let (log, cursor) = channel.log(join.format, head, &state.durable().modes, &shared.fanout);
     let pass = Pass { channel: join.channel, key, leaving: shared.leaving.clone() };
     join.inbox.put(Letter::Joined(Box::new(Arrival { join: join.join, joined, log, cursor, pass })));
-    Ok(())
+    Ok(role)
 }
 
 /// How many of the oldest events are left out so that the rest is no more than [`REPLAY_BYTES`].

@@ -139,11 +139,12 @@ async fn run(job: Job, store: Arc<dyn Store>, back: mpsc::WeakSender<Command>) {
         again(&mut wait).await;
     };
     match (outcome, version) {
-        (Outcome::Stored { up_to }, Some(version)) => {
-            if up_to < version {
-                tracing::warn!(%channel, up_to, version, "some of what moderators did can't be stored");
+        (Outcome::Stored { up_to, lacks }, Some(version)) => {
+            let lacks: Vec<_> = changes.into_iter().filter(|(version, _)| lacks.contains(version)).collect();
+            if up_to < version || !lacks.is_empty() {
+                tracing::warn!(%channel, up_to, version, lacks = lacks.len(), "some of what moderators did can't be stored");
             }
-            tell(&back, Command::Mesh(mesh::Input::Stored { channel: channel.clone(), version: up_to })).await;
+            tell(&back, Command::Mesh(mesh::Input::Stored { channel: channel.clone(), version: up_to, lacks })).await;
         }
         (Outcome::Stored { .. }, None) => {}
         (Outcome::Refused(why), _) => tracing::warn!(%channel, %why, "what moderators did can't be stored"),

@@ -38,8 +38,10 @@ pub(super) struct Place {
 
 /// Why a connection is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoPlace {
+pub enum NoPlace {
+    /// There are as many as may be.
     Full,
+    /// There are as many of its address as may be.
     Address,
 }
 

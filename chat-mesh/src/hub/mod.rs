@@ -12,6 +12,7 @@
 //! who the other hubs are comes through [`Store`] and [`Links`].
 
 mod actor;
+mod arrivals;
 mod carrier;
 mod channel;
 mod config;
@@ -47,12 +48,14 @@ use tokio::{
 
 use self::actor::{Actor, Command, MAX_COMMANDS};
 pub use self::{
+    arrivals::{Arriving, MAX_ARRIVING, MAX_ARRIVING_PER_ADDRESS},
     carrier::Carriage,
     config::{Config, InvalidConfig},
     door::{Access, Door, Holder},
     doors::{Doing, Links, NoLinks, Outcome, Standing, Store, Unavailable},
     format::Format,
     inbox::{End, Inbox, Letter, MAX_LETTERS},
+    lobby::NoPlace,
     seat::{Arrival, Join, Pass},
     serve::{Caller, Duplex, Opener, Socket},
     stats::{Level, Stats, Sum},
@@ -104,6 +107,8 @@ pub(crate) struct Shared {
     links: Arc<dyn Links>,
     fanout: Fanout,
     lobby: Arc<lobby::Lobby>,
+    arrivals: Arc<arrivals::Arrivals>,
+    refusing: Arc<tokio::sync::Semaphore>,
     stats: Stats,
     clock: WallClock,
     random: Random,
@@ -134,6 +139,8 @@ impl Hub {
             store,
             links,
             lobby: Arc::default(),
+            arrivals: Arc::default(),
+            refusing: Arc::new(tokio::sync::Semaphore::new(arrivals::MAX_REFUSING)),
             stats: Stats::default(),
             clock,
             random,

@@ -256,13 +256,18 @@ impl Hub {
             .shared
             .lobby
             .enter(peer, Arc::clone(&inbox), config.connections, config.connections_per_address)
-            .map_err(|no| match no {
-                NoPlace::Full => turned(StatusCode::SERVICE_UNAVAILABLE, "full", "this hub is full: try another"),
-                NoPlace::Address => {
-                    turned(StatusCode::TOO_MANY_REQUESTS, "address", "there are too many connections from your address")
-                }
-            })?;
+            .map_err(crowded)?;
         Ok((inbox, place))
+    }
+}
+
+/// How somebody is turned away for whom there is no place.
+pub(super) fn crowded(no: NoPlace) -> Box<Turned> {
+    match no {
+        NoPlace::Full => turned(StatusCode::SERVICE_UNAVAILABLE, "full", "this hub is full: try another"),
+        NoPlace::Address => {
+            turned(StatusCode::TOO_MANY_REQUESTS, "address", "there are too many connections from your address")
+        }
     }
 }
 

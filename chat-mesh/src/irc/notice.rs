@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use freshet_proto::chat::{Code, Modes, Note, Refusal, UserAction, Verb};
+use freshet_proto::chat::{Code, Message, Modes, Note, Refusal, UserAction, Verb};
 
 use crate::moderation::command::{Command, ModeChange};
 
@@ -99,14 +99,17 @@ pub(super) fn note(note: &Note) -> Option<Told> {
         Note::Silenced { reason, .. } => {
             Some(("msg_timedout".into(), format!("You are silenced for a while{}", because(reason.as_str()))))
         }
-        Note::Held { message } => Some((
-            "automod_held".into(),
-            format!("{0} waits for /approve {1} or /deny {1}: {2}", message.user.login, message.id, message.text),
-        )),
+        Note::Held { message } => Some(held(message)),
         Note::Decided { id, approved: true } => Some(("automod_approved".into(), format!("{id} has been approved."))),
         Note::Decided { id, .. } => Some((Code::Blocked.as_str().into(), format!("{id} has been denied."))),
         _ => None,
     }
+}
+
+/// That a message waits.
+pub(super) fn held(message: &Message) -> Told {
+    let text = format!("{0} waits for /approve {1} or /deny {1}: {2}", message.user.login, message.id, message.text);
+    ("automod_held".into(), text)
 }
 
 /// The tags of `ROOMSTATE` that have changed, and what is said about it. Without `old`, all of them.

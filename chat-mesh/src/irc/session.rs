@@ -10,9 +10,12 @@
 mod greet;
 mod talk;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use freshet_proto::chat::{Nonce, Role, Roles, Verb};
+use freshet_proto::{
+    chat::{Nonce, Note, Role, Roles, Verb},
+    id::ChannelName,
+};
 
 use super::{
     Format, Line, SERVER,
@@ -67,6 +70,8 @@ pub struct Session {
     stage: Stage,
     /// At most [`crate::session::MAX_UNANSWERED`].
     asked: BTreeMap<u64, Asked>,
+    /// Where it was told what waited for moderators when it came.
+    knows_waiting: BTreeSet<ChannelName>,
     closed: bool,
 }
 
@@ -82,6 +87,7 @@ impl Session {
             nick: None,
             stage: Stage::Greeting,
             asked: BTreeMap::new(),
+            knows_waiting: BTreeSet::new(),
             closed: false,
         }
     }
@@ -124,11 +130,19 @@ impl Session {
                     self.userstate(&channel, Vec::new(), out);
                 }
             }
-            Input::Notice(channel, notice) if self.client.is_for_us(&channel, &notice.to) => {
-                if let Some(told) = notice::note(&notice.note) {
-                    self.tell(&channel, told, out);
+            Input::Notice(channel, notice) if self.client.is_for_us(&channel, notice) => match &notice.note {
+                // What it was told before would only come again.
+                Note::Waiting { messages } if self.knows_waiting.insert(channel.clone()) => {
+                    for message in messages {
+                        self.tell(&channel, notice::held(message), out);
+                    }
                 }
-            }
+                note => {
+                    if let Some(told) = notice::note(note) {
+                        self.tell(&channel, told, out);
+                    }
+                }
+            },
             Input::Notice(..) => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use freshet_proto::{
-    chat::{Answer, Event, Login, Notice, Position, Submit},
+    chat::{Answer, Event, Login, Notice, Position, Submit, To},
     id::{ChannelName, NodeId},
 };
 
@@ -55,16 +55,25 @@ pub enum Input {
         /// What is stored.
         stored: Option<Box<Stored>>,
     },
-    /// Every change up to this version is stored.
+    /// Every change up to this version is stored, but for some.
     Stored {
         /// Of which channel.
         channel: ChannelName,
         /// [`Durable::version`].
         version: u64,
+        /// Changes among them that can't be kept.
+        lacks: Vec<(u64, Change)>,
     },
     /// What is stored of a channel says something else of somebody's role than [`super::Follower::state`] does: it was given or
     /// taken outside of chat.
     Recheck(ChannelName),
+    /// Moderators are here that may not have been told of all that waits for them.
+    Waiting {
+        /// In which channel.
+        channel: ChannelName,
+        /// Which of them.
+        to: To,
+    },
     /// Who reads a channel here; to be said every [`super::TELL_MS`] while there are some, and once when the last is gone.
     Readers {
         /// Which.

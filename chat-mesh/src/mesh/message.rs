@@ -5,13 +5,14 @@
 //! a new home  ── Takeover ──▶ every hub ── Tail, or all of it ──▶             a hub with readers ── Sub, Unsub ──▶ home
 //! sender's hub ── Submit ──▶ home ── Records ──▶ standby ── Has ──▶ home ── Events ──▶ hubs with readers
 //!              ◀─ Answer ──       ── Whole ────▶                         ── Joined ──▶
+//! hub with moderators ── Waiting ──▶ home ── Notice ──▶
 //! hub with readers ── Present ──▶ home ── Count ──▶ hubs with readers: by datagrams, which may be lost
 //! ```
 
 use std::sync::Arc;
 
 use freshet_proto::{
-    chat::{Answer, Event, Login, Modes, Notice, Pin, Position, Role, Submit},
+    chat::{Answer, Event, Login, Modes, Note, Notice, Pin, Position, Role, Submit, To},
     id::ChannelName,
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,10 @@ use crate::{
     home::{Record, Snapshot, Tail},
     presence::Chunk,
 };
+
+/// No number of a log or an event is as great: what JavaScript can count. Control nodes that begin anew from a backup go on by the
+/// clock, at 2^20 for each second since 1970.
+const END: u64 = 1 << 53;
 
 /// Which of the streams between two hubs a message takes. Within one, messages stay in order; a stream that is held up by
 /// a loss holds up no other.
@@ -201,6 +206,13 @@ pub enum Message {
         /// How many users.
         users: u64,
     },
+    /// Moderators have come to the sender, who are to be told what waits for them: by [`Message::Notice`].
+    Waiting {
+        /// Where.
+        channel: ChannelName,
+        /// Which of them.
+        to: To,
+    },
 }
 
 /// What a hub knows of a channel when its new home asks.
@@ -255,7 +267,7 @@ impl Message {
 
     /// Whether its numbers are such as can come to be. The sender's doing where they are not: nothing of it is done.
     pub fn is_possible(&self) -> bool {
-        let small = |n: u64| n < 1 << 48;
+        let small = |n: u64| n < END;
         let fits = |position: &Position| small(position.epoch) && small(position.seq);
         let all = |events: &[Arc<Event>]| events.iter().all(|event| fits(&event.position));
         let tail = |tail: &Tail| tail.starts.iter().all(fits) && all(&tail.events);
@@ -287,10 +299,14 @@ impl Message {
         }
     }
 
-    /// Whether it is all or much of a channel's history at once: it is asked for, and its size says nothing of whether its
-    /// hearer keeps up.
+    /// Whether it is all or much of a channel's history or queue at once: it is asked for, and its size says nothing of whether
+    /// its hearer keeps up.
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Self::Whole { .. } | Self::Tail { .. } | Self::Joined { .. })
+        match self {
+            Self::Whole { .. } | Self::Tail { .. } | Self::Joined { .. } => true,
+            Self::Notice { notice, .. } => matches!(notice.note, Note::Waiting { .. }),
+            _ => false,
+        }
     }
 
     /// Whether it must not wait for others that could go with it.

@@ -25,6 +25,7 @@ mod message;
 mod opening;
 mod posts;
 mod presence;
+mod resting;
 mod running;
 mod standby;
 mod standing;
@@ -43,7 +44,13 @@ pub use self::{
     presence::TELL_MS,
 };
 use self::{
-    opening::Opening, posts::Posts, presence::Audience, running::Running, standby::Standby, standing::Standing,
+    opening::Opening,
+    posts::Posts,
+    presence::Audience,
+    resting::{Quiet, Resting},
+    running::Running,
+    standby::Standby,
+    standing::Standing,
 };
 use crate::home::Limits;
 pub use crate::home::Now;
@@ -64,6 +71,8 @@ struct Channel {
     fenced: u64,
     /// When a new home last asked.
     fenced_ms: u64,
+    /// Since when nothing has happened.
+    quiet: Option<Quiet>,
 }
 
 /// How long a sweep over all channels may be away, in ms: what retries and runs out is looked at then.
@@ -75,6 +84,8 @@ pub struct Mesh {
     standing: Standing,
     posts: Posts,
     channels: BTreeMap<ChannelName, Channel>,
+    /// Those that nobody has been in for long: not among the others.
+    resting: Resting,
     /// Who reads the channels of which this hub is the home. It bears on nothing else.
     audiences: BTreeMap<ChannelName, Audience>,
     /// What the hub says to itself.
@@ -92,6 +103,7 @@ impl Mesh {
             standing: Standing::new(me),
             posts: Posts::default(),
             channels: BTreeMap::new(),
+            resting: Resting::default(),
             audiences: BTreeMap::new(),
             inbox: VecDeque::new(),
             limits,
@@ -114,7 +126,13 @@ impl Mesh {
 
     /// Of which channels it is the home, each with the epoch that it orders in.
     pub fn homes(&self) -> impl Iterator<Item = (&ChannelName, u64)> {
-        self.channels.iter().filter_map(|(name, channel)| Some((name, channel.running.as_ref()?.epoch())))
+        let all = self.channels.iter().chain(self.resting.iter());
+        all.filter_map(|(name, channel)| Some((name, channel.running.as_ref()?.epoch())))
+    }
+
+    /// How many channels rest here: nobody has been in them for long.
+    pub fn resting(&self) -> usize {
+        self.resting.iter().count()
     }
 
     /// When [`Input::Timeout`] is wanted, by the monotonic clock.
@@ -124,6 +142,7 @@ impl Mesh {
 
     /// Takes what happened; appends to `out` what is to be done.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
+        self.wake_for(&input);
         match input {
             Input::Members(members) => self.members(now, members, out),
             Input::Lease { until_ms, epoch } => self.standing.lease(until_ms, epoch),
@@ -139,10 +158,15 @@ impl Mesh {
             }
             Input::Submit { ticket, submit } => self.post(now, ticket, submit, out),
             Input::Opened { channel, stored } => self.opened(now, channel, stored, out),
-            Input::Stored { channel, version } => self.stored(now, channel, version, out),
+            Input::Stored { channel, version, lacks } => self.stored(now, channel, version, lacks, out),
             Input::Recheck(channel) => {
                 if let Some(home) = self.standing.home_of(&channel) {
                     self.send(home, Message::Recheck { channel }, out);
+                }
+            }
+            Input::Waiting { channel, to } => {
+                if let Some(home) = self.standing.home_of(&channel) {
+                    self.send(home, Message::Waiting { channel, to }, out);
                 }
             }
             Input::Readers { channel, connections, users } => self.readers(now, channel, connections, &users, out),
@@ -207,6 +231,7 @@ impl Mesh {
     }
 
     fn receive(&mut self, now: Now, from: NodeId, message: Message, out: &mut Vec<Output>) {
+        self.wake_to_hear(&message);
         match message {
             Message::Ask { n } => {
                 let epoch = self.standing.known();
@@ -224,6 +249,7 @@ impl Mesh {
             Message::Has { channel, epoch, position } => self.standby_has(now, channel, from, epoch, position, out),
             Message::Lacks { channel } => self.lacks(now, &channel, from, out),
             Message::Recheck { channel } => self.recheck(now, channel, out),
+            Message::Waiting { channel, to } => self.tell_waiting(from, channel, to, out),
             Message::Notice { channel, notice } => out.push(Output::Notice { channel, notice }),
             Message::Submit { ticket, submit } => self.submitted(now, from, ticket, submit, out),
             Message::Answer { ticket, answer } => {
@@ -264,6 +290,7 @@ impl Mesh {
             self.sweep_standby(now, &name);
         }
         self.channels.retain(|_, channel| !channel.is_nothing(now));
+        self.rest_idle(now);
         self.sweep_audiences(now, out);
         self.sweep_posts(now, out);
         self.leave(now, out);

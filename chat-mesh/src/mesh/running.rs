@@ -6,7 +6,7 @@ use std::{
 };
 
 use freshet_proto::{
-    chat::{Event, Login, Position, Submit},
+    chat::{Event, Login, Note, Notice, Position, Submit, To},
     id::{ChannelName, NodeId},
 };
 
@@ -87,6 +87,22 @@ impl Running {
 
     pub fn state(&self) -> &State {
         self.home.state()
+    }
+
+    pub fn state_mut(&mut self) -> &mut State {
+        self.home.state_mut()
+    }
+
+    pub fn standby(&self) -> Option<NodeId> {
+        self.standby
+    }
+
+    /// Whether somebody reads or waits, or something is not yet as it shall be.
+    pub fn is_busy(&self, now: Now) -> bool {
+        let waits = !(self.tickets.is_empty() && self.unstored.is_empty() && self.looks.is_none());
+        let lacks = self.standby.is_some() && self.has < self.state().head();
+        let is_read = !(self.subs.is_empty() && self.early.is_empty());
+        is_read || waits || lacks || !self.is_open || self.home.deadline_ms(now).is_some()
     }
 
     pub fn unsub(&mut self, hub: NodeId) {
@@ -274,6 +290,19 @@ impl Mesh {
         self.send_all(messages, out);
     }
 
+    /// Tells moderators at another hub what waits for them; one who has just come need not be told that nothing does. It goes the way of what begins to wait and of decisions, so none of
+    /// these overtakes it.
+    pub(super) fn tell_waiting(&mut self, from: NodeId, name: ChannelName, to: To, out: &mut Vec<Output>) {
+        let running = self.channels.get(&name).and_then(|channel| channel.running.as_ref());
+        let Some(running) = running else { return };
+        let messages: Vec<_> = running.state().held().map(|held| held.message.clone()).collect();
+        if messages.is_empty() && matches!(to, To::User(_)) {
+            return;
+        }
+        let notice = Notice { to, note: Note::Waiting { messages } };
+        self.send(from, Message::Notice { channel: name, notice }, out);
+    }
+
     /// Looks at what is stored, unless something that was done here is not yet.
     pub(super) fn recheck(&mut self, now: Now, name: ChannelName, out: &mut Vec<Output>) {
         let is_mine = self.is_mine(now, &name);
@@ -312,15 +341,22 @@ impl Mesh {
             out.push(Output::Store { channel: name.clone(), epoch, version, change });
         }
         if last == 0 {
-            self.stored(now, name.clone(), version, out);
+            self.stored(now, name.clone(), version, Vec::new(), out);
         }
     }
 
-    pub(super) fn stored(&mut self, now: Now, name: ChannelName, version: u64, out: &mut Vec<Output>) {
+    pub(super) fn stored(
+        &mut self,
+        now: Now,
+        name: ChannelName,
+        version: u64,
+        lacks: Vec<(u64, Change)>,
+        out: &mut Vec<Output>,
+    ) {
         if let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) {
             running.stored = running.stored.max(Some(version));
         }
-        self.home_input(now, &name, HomeInput::Stored { version }, out);
+        self.home_input(now, &name, HomeInput::Stored { version, lacks }, out);
     }
 
     pub(super) fn standby_has(

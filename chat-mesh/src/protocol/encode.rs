@@ -149,18 +149,28 @@ pub fn notice(channel: &ChannelName, notice: &Notice) -> String {
             object.insert("until_ms".into(), (*until_ms).into());
             "silenced"
         }
-        Note::Held { message } => {
-            object.insert("message".into(), Value::Object(message_fields(message)));
-            "held"
-        }
+        Note::Held { message } => return held(channel, message),
         Note::Decided { id, approved } => {
             object.insert("id".into(), id.to_string().into());
             object.insert("approved".into(), (*approved).into());
             "decided"
         }
+        // Each follows as one that is held.
+        Note::Waiting { messages } => {
+            object.insert("follow".into(), messages.len().into());
+            "waiting"
+        }
         _ => "other",
     };
     object.insert("note".into(), note.into());
+    line(object)
+}
+
+/// A message that waits for a moderator.
+pub fn held(channel: &ChannelName, message: &Message) -> String {
+    let mut object = begin("notice", channel);
+    object.insert("note".into(), "held".into());
+    object.insert("message".into(), Value::Object(message_fields(message)));
     line(object)
 }
 

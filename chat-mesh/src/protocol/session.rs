@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use freshet_proto::{
-    chat::{MessageId, Nonce, Position, Refusal, Text},
+    chat::{MessageId, Nonce, Note, Position, Refusal, Text},
     id::ChannelName,
 };
 
@@ -69,8 +69,11 @@ impl Session {
             Input::Standing(channel, role, follows_since_ms) => {
                 self.client.stand(&channel, role, follows_since_ms);
             }
-            Input::Notice(channel, notice) if self.client.is_for_us(&channel, &notice.to) => {
+            Input::Notice(channel, notice) if self.client.is_for_us(&channel, notice) => {
                 out.push(Output::Send(encode::notice(&channel, notice)));
+                if let Note::Waiting { messages } = &notice.note {
+                    out.extend(messages.iter().map(|message| Output::Send(encode::held(&channel, message))));
+                }
             }
             Input::Notice(..) => {}
         }

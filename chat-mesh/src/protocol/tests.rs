@@ -177,7 +177,7 @@ fn what_the_page_shows_is_as_the_schema_has_it_and_what_clients_send_is_read() {
     let lines: Vec<_> = blocks.flat_map(str::lines).collect();
     let sent = lines.iter().inspect(|line| all.check(line)).filter(|line| client.allows(line));
     let read: Vec<_> = sent.map(|line| parse(line, false).remove(0).expect(line)).collect();
-    assert_eq!((lines.len(), read.len()), (28, 6));
+    assert_eq!((lines.len(), read.len()), (29, 6));
 }
 
 #[test]
@@ -365,6 +365,33 @@ fn notices_reach_those_whom_they_concern() {
     assert!(heard(Role::Moderator, To::Moderators) && !heard(Role::Vip, To::Moderators));
     let notice = Notice { to: To::User(login("bob")), note };
     assert_eq!(Socket::seated(Role::Plain).input(0, Input::Notice(login("eve"), &notice)), "");
+}
+
+#[test]
+fn what_waits_is_told_to_moderators_alone_one_notice_for_each() {
+    let mut channel = Channel::open();
+    for (name, text) in [("mod", "/hold meh"), ("bob", "meh"), ("eve", "meh!")] {
+        channel.submit(0, submit(name, text, text));
+    }
+    let messages = channel.home.state().held().map(|held| held.message.clone()).collect();
+    // What a person was a moment ago does not count.
+    let notice = Notice { to: To::User(login("bob")), note: Note::Waiting { messages } };
+    let schema = Schema::of("#/$defs/server");
+    let told = |role| {
+        let mut out = Vec::new();
+        Socket::seated(role).0.handle(0, Input::Notice(ada(), &notice), &mut out);
+        let texts = out.into_iter().map(|output| match output {
+            Output::Send(text) => text,
+            output => panic!("{output:?}"),
+        });
+        texts.inspect(|text| schema.check(text)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(Role::Vip), Vec::<String>::new());
+    let [first, rest @ ..] = &told(Role::Moderator)[..] else { panic!() };
+    assert_eq!(first, r#"{"channel":"ada","follow":2,"note":"waiting","type":"notice"}"#);
+    let texts = rest.iter().map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let texts: Vec<_> = texts.map(|held| (held["note"].clone(), held["message"]["text"].clone())).collect();
+    assert_eq!(texts, [("held".into(), "meh".into()), ("held".into(), "meh!".into())]);
 }
 
 #[test]

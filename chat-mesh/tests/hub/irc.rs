@@ -1,10 +1,10 @@
 //! IRC clients at a hub, beside others.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use freshet_chat_mesh::hub::{Caller, Config, Hub, Socket};
+use freshet_chat_mesh::hub::{Caller, Config, Hub, MAX_ARRIVING_PER_ADDRESS, Socket};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -237,4 +237,25 @@ async fn json_is_none_of_its_business() {
     client.raw(Message::text("{\"type\":\"hello\"}")).await;
     assert!(client.text().await.contains("Not IRC"));
     assert!(matches!(client.last().await, Last::Closed(Some(frame)) if u16::from(frame.code) == 1008));
+}
+
+#[tokio::test]
+async fn who_arrives_when_too_many_of_an_address_do_is_told_so() {
+    let house = House::open(Default::default()).await;
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let arriving: Vec<_> = (0..MAX_ARRIVING_PER_ADDRESS).map(|_| house.hub.arrives(here).unwrap()).collect();
+    for (is_websocket, beginning) in [(false, ":tmi.twitch.tv NOTICE * :there are too many"), (true, "HTTP/1.1 429 ")] {
+        let no = house.hub.arrives(here).unwrap_err();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        house.hub.refuse_irc(Some(socket), here, is_websocket, no).await;
+        let mut told = String::new();
+        timeout(PATIENCE, client.read_to_string(&mut told)).await.expect("in time").unwrap();
+        assert!(told.starts_with(beginning) && told.contains("from your address"), "{told}");
+    }
+    assert_eq!(house.hub.stats().turned_away_by_why()["address"], 2);
+    assert!(house.hub.arrives([10, 0, 0, 1].into()).is_ok(), "others are let in");
+    drop(arriving);
+    assert!(house.hub.arrives(here).is_ok());
 }

@@ -166,3 +166,29 @@ async fn the_home_dies_and_readers_and_writers_elsewhere_go_on_where_they_were()
     assert_eq!(again.expect("message").await["text"], "before");
     assert_eq!(again.expect("message").await["text"], "after");
 }
+
+#[tokio::test]
+async fn what_waits_for_moderators_outlives_the_home_and_they_are_told_anew() {
+    let mut mesh = Mesh::open(3).await;
+    let home = mesh.home_of("ada");
+    let others: Vec<NodeId> = mesh.houses.keys().copied().filter(|hub| *hub != home).collect();
+    let mut ada = mesh.houses[&others[0]].user_in_ada("ada").await;
+    let mut bob = mesh.houses[&others[1]].user_in_ada("bob").await;
+    ada.said("ada", "h", "/hold maybe").await;
+    assert_eq!(bob.refused("ada", "1", "maybe so").await, "msg_rejected");
+    let held = ada.find("notice").await;
+    // One that comes to another hub than the first is told by the home, wherever that is.
+    let mut root = mesh.houses[&others[1]].user_in_ada("root").await;
+    assert_eq!(root.find("notice").await["follow"], 1);
+    assert_eq!(root.expect("notice").await["message"], held["message"]);
+    let dead = mesh.kill(home).await;
+    for moderator in [&mut ada, &mut root] {
+        let waiting = moderator.find("notice").await;
+        assert_eq!((&waiting["note"], &waiting["follow"]), (&json!("waiting"), &json!(1)));
+        assert_eq!(moderator.expect("notice").await["message"], held["message"]);
+    }
+    root.said("ada", "a", &format!("/approve {}", held["message"]["id"].as_str().unwrap())).await;
+    assert_eq!(ada.find("notice").await["note"], "decided");
+    assert_eq!(bob.find("message").await["text"], "maybe so");
+    drop(dead);
+}

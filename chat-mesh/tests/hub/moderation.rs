@@ -3,7 +3,10 @@
 use freshet_proto::chat::Role;
 use serde_json::json;
 
-use crate::house::{House, PATIENCE};
+use crate::{
+    client::Client,
+    house::{House, PATIENCE},
+};
 
 #[tokio::test]
 async fn what_is_deleted_is_never_served_again() {
@@ -53,6 +56,15 @@ async fn a_moderator_is_one_at_once_and_it_is_stored() {
 }
 
 #[tokio::test]
+async fn a_role_of_nobody_is_refused_at_once_and_nothing_else_waits_for_it() {
+    let house = House::open(Default::default()).await;
+    let mut ada = house.user_in_ada("ada").await;
+    assert_eq!(ada.refused("ada", "g", "/mod ghost").await, "not_stored");
+    assert_eq!(ada.said("ada", "m", "/mod mo").await["done"], "mod");
+    assert_eq!(ada.refused("ada", "h", "/vip ghost").await, "not_stored");
+}
+
+#[tokio::test]
 async fn a_role_that_was_given_outside_of_chat_counts_when_its_holder_comes() {
     let house = House::open(Default::default()).await;
     let (mut bob, mut guest) = (house.user_in_ada("bob").await, house.guest().await);
@@ -81,6 +93,55 @@ async fn what_is_held_is_shown_to_moderators_alone_until_one_approves() {
     ada.said("ada", "a", &format!("/approve {id}")).await;
     let seen = eve.next().await;
     assert_eq!((&seen["type"], &seen["text"]), (&json!("message"), &json!("maybe so")), "eve was told nothing before");
+}
+
+/// What waits by a moderator's connection, which is told nothing else: texts, oldest first.
+async fn waits(moderator: &mut Client) -> Vec<String> {
+    let waiting = moderator.find("notice").await;
+    assert_eq!(waiting["note"], "waiting", "{waiting}");
+    let mut texts = Vec::new();
+    for _ in 0..waiting["follow"].as_u64().unwrap() {
+        let held = moderator.expect("notice").await;
+        assert_eq!(held["note"], "held");
+        texts.push(held["message"]["text"].as_str().unwrap().to_owned());
+    }
+    texts
+}
+
+#[tokio::test]
+async fn a_moderator_who_comes_later_finds_what_still_waits() {
+    let house = House::open(Default::default()).await;
+    let (mut ada, mut bob) = (house.user_in_ada("ada").await, house.user_in_ada("bob").await);
+    ada.said("ada", "t", "/hold maybe").await;
+    ada.said("ada", "m", "/mod mo").await;
+    let mut mo = house.user_in_ada("mo").await;
+    for text in ["maybe one", "maybe two"] {
+        assert_eq!(bob.refused("ada", text, text).await, "msg_rejected");
+    }
+    // Whoever runs the platform, and a moderator on a page that is loaded again and resumes.
+    let mut root = house.user_in_ada("root").await;
+    assert_eq!(waits(&mut root).await, ["maybe one", "maybe two"]);
+    let mut again = house.user("mo").await;
+    again.send(json!({"type": "join", "channel": "ada", "resume": "ada.3.1"})).await;
+    assert_eq!(waits(&mut again).await, ["maybe one", "maybe two"]);
+    // The decision of one is everybody's.
+    let id = ada.find("notice").await["message"]["id"].as_str().unwrap().to_owned();
+    ada.said("ada", "a", &format!("/deny {id}")).await;
+    for moderator in [&mut root, &mut again] {
+        let decided = moderator.find("notice").await;
+        assert_eq!(
+            (&decided["note"], &decided["id"], &decided["approved"]),
+            (&json!("decided"), &json!(id), &json!(false))
+        );
+    }
+    assert_eq!(ada.refused("ada", "b", &format!("/approve {id}")).await, "bad_delete_message_error");
+    // Who becomes a moderator finds it too, and who is none nothing.
+    let (mut eve, mut zoe) = (house.user_in_ada("eve").await, house.user_in_ada("zoe").await);
+    ada.said("ada", "v", "/mod eve").await;
+    assert_eq!(waits(&mut eve).await, ["maybe two"]);
+    ada.said("ada", "s", "that is all").await;
+    assert_eq!((&zoe.next().await["type"], &zoe.next().await["text"]), (&json!("user"), &json!("that is all")));
+    drop(mo.find("notice").await);
 }
 
 #[tokio::test]

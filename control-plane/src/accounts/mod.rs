@@ -52,7 +52,7 @@ pub use admin::{AdminError, UserFilter};
 pub use audit::{Actor, AuditEntry, AuditFilter};
 pub use avatar::{AVATAR_SIDE, AvatarError, MAX_AVATAR_BYTES, MAX_AVATAR_SIDE};
 pub use channels::{ChannelChange, ChannelError, ChannelSettings, GoLive, Visibility};
-pub use chat::{ChatBan, ChatLogLine, MAX_LOG, Standing, Stored, as_chat};
+pub use chat::{ChatBan, ChatLogLine, ChatTerm, MAX_LOG, Standing, Stored, action_word, as_chat};
 pub use db::{Database, OpenError, StoreError, UnknownDatabase};
 pub use follows::{FollowError, Follower, MAX_FOLLOWS};
 pub use ids::{KeyId, LoginId, UserId};

@@ -1,4 +1,5 @@
-//! What those who look after a channel's chat read: what was done there, and who is silenced.
+//! What those who look after a channel's chat read: what was done there, who is silenced, which terms
+//! are not wanted.
 
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use super::{
     page::{Page, Paging},
     problem::Problem,
 };
-use crate::accounts::{ChatBan, ChatLogLine};
+use crate::accounts::{ChatBan, ChatLogLine, ChatTerm, action_word};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
-    OpenApiRouter::new().routes(routes!(log)).routes(routes!(bans))
+    OpenApiRouter::new().routes(routes!(log)).routes(routes!(bans)).routes(routes!(terms))
 }
 
 /// One thing that was done.
@@ -53,6 +54,15 @@ struct Ban {
     by: Option<String>,
     /// Why.
     reason: String,
+}
+
+/// A term that is not to be read.
+#[derive(Debug, Serialize, ToSchema)]
+struct Term {
+    /// As it was written.
+    term: String,
+    /// `block`: messages with it are refused. `hold`: they wait for a moderator.
+    action: &'static str,
 }
 
 /// What moderators did in the channel's chat, the latest first: for its owner, moderators and administrators. The latest
@@ -98,6 +108,22 @@ async fn bans(
         by: ban.by,
         reason: ban.reason,
     })))
+}
+
+/// The terms that the channel's chat does not want to read, the oldest first: for its owner, moderators and administrators. They
+/// are changed in the chat, by `/block`, `/hold` and `/unblock`.
+#[utoipa::path(get, path = "/api/streams/{id}/terms", tag = "streams", security(("bearer" = [])),
+    params(("id" = String, Path, description = "The channel"), Paging),
+    responses((status = 200, description = "Which", body = Page<Term>)))]
+async fn terms(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Name(name): Name,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Page<Term>>, Problem> {
+    shared.may_moderate(&caller, &name).await?;
+    let page = shared.accounts.chat_terms(&name, paging.after(), paging.limit()).await?;
+    Ok(Json(Page::of(page, |term: ChatTerm| Term { term: term.pattern, action: action_word(term.action) })))
 }
 
 impl Shared {

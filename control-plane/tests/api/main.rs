@@ -38,6 +38,7 @@ databases::on_both_databases! {
         somebody_chooses_the_colour_of_their_name_and_their_tokens_say_it;
     moderating:
         those_who_look_after_a_chat_read_what_was_done_there_and_nobody_else,
+        moderators_read_which_terms_are_not_wanted_page_by_page,
         a_home_opens_and_stores_through_the_node_that_answers;
     administering:
         a_channel_that_an_operator_made_is_nobodys_to_take,

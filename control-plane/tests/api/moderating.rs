@@ -1,7 +1,8 @@
 //! What moderators read of a channel's chat, and what hubs ask of it.
 
 use freshet_proto::chat::{
-    Actor, Ban, Change, ChatReply, ChatRequest, Durable, LogEntry, Login, MessageId, Reason, Role, UserId, Verb,
+    Actor, Ban, Change, ChatReply, ChatRequest, Durable, LogEntry, Login, MessageId, Pattern, Reason, Role, TermAction,
+    UserId, Verb,
 };
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ pub async fn those_who_look_after_a_chat_read_what_was_done_there_and_nobody_els
     assert_eq!(store(&bench, "ada").await, ChatReply::Stored { version: 3, unstored: vec![] });
     let ask =
         async |who: &As, what: &str| bench.ask(who, "GET", &format!("/api/streams/ada/{what}"), Value::Null).await;
-    for what in ["moderation-log", "bans"] {
+    for what in ["moderation-log", "bans", "terms"] {
         for (who, status) in [(&ada, 200), (&moderator, 200), (&operator(), 200), (&eve, 403), (&nobody(), 401)] {
             assert_eq!(ask(who, what).await.status, status, "{what} {:?}", who.fields);
         }
@@ -66,6 +67,29 @@ pub async fn those_who_look_after_a_chat_read_what_was_done_there_and_nobody_els
     assert_eq!(bans, json!({ "items": [ban("eve"), ban("mallory")], "next": null }));
     let members = bench.ask(&ada, "GET", "/api/streams/ada/members", Value::Null).await.json();
     assert_eq!(members["items"][0]["username"], "mod", "there is one list of moderators");
+}
+
+pub async fn moderators_read_which_terms_are_not_wanted_page_by_page(place: Place) {
+    let bench = Bench::new(place).await;
+    let ada = bench.join("ada").await;
+    let term = |pattern: &str, action| Change::Term(Pattern::cut(pattern), action);
+    let changes = vec![
+        (1, term("spam*", Some(TermAction::Block))),
+        (2, term("meh", Some(TermAction::Hold))),
+        (3, term("gone", Some(TermAction::Hold))),
+        (4, term("buy now", Some(TermAction::Hold))),
+        (5, term("gone", None)),
+        (6, term("buy now", Some(TermAction::Block))),
+    ];
+    let store = ChatRequest::Store { channel: login("ada"), epoch: 1, changes, log: Vec::new() };
+    bench.api.keep_chat(store).await.expect("an answer");
+    let ask =
+        async |query: &str| bench.ask(&ada, "GET", &format!("/api/streams/ada/terms{query}"), Value::Null).await.json();
+    let term = |term: &str, action: &str| json!({ "term": term, "action": action });
+    let first = ask("?limit=2").await;
+    assert_eq!(first["items"], json!([term("spam*", "block"), term("meh", "hold")]));
+    let rest = ask(&format!("?limit=2&cursor={}", first["next"].as_str().expect("more"))).await;
+    assert_eq!(rest, json!({ "items": [term("buy now", "block")], "next": null }));
 }
 
 pub async fn a_home_opens_and_stores_through_the_node_that_answers(place: Place) {

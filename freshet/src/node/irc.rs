@@ -4,7 +4,8 @@
 //! listen.irc, listen.ircs ────────────────────────────▶ Hub::serve_irc
 //! listen.irc_ws, listen.irc_wss ──a request's head────▶ Hub::serve_irc_websocket
 //! ```
-//! All of it runs on chat's threads.
+//! Who comes when too many are between accept and their first line or request is told so and closed ([`Hub::arrives`]). All of
+//! it runs on chat's threads.
 
 use std::{
     io,
@@ -14,14 +15,13 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use freshet_chat_mesh::hub::{Caller, Hub, Socket};
+use freshet_chat_mesh::hub::{Arriving, Caller, Hub, Socket};
 use http::{Request, request::Parts};
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::{TcpListener, TcpStream},
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -32,8 +32,6 @@ use crate::{
     tls::Certificate,
 };
 
-/// How many connections of one listener may be between accept and their first line or request; others wait.
-const MAX_ARRIVING: usize = 1024;
 /// How long TLS and a request's head may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long accepting rests after it failed.
@@ -126,18 +124,23 @@ impl Bound {
 }
 
 async fn accept(listener: TcpListener, way: Way, hub: Hub) {
-    let arriving = Arc::new(Semaphore::new(MAX_ARRIVING));
     loop {
-        let Ok(place) = Arc::clone(&arriving).acquire_owned().await else { return };
         let Ok((socket, peer)) = listener.accept().await else {
             sleep(REST).await;
             continue;
         };
-        tokio::spawn(arrive(socket, peer.ip(), way.clone(), hub.clone(), place));
+        let (peer, hub) = (peer.ip(), hub.clone());
+        match hub.arrives(peer) {
+            Ok(place) => drop(tokio::spawn(arrive(socket, peer, way.clone(), hub, place))),
+            Err(no) => {
+                let (socket, is_websocket) = (Some(socket).filter(|_| way.tls.is_none()), way.is_websocket);
+                tokio::spawn(async move { hub.refuse_irc(socket, peer, is_websocket, no).await });
+            }
+        }
     }
 }
 
-async fn arrive(socket: TcpStream, peer: IpAddr, way: Way, hub: Hub, place: OwnedSemaphorePermit) {
+async fn arrive(socket: TcpStream, peer: IpAddr, way: Way, hub: Hub, place: Arriving) {
     let shaken = async {
         let mut socket = match way.tls {
             Some(tls) => Socket::Other(Box::new(TlsAcceptor::from(tls).accept(socket).await?)),

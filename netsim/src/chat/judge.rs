@@ -71,6 +71,8 @@ pub struct Sometimes {
     pub alone: u64,
     /// Gaps and restarts that readers were told of.
     pub gaps: u64,
+    /// Posts that found a channel at rest somewhere.
+    pub woken: u64,
 }
 
 impl Sometimes {
@@ -82,16 +84,17 @@ impl Sometimes {
         self.homes += other.homes;
         self.alone += other.alone;
         self.gaps += other.gaps;
+        self.woken += other.woken;
     }
 }
 
 impl fmt::Display for Sometimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { acked, refused, again, homes, alone, gaps } = self;
+        let Self { acked, refused, again, homes, alone, gaps, woken } = self;
         write!(
             f,
             "{acked} posts acknowledged ({alone} without a control plane), {refused} refused, {again} sent again; \
-             {homes} times a channel got another home; {gaps} gaps and restarts told"
+             {homes} times a channel got another home; {gaps} gaps and restarts told; {woken} posts to a channel at rest"
         )
     }
 }

@@ -34,6 +34,11 @@ const BEGIN_MS: u64 = 1_800_000_000_000;
 /// How long everything is left alone before it is judged, in ms, and how long speaking may take then.
 const QUIET_MS: u64 = 15_000;
 const SPEAK_MS: u64 = 9_000;
+/// After how many ms a channel rests that nobody reads, how often something is said there, at least, and how long before the
+/// end everybody comes.
+const REST_MS: u64 = 2_000;
+const MURMUR_MS: u64 = 1_000;
+const GATHER_MS: u64 = 7_000;
 /// How long a post may take, in ms, when a single hub dies.
 const FAILOVER_MS: u64 = 4_000;
 
@@ -43,11 +48,19 @@ enum Happening {
     Input(usize, u64, Box<Input>),
     Tick(usize, u64),
     Renew(usize, u64),
-    Asked { hub: usize, life: u64, asked_ms: u64 },
+    Asked {
+        hub: usize,
+        life: u64,
+        asked_ms: u64,
+    },
     Control,
     Begin(usize),
     End(usize),
     Say,
+    /// Something is said where nobody reads.
+    Murmur,
+    /// Everybody comes there.
+    Gather,
     Again(u64),
     Links,
     Last,
@@ -123,9 +136,12 @@ impl<'a> World<'a> {
             world.at(fault.at_ms, Happening::Begin(n));
             world.at(fault.at_ms + fault.for_ms, Happening::End(n));
         }
-        for (at, what) in [(1, Happening::Control), (1_500, Happening::Say), (1, Happening::Links)] {
+        for (at, what) in
+            [(1, Happening::Control), (1_500, Happening::Say), (1, Happening::Links), (2_500, Happening::Murmur)]
+        {
             world.at(at, what);
         }
+        world.at(plan.healed_ms + QUIET_MS - GATHER_MS, Happening::Gather);
         world.at(plan.healed_ms + QUIET_MS, Happening::Last);
         world
     }
@@ -187,7 +203,7 @@ impl<'a> World<'a> {
         self.hubs[hub] = Some(Hub {
             mesh: Mesh::new(
                 Self::id(hub),
-                Limits::default(),
+                Limits { rest_ms: REST_MS, ..Limits::default() },
                 Now { mono_ms: 1_000_000 * life + self.now_ms, wall_ms: 0 },
             ),
             life,
@@ -249,6 +265,8 @@ impl<'a> World<'a> {
             Happening::Begin(n) => self.begin(n),
             Happening::End(n) => self.end(n),
             Happening::Say => self.say(),
+            Happening::Murmur => self.murmur(),
+            Happening::Gather => self.gather(),
             Happening::Again(ticket) => self.say_again(ticket),
             Happening::Links => self.links(),
             Happening::Last => self.speak_last(),
@@ -443,7 +461,10 @@ impl<'a> World<'a> {
         for (channel, epoch, version, change) in stores {
             if self.control.store(&channel, epoch, version, &change, wall_ms) {
                 let at = self.now_ms + self.delay();
-                self.at(at, Happening::Input(hub, life, Box::new(Input::Stored { channel, version })));
+                self.at(
+                    at,
+                    Happening::Input(hub, life, Box::new(Input::Stored { channel, version, lacks: Vec::new() })),
+                );
             }
         }
         for channel in opens {

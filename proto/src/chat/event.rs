@@ -196,6 +196,11 @@ pub enum Note {
         /// Whether it was said.
         approved: bool,
     },
+    /// All that wait for `/approve` or `/deny` now, the oldest first; of no others is that so. For who moderates.
+    Waiting {
+        /// The messages.
+        messages: Vec<Message>,
+    },
 }
 
 impl What {

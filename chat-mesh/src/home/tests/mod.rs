@@ -98,7 +98,7 @@ impl Channel {
         let nonce = format!("n{}", self.asked);
         let posted = self.submit(ms, submit(name, &nonce, text));
         let version = self.home.state().durable().version;
-        let stored = self.input(ms, Input::Stored { version });
+        let stored = self.input(ms, Input::Stored { version, lacks: Vec::new() });
         [posted, stored].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" ")
     }
 

@@ -49,6 +49,7 @@ impl Session {
         if !self.client.joined(joined) {
             return;
         }
+        self.knows_waiting.remove(&joined.channel);
         let (nick, channel) = (self.nick().to_owned(), format!("#{}", joined.channel));
         let host = format!("{nick}.{SERVER}");
         self.send(&Line::new("JOIN").from(encode::prefix(&nick)).param(channel.as_str()), out);

@@ -1,6 +1,8 @@
 //! What one connection asks and is answered.
 
-use freshet_proto::chat::{Accepted, Code, MessageId, Note, Notice, Refusal, To, Verb};
+use freshet_proto::chat::{
+    Accepted, Code, DisplayName, Message, MessageId, Note, Notice, Refusal, Roles, To, User, UserId, Verb,
+};
 
 use super::*;
 use crate::session::MAX_CHANNELS;
@@ -238,6 +240,28 @@ fn notices_reach_those_whom_they_concern() {
         "@msg-id=msg_banned :tmi.twitch.tv NOTICE #ada :You are banned from this channel: spam"
     );
     assert_eq!(socket.input(Input::Notice(ada(), &of("eve"))), "");
+}
+
+#[test]
+fn a_moderator_is_told_once_what_waited_when_they_came() {
+    let message = Message {
+        id: MessageId(7),
+        user: User { id: UserId::cut("e"), login: login("eve"), name: DisplayName::cut("Eve"), color: None },
+        roles: Roles::default(),
+        text: "meh".to_owned().try_into().unwrap(),
+        action: false,
+        reply: None,
+        pdt_ms: None,
+        deleted: false,
+    };
+    let waiting = Notice { to: To::Moderators, note: Note::Waiting { messages: vec![message] } };
+    let mut socket = Socket::seated(Role::Moderator);
+    assert_eq!(
+        socket.input(Input::Notice(ada(), &waiting)),
+        "@msg-id=automod_held :tmi.twitch.tv NOTICE #ada :eve waits for /approve 7 or /deny 7: meh"
+    );
+    assert_eq!(socket.input(Input::Notice(ada(), &waiting)), "", "after that, what begins to wait");
+    assert_eq!(Socket::seated(Role::Vip).input(Input::Notice(ada(), &waiting)), "");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Hubs that hear each other at once, and what each does. Faults in time are for `netsim`.
 
+mod resting;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshet_proto::chat::{Code, Login, Role, What};
+use freshet_proto::chat::{Code, Login, Position, Role, What};
 
 use super::*;
 use crate::{
@@ -84,7 +86,7 @@ impl Room {
                     Output::Store { channel, version, .. } => {
                         self.stored.entry(hub).or_default().push(version);
                         self.version = version;
-                        queue.push_back((hub, Input::Stored { channel, version }));
+                        queue.push_back((hub, Input::Stored { channel, version, lacks: Vec::new() }));
                     }
                     output => self.did.extend(picture(&output).map(|text| format!("{hub}:{text}"))),
                 }
@@ -250,6 +252,25 @@ fn no_home_opens_while_most_of_an_earlier_set_may_go_on() {
     room.wait(60_000, &[], 1);
     room.say(standby, 8, "ho");
     assert!(room.did().contains(&format!("{standby}:#8")), "after a minute they count as lost");
+}
+
+#[test]
+fn hubs_go_on_under_control_nodes_that_began_anew_from_a_backup() {
+    let mut room = Room::open(3);
+    room.want(&[1, 2, 3]);
+    room.members(3, &[1, 2, 3], &[(1, &[1, 2, 3])]);
+    room.wait(600, &[1, 2, 3], 3);
+    room.say(1, 7, "hi");
+    // What is in an older backup is no mesh, and the log goes on by the clock.
+    let epoch = 1_800_000_000 << 20;
+    room.members(epoch, &[1, 2, 3], &[(1, &[])]);
+    room.lease_all(epoch);
+    room.wait(4_000, &[1, 2, 3], epoch);
+    room.did();
+    room.say(2, 8, "ho");
+    let did = room.did();
+    assert!([1, 2, 3].iter().all(|hub| did.contains(&format!("{hub}:{epoch}.2=ho"))), "{did}");
+    assert!(did.contains("2:#8"), "{did}");
 }
 
 #[test]

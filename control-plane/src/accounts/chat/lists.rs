@@ -1,11 +1,11 @@
-//! What moderators read: who is banned, and what was done.
+//! What moderators read: who is banned, which terms are looked for, and what was done.
 
 use freshet_proto::{
-    chat::{MessageId, Verb},
+    chat::{MessageId, TermAction, Verb},
     id::ChannelName,
 };
 
-use super::BanRow;
+use super::{BanRow, action_of};
 use crate::accounts::{
     Accounts, Page, StoreError,
     db::{Tx, at, corrupt, unsigned},
@@ -28,6 +28,15 @@ pub struct ChatBan {
     pub by: Option<String>,
     /// Why.
     pub reason: String,
+}
+
+/// A term that a channel does not want to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatTerm {
+    /// As it was written.
+    pub pattern: String,
+    /// What becomes of a message with it.
+    pub action: TermAction,
 }
 
 /// One line of a channel's moderation log.
@@ -73,6 +82,31 @@ impl Accounts {
             reason,
         };
         Ok(Page::cut(rows.into_iter().map(ban).collect(), limit, |last: &ChatBan| last.login.clone()))
+    }
+
+    /// The terms of a channel, in the order in which they were first said.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn chat_terms(
+        &self,
+        channel: &ChannelName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ChatTerm>, StoreError> {
+        const SELECT: &str = "SELECT place, pattern, action FROM chat_terms WHERE channel = $1 AND place > $2 \
+                              ORDER BY place, pattern LIMIT $3";
+        let after = after.map_or(i64::MIN, |after| after.parse().unwrap_or(i64::MAX));
+        let limit = page(limit);
+        let query = sqlx::query_as(SELECT).bind(channel.as_str()).bind(after).bind(limit as i64 + 1);
+        let rows: Vec<(i64, String, String)> = query.fetch_all(self.db().read()).await?;
+        let rows = Page::cut(rows, limit, |(place, ..)| place.to_string());
+        let term = |(_, pattern, action): (i64, String, String)| {
+            let action = action_of(&action).ok_or_else(|| corrupt("what a term does"))?;
+            Ok(ChatTerm { pattern, action })
+        };
+        let items = rows.items.into_iter().map(term).collect::<Result<_, StoreError>>()?;
+        Ok(Page { items, next: rows.next })
     }
 
     /// What moderators did in a channel, the latest first.

@@ -1,7 +1,7 @@
 //! What must outlive every hub of a channel's chat: who is banned, which terms, which modes, what moderators did.
 //!
 //! ```text
-//! home ──Open──▶ open_chat ──▶ Durable       owner, moderators ──REST──▶ chat_bans, chat_log (lists)
+//! home ──Open──▶ open_chat ──▶ Durable       owner, moderators ──REST──▶ chat_bans, chat_terms, chat_log (lists)
 //!      ──Store─▶ store::store_chat           hub ──Standing──▶ standing
 //! ```
 //! Moderators and VIPs are those of [`super::roles`], followers those of [`super::follows`]: there is no second list of
@@ -16,7 +16,7 @@ use freshet_proto::{
 };
 
 pub(super) use lists::forget;
-pub use lists::{ChatBan, ChatLogLine, MAX_LOG};
+pub use lists::{ChatBan, ChatLogLine, ChatTerm, MAX_LOG};
 pub use store::Stored;
 
 use super::{
@@ -146,7 +146,8 @@ fn login_or(name: Option<String>, other: &ChannelName) -> Result<Login, StoreErr
     name.map_or_else(|| Ok(other.clone()), |name| name.parse().map_err(|_| corrupt("a name")))
 }
 
-fn action_word(action: TermAction) -> &'static str {
+/// What a term does, as it is stored and as the API shows it.
+pub fn action_word(action: TermAction) -> &'static str {
     match action {
         TermAction::Hold => "hold",
         TermAction::Block => "block",

@@ -43,11 +43,7 @@ impl Store for Stored {
         let remote = self.0.clone();
         Box::pin(async move {
             match remote.store(channel, epoch, changes, log, ATTEMPT).await {
-                Ok(StoredChat { version, unstored }) => {
-                    // Roles of somebody without an account: whoever gave them is told that they are not stored.
-                    let lacks = unstored.into_iter().min();
-                    Ok(Outcome::Stored { up_to: lacks.map_or(version, |lacks| lacks.saturating_sub(1)) })
-                }
+                Ok(StoredChat { version, unstored }) => Ok(Outcome::Stored { up_to: version, lacks: unstored }),
                 Err(ChatError::Denied(Denied::Refused(why))) => Err(Unavailable(why.to_string())),
                 Err(ChatError::Denied(why @ Denied::Elsewhere(_))) => Err(Unavailable(why.to_string())),
                 Err(why) => Ok(Outcome::Refused(why.to_string())),

@@ -17,6 +17,34 @@ impl World<'_> {
         self.submit(post);
     }
 
+    /// The channel that nobody reads until the end.
+    fn quiet(&self) -> ChannelName {
+        people::channel(self.plan.channels)
+    }
+
+    /// Somebody says something where nobody reads, now and then, so that the channel rests in between.
+    pub(super) fn murmur(&mut self) {
+        if self.now_ms < self.plan.healed_ms + QUIET_MS - GATHER_MS {
+            self.at(self.now_ms + MURMUR_MS + self.random.below(8_000), Happening::Murmur);
+        }
+        let hub = self.random.below(self.plan.hubs as u64) as usize;
+        if self.hubs[hub].as_ref().is_none_or(|hub| hub.leaves) {
+            return;
+        }
+        let resting = self.hubs.iter().flatten().any(|hub| hub.mesh.resting() > 0);
+        self.sometimes.woken += u64::from(resting);
+        self.said += 1;
+        let mut post = people::draw(&self.random, hub, self.plan.channels, self.said, self.now_ms);
+        post.submit.channel = self.quiet();
+        self.submit(post);
+    }
+
+    pub(super) fn gather(&mut self) {
+        for hub in 0..self.plan.hubs {
+            self.input(hub, Input::Want(self.quiet()));
+        }
+    }
+
     pub(super) fn submit(&mut self, post: Post) -> u64 {
         self.count += 1;
         let ticket = self.count;
@@ -29,14 +57,15 @@ impl World<'_> {
         ticket
     }
 
-    /// A client that has heard nothing goes to another hub.
+    /// A client that has heard nothing goes to another hub that is there.
     pub(super) fn say_again(&mut self, ticket: u64) {
         let Some(mut post) = self.posts.remove(&ticket) else { return };
         // Longer than that, and homes have forgotten the nonce.
         if post.since_ms + 30_000 < self.now_ms {
             return;
         }
-        post.hub = (post.hub + 1) % self.plan.hubs;
+        let mut others = (1..=self.plan.hubs).map(|n| (post.hub + n) % self.plan.hubs);
+        post.hub = others.find(|hub| self.hubs[*hub].is_some()).unwrap_or(post.hub);
         if self.bug == Some(Bug::NonceForgotten) {
             self.count += 1;
             let n = self.count;
@@ -61,7 +90,7 @@ impl World<'_> {
                 self.sometimes.acked += 1;
                 self.sometimes.alone += u64::from(self.control.is_out);
                 // A command waits until it is stored.
-                if accepted.done.is_none() {
+                if accepted.done.is_none() && post.submit.channel != self.quiet() {
                     self.in_time(hub, self.now_ms - post.since_ms);
                 }
                 if let Some(position) = accepted.position {
@@ -102,7 +131,7 @@ impl World<'_> {
     /// All is well for a while: everybody must be able to speak.
     pub(super) fn speak_last(&mut self) {
         for hub in 0..self.plan.hubs {
-            for n in 0..self.plan.channels {
+            for n in 0..=self.plan.channels {
                 self.said += 1;
                 let mut post = people::draw(&self.random, hub, self.plan.channels, self.said, self.now_ms);
                 (post.submit.channel, post.persists) = (people::channel(n), false);
@@ -118,7 +147,7 @@ impl World<'_> {
         if let Some((hub, channel)) = self.last.values().next().cloned() {
             self.judge.broke(Violation::Silent(channel, hub));
         }
-        for n in 0..self.plan.channels {
+        for n in 0..=self.plan.channels {
             let channel = people::channel(n);
             let mut seen: Vec<(usize, Vec<&Event>)> = Vec::new();
             for (hub, slot) in self.hubs.iter().enumerate() {
@@ -131,6 +160,9 @@ impl World<'_> {
                 }
             }
             self.judge.end(&channel, &seen);
+            if channel == self.quiet() {
+                continue;
+            }
             let readers = (0..self.plan.hubs as u64).map(|hub| hub + 2).sum();
             let all = (readers, self.plan.hubs as u64 + 1);
             for (hub, slot) in self.hubs.iter().enumerate() {

@@ -134,6 +134,19 @@ describe('moderation', () => {
 		expect(waits()).toEqual([]);
 	});
 
+	it('is told anew what waits when it comes back, or the channel has another home', () => {
+		const held = (id: string): Server => ({ type: 'notice', channel: 'ada', note: 'held', message: { id, user: { id: 'bob', login: 'bob', name: 'bob', roles: ['plain'] }, text: 'meh' } });
+		const waiting = (follow: number): Server => ({ type: 'notice', channel: 'ada', note: 'waiting', follow });
+		const back = joined('1.0', 0, { role: 'moderator' });
+		const waits = (...objects: Server[]) => channel(back, held('1'), held('2'), ...objects).held.map(({ said }) => said.id);
+		expect(waits(back)).toEqual([]);
+		expect(waits(back, waiting(2), held('2'), held('3'))).toEqual(['2', '3']);
+		expect(waits(waiting(1), held('2'))).toEqual(['2']);
+		expect(waits(waiting(0))).toEqual([]);
+		const unmod: Server = { type: 'user', channel: 'ada', position: '1.1', at_ms: 1, login: 'mod', action: 'role', role: null, by: BY };
+		expect(waits({ type: 'welcome', user: { id: '02', login: 'mod', name: 'Mod' }, heartbeat_ms: 1 }, unmod)).toEqual([]);
+	});
+
 	it('keeps a warning until it was read', () => {
 		const ada = channel(joined('1.0'), { type: 'notice', channel: 'ada', note: 'warned', reason: 'manners' });
 		expect(ada.warning).toBe('manners');

@@ -132,7 +132,7 @@ export class Channel {
 		this.warning = null;
 	}
 
-	/** Lets go of what the hub has let go of: it tells only who is connected then. */
+	/** Lets go of what the hub has let go of, should it not have said so. */
 	expire(): void {
 		const now = this.#now();
 		if (this.held.some(({ sinceMs }) => now - sinceMs >= HELD_MS)) this.held = this.held.filter(({ sinceMs }) => now - sinceMs < HELD_MS);
@@ -150,6 +150,9 @@ export class Channel {
 				this.#decided(notice.message.id);
 				this.held = [...this.held, { said: notice.message, sinceMs: this.#now() }].slice(-MOST_HELD);
 				return;
+			case 'waiting':
+				this.held = [];
+				return;
 			case 'decided':
 				return this.#decided(notice.id);
 		}
@@ -164,6 +167,8 @@ export class Channel {
 		this.modes = joined.modes;
 		this.pin = joined.pin;
 		this.silence = null;
+		// The hub tells anew what waits.
+		this.held = [];
 		if (joined.gap) this.#add({ kind: 'gap', missed: joined.gap.missed }, null, 0);
 		this.#joined = { at: position(joined.position), follow: joined.follow };
 		this.#caughtUp();
@@ -230,6 +235,7 @@ export class Channel {
 		const mine = event.login === this.me;
 		if (event.action === 'role') {
 			if (mine) this.role = event.role ?? 'plain';
+			if (!this.moderates) this.held = [];
 			return;
 		}
 		if (event.action === 'timeout' || event.action === 'ban') {

@@ -1,4 +1,4 @@
-// What moderators read over the API (docs/api.md): the log and who is silenced; and how a time is written.
+// What moderators read over the API (docs/api.md): the log, who is silenced, which words aren't wanted; and how a time is written.
 import { number, numberOrNull, fields, page, text, textOrNull } from '../api/types';
 
 export interface Entry {
@@ -26,6 +26,16 @@ export const entries = page<Entry>((body) => {
 export const silenced = page<Silenced>((body) => {
 	const { username, until_ms, by, reason } = fields(body);
 	return text(username) === '' ? null : { username: text(username), untilMs: numberOrNull(until_ms), by: textOrNull(by), reason: text(reason) };
+});
+
+export interface Term {
+	readonly term: string;
+	readonly action: 'block' | 'hold';
+}
+
+export const terms = page<Term>((body) => {
+	const { term, action } = fields(body);
+	return text(term) !== '' && (action === 'block' || action === 'hold') ? { term: text(term), action } : null;
 });
 
 const SECONDS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };

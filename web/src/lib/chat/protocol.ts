@@ -100,6 +100,8 @@ export type Notice = { readonly type: 'notice'; readonly channel: string } & (
 	| { readonly note: 'warned'; readonly reason: string }
 	| { readonly note: 'silenced'; readonly reason: string; readonly until_ms: number | null }
 	| { readonly note: 'held'; readonly message: Said }
+	/** What waited before does no more; what does follows, as so many that are held. */
+	| { readonly note: 'waiting'; readonly follow: number }
 	| { readonly note: 'decided'; readonly id: string; readonly approved: boolean }
 );
 

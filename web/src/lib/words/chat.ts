@@ -86,7 +86,7 @@ export const DESK = {
 	forGood: 'for good',
 	term: 'Word or phrase',
 	termHint: 'Whole words, in any case and in letters that look alike. * stands for any letters: spam*, *spam*.',
-	termsWhere: 'The list itself is not shown; the log says what was added.',
+	termsEmpty: 'No word is looked for yet.',
 	block: 'Block',
 	hold: 'Hold',
 	unblock: 'Allow',
@@ -174,6 +174,9 @@ export const warnedOf = (reason: string) => `A moderator warns you: ${reason}`;
 export const waitingLines = (count: number) => (count === 1 ? '1 message waits for the picture' : `${count} messages wait for the picture`);
 export const queueCount = (count: number) => (count === 0 ? DESK.queue : `${DESK.queue} ${count}`);
 export const decideOn = (what: string, name: string) => `${what} the message of ${name}`;
+/** What becomes of a message with a word of the list. */
+export const TERM_ACTION = { block: 'Refused', hold: 'Waits for a moderator' } as const;
+export const allowTerm = (term: string) => `${DESK.unblock} ${term}`;
 export const untilWords = (date: string) => `until ${date}`;
 export const argumentsOf = (name: string) => `/${name} takes`;
 
