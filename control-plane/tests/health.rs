@@ -148,7 +148,15 @@ fn of(claimed: &Claimed, dropped_frames: u64) -> Health {
             keyframe_interval_ms: 8000,
         }),
         audio: None,
-        uplink: Uplink { bitrate: 2, received_bytes: 3, stalls: 4, stalled_ms: 5, longest_stall_ms: 6 },
+        uplink: Uplink {
+            bitrate: 2,
+            received_bytes: 3,
+            stalls: 4,
+            stalled_ms: 5,
+            longest_stall_ms: 6,
+            rtt_ms: Some(41),
+            late_ms: 70,
+        },
         skew_ms: -7,
         dropped_frames,
         repaired_frames: 9,
@@ -186,7 +194,8 @@ async fn any_control_node_tells_how_a_stream_does_and_who_watches_and_a_new_lead
                 "frame_rate": 29.97, "keyframe_interval_ms": 8000
             },
             "audio": null,
-            "uplink": { "bitrate": 2, "received_bytes": 3, "stalls": 4, "stalled_ms": 5, "longest_stall_ms": 6 },
+            "uplink": { "bitrate": 2, "received_bytes": 3, "stalls": 4, "stalled_ms": 5, "longest_stall_ms": 6,
+                        "rtt_ms": 41, "late_ms": 70 },
             "skew_ms": -7, "dropped_frames": 8, "repaired_frames": 9, "gap_parts": 10, "discontinuities": 11,
             "alerts": [{
                 "kind": "long_key_frame_interval",

@@ -11,7 +11,7 @@ use freshet_edge::{
 };
 use freshet_proto::{
     id::{Epoch, Msn},
-    message::{FollowEvent, Version},
+    message::{Arrival, FollowEvent, Version},
     view::ChannelState,
 };
 use tokio::{task::JoinSet, time::timeout};
@@ -80,6 +80,27 @@ async fn a_version_is_served_at_once_with_what_players_and_caches_need() {
     let head = viewer.head(PLAYLIST).await;
     assert_eq!((head.status, head.field("content-length")), (200, reply.body.len().to_string().as_str()));
     assert_eq!(viewer.get(PLAYLIST).await.body, reply.body, "nothing of the head's body came");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_waited_are_told_the_same_of_how_the_media_came_to_the_origin() {
+    let mut rig = Rig::live();
+    let follow = rig.following(5, 0).await;
+    let mut viewers = [rig.viewer(), rig.viewer(), rig.viewer()];
+    for viewer in &mut viewers {
+        viewer.ask(&blocking(5, 1), "").await;
+    }
+    rig.held(3).await;
+    follow.send(FollowEvent::Arrival(Arrival { uplink_ms: Some(21), late_ms: 130 }), "");
+    follow.publish(1, 5, 1);
+    let [first, second, third] = &mut viewers;
+    let replies = [first.reply().await, second.reply().await, third.reply().await];
+    assert_eq!(replies[0].field("server-timing"), "edge;desc=held, uplink;dur=21, late;dur=130");
+    assert!(replies.iter().all(|reply| (&reply.fields, &reply.body) == (&replies[0].fields, &replies[0].body)));
+    let later = first.get(&blocking(5, 1)).await;
+    assert!(later.field("server-timing").ends_with(", uplink;dur=21, late;dur=130"));
+    follow.publish(1, 5, 2);
+    assert!(!first.get(&blocking(5, 2)).await.field("server-timing").contains("late"), "nothing is known of it");
 }
 
 #[tokio::test(start_paused = true)]

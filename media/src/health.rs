@@ -78,6 +78,20 @@ pub struct Uplink {
     pub stalled_ms: u64,
     /// The longest of them, in milliseconds.
     pub longest_stall_ms: u64,
+    /// The smoothed round trip of the encoder's connection, in milliseconds; `None` where it is not known.
+    pub rtt_ms: Option<u64>,
+    /// How much later frames come than the quickest did, by their own timestamps, in milliseconds: what waits in the encoder
+    /// and in its network.
+    pub late_ms: u64,
+}
+
+/// How the newest frame came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// The smoothed round trip of the encoder's connection, in milliseconds; `None` where it is not known.
+    pub rtt_ms: Option<u64>,
+    /// How much later it came than its `EXT-X-PROGRAM-DATE-TIME` says, in milliseconds.
+    pub late_ms: u64,
 }
 
 /// Something that the person who streams can mend. Displays as a sentence in plain words.

@@ -8,7 +8,10 @@
 //! Fencing: every call of a publisher names its epoch. What an older publish says after a newer one has begun is
 //! dropped, and it learns that it was displaced.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use freshet_media::{
     frame::Media,
@@ -24,7 +27,7 @@ use freshet_proto::{
 };
 use tokio::sync::watch;
 
-use crate::{live::Window, meter::Meters};
+use crate::{health::arrival, live::Window, meter::Meters};
 
 /// What all sessions of an origin have in common.
 #[derive(Debug)]
@@ -180,6 +183,16 @@ impl Broadcast {
         ran.new_session.map_or(Pushed::Taken { live }, Pushed::NewSession)
     }
 
+    /// There and back between the encoder that publishes as `epoch` and here.
+    pub(crate) fn measure(&self, epoch: Epoch, rtt: Option<Duration>) {
+        let mut state = self.lock();
+        if state.epoch == epoch
+            && let Some(pipeline) = &mut state.pipeline
+        {
+            pipeline.measure(rtt);
+        }
+    }
+
     /// Lets the pipeline do what is due.
     pub(crate) fn tick(&self, now_ms: u64) {
         let mut state = self.lock();
@@ -321,6 +334,7 @@ impl State {
         let Some(pipeline) = &mut self.pipeline else { return Ran::default() };
         work(pipeline, &mut self.out);
         let mut ran = Ran { changed: !self.out.is_empty(), new_session: None };
+        self.window.note(pipeline.arrival().map(arrival));
         for made in self.out.drain(..) {
             match made {
                 Output::NewSession(why) => ran.new_session = Some(why),

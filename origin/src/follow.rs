@@ -1,7 +1,7 @@
 //! What one follower of a track is sent next, read from the live window at the moment when its stream takes more.
 //!
 //! ```text
-//! Window ──next──▶ Constants · { Init · Part · Playlist }* · Ended
+//! Window ──next──▶ Constants · { Init · Part · Arrival · Playlist }* · Ended
 //! ```
 //! Nothing queues: a follower is a position in the window. It takes the newest playlist, is sent the parts up to that
 //! playlist's last one, then the playlist, and looks again; versions that came and went meanwhile are never sent. So a
@@ -11,7 +11,8 @@ use bytes::Bytes;
 use freshet_media::output::Rendered;
 use freshet_proto::{
     id::{Epoch, Msn, TrackName},
-    message::{FollowEvent, PlaylistHeader, Version},
+    level::Level,
+    message::{Arrival, FollowEvent, PlaylistHeader, Version},
     object::Object,
 };
 
@@ -31,6 +32,9 @@ pub(crate) struct Cursor {
     has: Option<Version>,
     /// The playlist whose parts are being sent.
     towards: Option<Made<Arc<Rendered>>>,
+    /// How the newest of that playlist came, still to be told; only to those who understand it.
+    arrival: Option<Arrival>,
+    tells_arrival: bool,
 }
 
 /// One event and the bytes that follow it.
@@ -43,10 +47,13 @@ pub(crate) struct Sending {
 }
 
 impl Cursor {
-    /// A follower of `track` that has everything up to `after`; `None` begins with the newest whole segment.
-    pub(crate) fn new(track: TrackName, after: Option<Version>) -> Self {
+    /// A follower of `track` that has everything up to `after`; `None` begins with the newest whole segment. It is told what
+    /// those understand who speak that version.
+    pub(crate) fn new(track: TrackName, after: Option<Version>, speaks: Level) -> Self {
         let at = after.map(|version| (version.msn, version.part + 1));
-        Self { track, constants_sent: false, init_sent: None, at, has: after, towards: None }
+        let tells_arrival = speaks >= Level::TELLS_ARRIVAL;
+        let (towards, arrival) = (None, None);
+        Self { track, constants_sent: false, init_sent: None, at, has: after, towards, arrival, tells_arrival }
     }
 
     /// The next thing to send, or `None` while there is nothing. [`FollowEvent::Ended`] is the last.
@@ -61,6 +68,9 @@ impl Cursor {
         if let Some(part) = self.next_part(track, now_ms) {
             return Some(part);
         }
+        if let Some(arrival) = self.arrival.take() {
+            return Some(Sending::bare(FollowEvent::Arrival(arrival)));
+        }
         match self.towards.take() {
             Some(playlist) => Some(self.playlist(&playlist, now_ms)),
             None => self.has_ended(track).then(|| Sending::bare(FollowEvent::Ended)),
@@ -71,6 +81,7 @@ impl Cursor {
         if self.towards.is_none() {
             let newest = track.playlist();
             self.towards = newest.filter(|newest| self.has < Some(version_of(&newest.value))).cloned();
+            self.arrival = track.arrival().filter(|_| self.tells_arrival && self.towards.is_some());
         }
     }
 
@@ -198,6 +209,7 @@ mod tests {
             FollowEvent::Init { n, .. } => format!("init-{n}"),
             FollowEvent::Part { msn, part, length: 0, .. } => format!("gap:{msn}.{part}"),
             FollowEvent::Part { msn, part, .. } => format!("{msn}.{part}"),
+            FollowEvent::Arrival(arrival) => format!("late({})", arrival.late_ms),
             FollowEvent::Playlist(header) => format!("playlist({}.{})", header.version.msn, header.version.part),
             other => format!("{other:?}"),
         }
@@ -213,23 +225,23 @@ mod tests {
     #[test]
     fn a_new_follower_begins_with_the_newest_whole_segment_and_then_gets_the_playlist() {
         let window = window(two_segments());
-        let mut cursor = Cursor::new(TrackName::V0, None);
+        let mut cursor = Cursor::new(TrackName::V0, None, Level::NEWEST);
         assert_eq!(send(&mut cursor, &window), "constants init-0 6.0 6.1 7.0 playlist(7.0)");
     }
 
     #[test]
     fn a_follower_that_comes_back_is_sent_only_what_is_newer() {
         let window = window(two_segments());
-        let mut cursor = Cursor::new(TrackName::V0, version(6, 0));
+        let mut cursor = Cursor::new(TrackName::V0, version(6, 0), Level::NEWEST);
         assert_eq!(send(&mut cursor, &window), "constants init-0 6.1 7.0 playlist(7.0)");
-        let mut cursor = Cursor::new(TrackName::V0, version(7, 0));
+        let mut cursor = Cursor::new(TrackName::V0, version(7, 0), Level::NEWEST);
         assert_eq!(send(&mut cursor, &window), "constants");
     }
 
     #[test]
     fn playlists_that_came_and_went_meanwhile_are_never_sent() {
         let mut window = window(two_segments());
-        let mut cursor = Cursor::new(TrackName::V0, version(7, 0));
+        let mut cursor = Cursor::new(TrackName::V0, version(7, 0), Level::NEWEST);
         assert_eq!(send(&mut cursor, &window), "constants");
         put(&mut window, vec![part(7, 1), playlist(7, 1), part(7, 2), playlist(7, 2)]);
         assert_eq!(send(&mut cursor, &window), "init-0 7.1 7.2 playlist(7.2)");
@@ -238,7 +250,7 @@ mod tests {
     #[test]
     fn a_link_slower_than_the_stream_still_gets_a_playlist_now_and_then() {
         let mut window = window(two_segments());
-        let mut cursor = Cursor::new(TrackName::V0, version(7, 0));
+        let mut cursor = Cursor::new(TrackName::V0, version(7, 0), Level::NEWEST);
         let mut sent = Vec::new();
         for index in 1..8 {
             put(&mut window, vec![part(7, index), playlist(7, index)]);
@@ -248,9 +260,30 @@ mod tests {
     }
 
     #[test]
+    fn how_the_newest_media_came_is_told_before_its_playlist_to_those_who_understand_it() {
+        let mut window = Window::new(SessionId(1), u64::MAX);
+        let late = |late_ms| Some(Arrival { uplink_ms: Some(20), late_ms });
+        window.note(late(7));
+        put(&mut window, two_segments());
+        window.note(late(9));
+        put(&mut window, vec![part(7, 1)]);
+        let mut cursor = Cursor::new(TrackName::V0, version(6, 1), Level::NEWEST);
+        assert_eq!(send(&mut cursor, &window), "constants init-0 7.0 late(7) playlist(7.0) 7.1");
+        put(&mut window, vec![playlist(7, 1)]);
+        assert_eq!(send(&mut cursor, &window), "late(9) playlist(7.1)");
+        window.note(None);
+        put(&mut window, vec![part(7, 2), playlist(7, 2)]);
+        assert_eq!(send(&mut cursor, &window), "7.2 playlist(7.2)");
+        let mut old = Cursor::new(TrackName::V0, version(6, 1), Level::FIRST);
+        window.note(late(8));
+        put(&mut window, vec![part(7, 3), playlist(7, 3)]);
+        assert_eq!(send(&mut old, &window), "constants init-0 7.0 7.1 7.2 7.3 playlist(7.3)");
+    }
+
+    #[test]
     fn parts_are_sent_before_there_is_a_playlist() {
         let mut window = window(vec![constants(), init(0), part(5, 0)]);
-        let mut cursor = Cursor::new(TrackName::V0, None);
+        let mut cursor = Cursor::new(TrackName::V0, None, Level::NEWEST);
         assert_eq!(send(&mut cursor, &window), "constants init-0 5.0");
         put(&mut window, vec![part(5, 1)]);
         assert_eq!(send(&mut cursor, &window), "5.1");
@@ -259,7 +292,7 @@ mod tests {
     #[test]
     fn a_changed_init_comes_before_the_first_part_that_needs_it() {
         let mut window = window(two_segments());
-        let mut cursor = Cursor::new(TrackName::V0, None);
+        let mut cursor = Cursor::new(TrackName::V0, None, Level::NEWEST);
         send(&mut cursor, &window);
         put(&mut window, vec![segment(7, 1), init(1), part(8, 0), playlist(8, 0)]);
         assert_eq!(send(&mut cursor, &window), "init-1 8.0 playlist(8.0)");
@@ -268,7 +301,7 @@ mod tests {
     #[test]
     fn whoever_fell_out_of_the_window_begins_again_near_its_end() {
         let mut window = window(two_segments());
-        let mut cursor = Cursor::new(TrackName::V0, version(5, 0));
+        let mut cursor = Cursor::new(TrackName::V0, version(5, 0), Level::NEWEST);
         put(&mut window, vec![Output::Expired { track: TrackId::V0, msn: 6 }]);
         assert_eq!(send(&mut cursor, &window), "constants init-0 6.0 6.1 7.0 playlist(7.0)");
     }
@@ -276,11 +309,11 @@ mod tests {
     #[test]
     fn an_ended_playlist_is_the_last_thing_before_the_end() {
         let mut window = window(two_segments());
-        let mut cursor = Cursor::new(TrackName::V0, version(7, 0));
+        let mut cursor = Cursor::new(TrackName::V0, version(7, 0), Level::NEWEST);
         send(&mut cursor, &window);
         put(&mut window, vec![crate::live::testing::ended(7, 0)]);
         assert_eq!(send(&mut cursor, &window), "playlist(7.0) Ended");
-        let mut late = Cursor::new(TrackName::V0, cursor.has);
+        let mut late = Cursor::new(TrackName::V0, cursor.has, Level::NEWEST);
         assert_eq!(send(&mut late, &window), "constants Ended");
     }
 
@@ -288,7 +321,7 @@ mod tests {
     fn a_part_carries_its_age() {
         let mut window = window(vec![constants(), init(0)]);
         window.put(1000, part(5, 0));
-        let mut cursor = Cursor::new(TrackName::V0, None);
+        let mut cursor = Cursor::new(TrackName::V0, None, Level::NEWEST);
         let events: Vec<_> = std::iter::from_fn(|| cursor.next(&window, 1250)).map(|sending| sending.event).collect();
         let age = events.iter().find_map(|event| match event {
             FollowEvent::Part { age_ms, .. } => Some(Duration::from_millis((*age_ms).into())),

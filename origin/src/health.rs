@@ -4,6 +4,7 @@ use freshet_media::health::{self, Alert};
 use freshet_proto::{
     health::{Advice, Audio, Health, Uplink, Video},
     id::{Epoch, SessionId},
+    message::Arrival,
 };
 
 /// The health of one session, published as `epoch`.
@@ -43,8 +44,14 @@ fn audio(audio: health::AudioHealth) -> Audio {
 }
 
 fn uplink(uplink: health::Uplink) -> Uplink {
-    let health::Uplink { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms } = uplink;
-    Uplink { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms }
+    let health::Uplink { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms, rtt_ms, late_ms } = uplink;
+    Uplink { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms, rtt_ms, late_ms }
+}
+
+/// How the newest media came, as viewers are told.
+pub(crate) fn arrival(health::Arrival { rtt_ms, late_ms }: health::Arrival) -> Arrival {
+    let ms = |ms: u64| u32::try_from(ms).unwrap_or(u32::MAX);
+    Arrival { uplink_ms: rtt_ms.map(|rtt_ms| ms(rtt_ms / 2)), late_ms: ms(late_ms) }
 }
 
 fn advice(alert: &Alert) -> Advice {
@@ -76,6 +83,8 @@ mod tests {
                 stalls: 12,
                 stalled_ms: 13,
                 longest_stall_ms: 14,
+                rtt_ms: Some(22),
+                late_ms: 23,
             },
             skew_ms: -15,
             dropped_frames: 16,
@@ -103,7 +112,15 @@ mod tests {
                 keyframe_interval_ms: 6,
             }),
             audio: Some(Audio { codec: "mp4a.40.2".to_owned(), sample_rate: 7, channels: 8, bitrate: 9 }),
-            uplink: Uplink { bitrate: 10, received_bytes: 11, stalls: 12, stalled_ms: 13, longest_stall_ms: 14 },
+            uplink: Uplink {
+                bitrate: 10,
+                received_bytes: 11,
+                stalls: 12,
+                stalled_ms: 13,
+                longest_stall_ms: 14,
+                rtt_ms: Some(22),
+                late_ms: 23,
+            },
             skew_ms: -15,
             dropped_frames: 16,
             repaired_frames: 17,

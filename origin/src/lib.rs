@@ -63,7 +63,7 @@ use crate::{
     count::Transfers,
     house::House,
     meter::Meters,
-    publish::Gate,
+    publish::{Gate, Line, RoundTrips},
     readmit::Granted,
 };
 
@@ -84,6 +84,8 @@ struct Inner {
     transfers: Transfers,
     meters: Meters,
     gate: Arc<Gate>,
+    /// Opened for the first encoder whose connection is the system's.
+    round_trips: OnceLock<RoundTrips>,
     publishers: Arc<Semaphore>,
     /// Followers and held fetches.
     held: Arc<Semaphore>,
@@ -113,6 +115,7 @@ impl Origin {
             transfers: Transfers::new(config.counted_objects),
             meters,
             gate: Gate::new(config.max_connections, config.max_connections_per_address),
+            round_trips: OnceLock::new(),
             publishers: Arc::new(Semaphore::new(config.publisher_places())),
             held: Arc::new(Semaphore::new(config.held_places())),
             draining: watch::Sender::new(false),
@@ -155,7 +158,7 @@ impl Origin {
     /// sockets are not the system's.
     pub async fn serve_encoder<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, peer: SocketAddr) {
         if let Some(pass) = self.0.pass(peer) {
-            self.0.clone().serve_connection(stream, peer, Instant::now(), pass).await;
+            self.0.clone().serve_connection(stream, Line { peer, ends: None }, Instant::now(), pass).await;
         }
     }
 

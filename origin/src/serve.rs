@@ -258,7 +258,7 @@ impl Inner {
         mut left: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<FollowEvent>, QuicError> {
         let mut changes = broadcast.subscribe();
-        let mut cursor = Cursor::new(track, after);
+        let mut cursor = Cursor::new(track, after, reply.peer().level);
         loop {
             changes.mark_unchanged();
             match self.next_step(broadcast, track, &mut cursor) {

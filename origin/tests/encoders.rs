@@ -1,15 +1,21 @@
-//! What encoders send that is out of the ordinary (AT-16, AT-17, AT-19, AT-20).
+//! What encoders send that is out of the ordinary (AT-16, AT-17, AT-19, AT-20), and late.
 
 mod common;
 
+use std::{ops::Range, time::Duration};
+
 use common::{
-    BOUND, KEY, World,
+    BOUND, Heard, KEY, World, ada,
     encoder::{Encoder, clip, make_clip, only},
     world,
 };
 use freshet_media::flv::{TagKind, file::Tag};
-use freshet_proto::{message::FollowEvent, view::ChannelState};
-use tokio::time::timeout;
+use freshet_proto::{
+    id::TrackName,
+    message::{Arrival, FollowEvent},
+    view::ChannelState,
+};
+use tokio::time::{Instant, sleep_until, timeout};
 
 async fn playlist_once(world: &World, track: &str, is_so: impl Fn(&str) -> bool) -> String {
     let mut follower = world.follow(track.parse().unwrap(), None).await;
@@ -124,4 +130,44 @@ async fn at_20_ffmpeg_sending_a_codec_that_is_not_packaged_is_told_which_and_exi
     let (status, said) = common::tool::ffmpeg(&world.publish_url(), 60, &["-c:v", "flv1"]).exit().await;
     assert!(!status.success());
     assert!(said.contains("Sorenson") && said.contains("not supported"), "{said}");
+}
+
+/// Sends what the encoder makes between two times of its clip when it is due, that long after `begun`.
+async fn send_paced(encoder: &mut Encoder, tags: &[Tag], range: Range<u32>, begun: Instant) {
+    for tag in tags.iter().filter(|tag| range.contains(&tag.timestamp_ms)) {
+        sleep_until(begun + Duration::from_millis(tag.timestamp_ms.into())).await;
+        assert!(encoder.send(tag).await, "the origin closed");
+    }
+}
+
+#[tokio::test]
+async fn media_that_waits_at_the_encoder_is_known_to_be_late_and_the_way_from_it_is_measured() {
+    const WAIT: Duration = Duration::from_millis(800);
+    let world = world().await;
+    let tags = clip().await;
+    let mut encoder = Encoder::publish(world.rtmp, KEY).await.unwrap();
+    let begun = Instant::now();
+    let publish = async {
+        send_paced(&mut encoder, tags, 0..4700, begun).await;
+        let on_time = world.origin.health();
+        send_paced(&mut encoder, tags, 4700..6000, begun + WAIT).await;
+        (on_time[&ada()].uplink, world.origin.health()[&ada()].uplink)
+    };
+    let follow = async {
+        let mut follower = world.follow(TrackName::V0, None).await;
+        let mut came = Vec::new();
+        while came.last().is_none_or(|newest: &Arrival| newest.late_ms < 600) {
+            let heard = follower.until(|event| matches!(event, FollowEvent::Playlist(_))).await;
+            let [.., Heard { event: FollowEvent::Arrival(arrival), .. }, _] = &heard[..] else { panic!("no arrival") };
+            came.push(*arrival);
+        }
+        came
+    };
+    let ((on_time, late), came) = tokio::join!(publish, timeout(BOUND, follow));
+    let came = came.expect("versions");
+    assert!(came.iter().all(|arrival| arrival.uplink_ms.is_some()), "{came:?}");
+    // The machine may be busy, but not all the time.
+    let least = came.iter().map(|arrival| arrival.late_ms).min();
+    assert!(least < Some(300), "{came:?}");
+    assert!(on_time.rtt_ms.is_some() && late.late_ms > on_time.late_ms, "{on_time:?} {late:?}");
 }

@@ -83,6 +83,10 @@ pub struct Uplink {
     pub stalled_ms: u64,
     /// The longest of them, in milliseconds.
     pub longest_stall_ms: u64,
+    /// The smoothed round trip of the encoder's connection, in milliseconds; `None` where it is not known.
+    pub rtt_ms: Option<u64>,
+    /// How much later frames come than the quickest did, in milliseconds.
+    pub late_ms: u64,
 }
 
 /// What the person who streams should mend.
@@ -155,7 +159,15 @@ mod tests {
                 keyframe_interval_ms: 8333,
             }),
             audio: Some(Audio { codec: "mp4a.40.2".to_owned(), sample_rate: 48_000, channels: 2, bitrate: 100 }),
-            uplink: Uplink { bitrate: 280, received_bytes: 9, stalls: 1, stalled_ms: 1600, longest_stall_ms: 1600 },
+            uplink: Uplink {
+                bitrate: 280,
+                received_bytes: 9,
+                stalls: 1,
+                stalled_ms: 1600,
+                longest_stall_ms: 1600,
+                rtt_ms: Some(41),
+                late_ms: 7,
+            },
             skew_ms: -3,
             dropped_frames: 10,
             repaired_frames: 11,
@@ -176,7 +188,7 @@ mod tests {
         expected.extend([1, 9]);
         expected.extend(b"mp4a.40.2");
         expected.extend([0x80, 0xF7, 0x02, 2, 100]);
-        expected.extend([0x98, 0x02, 9, 1, 0xC0, 0x0C, 0xC0, 0x0C]);
+        expected.extend([0x98, 0x02, 9, 1, 0xC0, 0x0C, 0xC0, 0x0C, 1, 41, 7]);
         expected.extend([5, 10, 11, 12, 13, 1, 23]);
         expected.extend(b"long_key_frame_interval\x05do it");
         assert_eq!(written, expected);

@@ -52,6 +52,10 @@ pub struct Point {
     pub stalled_ms: u64,
     /// How far the video is ahead of the audio, in ms.
     pub skew_ms: i64,
+    /// The round trip of the encoder's connection, in ms; `None` where it was not known.
+    pub rtt_ms: Option<u64>,
+    /// How much later frames came than the quickest, in ms.
+    pub late_ms: u64,
 }
 
 impl Point {
@@ -69,6 +73,8 @@ impl Point {
             stalls: health.uplink.stalls,
             stalled_ms: health.uplink.stalled_ms,
             skew_ms: health.skew_ms,
+            rtt_ms: health.uplink.rtt_ms,
+            late_ms: health.uplink.late_ms,
         }
     }
 }
@@ -146,7 +152,14 @@ mod tests {
             session: SessionId(5),
             bitrate: 300,
             video: Some(Video { frame_rate_milli: 29_970, keyframe_interval_ms: 2000, ..Video::default() }),
-            uplink: Uplink { bitrate: 280, received_bytes: 9, stalls: 1, stalled_ms: 1600, longest_stall_ms: 1600 },
+            uplink: Uplink {
+                bitrate: 280,
+                stalls: 1,
+                stalled_ms: 1600,
+                rtt_ms: Some(41),
+                late_ms: 7,
+                ..Uplink::default()
+            },
             skew_ms: -3,
             dropped_frames: 10,
             ..Health::default()
@@ -162,6 +175,8 @@ mod tests {
             stalls: 1,
             stalled_ms: 1600,
             skew_ms: -3,
+            rtt_ms: Some(41),
+            late_ms: 7,
         };
         assert_eq!(Point::of(7, &health), expected);
     }
@@ -173,7 +188,7 @@ mod tests {
         let point = Point { at_ms: 1, skew_ms: -3, ..Point::default() };
         let history = History { since_ms: 9, points: vec![point], events: vec![event], test: None };
         let written = postcard::to_stdvec(&history).unwrap();
-        assert_eq!(written, [9, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 5, 1, 2, 5, 7, 7, 0]);
+        assert_eq!(written, [9, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 1, 2, 5, 7, 7, 0]);
         assert_eq!(decode::<History>(&written).unwrap(), history);
     }
 }

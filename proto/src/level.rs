@@ -13,6 +13,7 @@
 //! | 2 | the leader tells what it alone knows of nodes: [`crate::admin::AdminCommand::Census`] |
 //! | 2 | there is a limit to a platform's channels |
 //! | 2 | a new leader's clock ends no grace; names are barred: [`crate::admin::AdminReply::Barred`] |
+//! | 2 | origins tell followers how media came to them: [`crate::message::FollowEvent::Arrival`] |
 //! | 2 | chat hubs hold leases and are members of a mesh: [`crate::hub`], [`crate::message::Request::Hub`] |
 //! | 2 | what must outlive every hub is kept: [`crate::chat::ChatRequest`], [`crate::message::Request::Chat`] |
 //!
@@ -48,6 +49,9 @@ impl Level {
 
     /// Since when what waits does not run out because a new leader's clock is ahead.
     pub const KEEPS_GRACES: Self = Self(2);
+
+    /// Since when followers hear how media came to the origin.
+    pub const TELLS_ARRIVAL: Self = Self(2);
 
     /// Since when there is a mesh of chat hubs.
     pub const CHAT: Self = Self(2);

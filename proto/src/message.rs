@@ -448,6 +448,18 @@ pub enum FollowEvent {
     Moved,
     /// Nothing of the track is left here. The stream ends.
     Gone,
+    /// Since version 2. How the newest media of the next [`FollowEvent::Playlist`] came to the origin: before each of them.
+    Arrival(Arrival),
+}
+
+/// How media came from its encoder to the origin, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// On the way: half a round trip of the encoder's connection; `None` where that is not known. It is before the wall clock
+    /// that `EXT-X-PROGRAM-DATE-TIME` tells.
+    pub uplink_ms: Option<u32>,
+    /// How much later it came than `EXT-X-PROGRAM-DATE-TIME` says: it waited in the encoder or in its network.
+    pub late_ms: u32,
 }
 
 /// What an edge must know of a playlist version that it never parses.

@@ -108,6 +108,11 @@ struct Uplink {
     stalled_ms: u64,
     /// The longest, in ms.
     longest_stall_ms: u64,
+    /// The smoothed round trip of the encoder's connection, in ms; `null` where it is not known.
+    rtt_ms: Option<u64>,
+    /// How much later frames come than the quickest did, by their own timestamps, in ms: what waits in the encoder and in its
+    /// network.
+    late_ms: u64,
 }
 
 /// Something to mend.
@@ -206,8 +211,8 @@ impl From<health::Audio> for Audio {
 
 impl From<health::Uplink> for Uplink {
     fn from(told: health::Uplink) -> Self {
-        let health::Uplink { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms } = told;
-        Self { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms }
+        let health::Uplink { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms, rtt_ms, late_ms } = told;
+        Self { bitrate, received_bytes, stalls, stalled_ms, longest_stall_ms, rtt_ms, late_ms }
     }
 }
 

@@ -57,6 +57,10 @@ struct Point {
     stalled_ms: u64,
     /// How far the video was ahead of the audio, in ms; negative when behind.
     skew_ms: i64,
+    /// The round trip of the encoder's connection, in ms; `null` where it was not known.
+    rtt_ms: Option<u64>,
+    /// How much later frames came than the quickest, in ms.
+    late_ms: u64,
 }
 
 /// What became of an encoder.
@@ -132,6 +136,8 @@ impl From<history::Point> for Point {
             stalls: told.stalls,
             stalled_ms: told.stalled_ms,
             skew_ms: told.skew_ms,
+            rtt_ms: told.rtt_ms,
+            late_ms: told.late_ms,
         }
     }
 }

@@ -226,6 +226,9 @@ impl Version {
         headers.insert(header::AGE, HeaderValue::from(reply::age(self.playlist.made)));
         headers.insert(reply::PRIORITY, HeaderValue::from_static("u=1"));
         headers.insert(reply::SERVER_TIMING, self.timing.header());
+        if let Some(arrival) = &self.playlist.arrival {
+            headers.append(reply::SERVER_TIMING, arrival.clone());
+        }
         if let Some(etag) = etag {
             headers.insert(header::ETAG, etag);
         }

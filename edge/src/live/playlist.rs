@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use freshet_proto::message::{Constants, PlaylistHeader};
+use freshet_proto::message::{Arrival, Constants, PlaylistHeader};
 use http::HeaderValue;
 use tokio::time::Instant;
 
@@ -18,6 +18,8 @@ pub(crate) struct Playlist {
     pub constants: Constants,
     /// When the origin made it.
     pub made: Option<Instant>,
+    /// How the newest of its media came to the origin, as `Server-Timing` says it; `None` where that is not known.
+    pub arrival: Option<HeaderValue>,
     full: Text,
     delta: Option<Text>,
 }
@@ -67,7 +69,13 @@ impl Playlist {
         };
         let delta = (delta > 0 && !header.ended).then(|| Text::new(payload.slice(full..), &tag("d")));
         let full = Text::new(payload.slice(..full), &tag(if header.ended { "e" } else { "" }));
-        Some(Self { header, constants, made, full, delta })
+        Some(Self { header, constants, made, arrival: None, full, delta })
+    }
+
+    /// The same, of which it is known how the newest of its media came.
+    pub(crate) fn arrived(mut self, arrival: Option<Arrival>) -> Self {
+        self.arrival = arrival.and_then(|arrival| HeaderValue::try_from(timing(arrival)).ok());
+        self
     }
 
     /// The same playlist with its end: what is shown when its origin has died.
@@ -131,6 +139,12 @@ fn inflate(gzip: &[u8], most_bytes: u64) -> Option<Vec<u8>> {
     (text.len() as u64 <= most_bytes).then_some(text)
 }
 
+/// As in `uplink;dur=21, late;dur=130`.
+fn timing(Arrival { uplink_ms, late_ms }: Arrival) -> String {
+    let uplink = uplink_ms.map(|ms| format!("uplink;dur={ms}, ")).unwrap_or_default();
+    format!("{uplink}late;dur={late_ms}")
+}
+
 /// A playlist or the lack of one, as it is told to those who wait.
 pub(crate) type Newest = Option<Arc<Playlist>>;
 
@@ -186,6 +200,12 @@ pub(crate) mod tests {
     fn what_would_unpack_beyond_the_limit_is_not_served() {
         let playlist = playlist(VERSION, &"x".repeat(5000), "", "");
         assert_eq!(playlist.bytes(PLAIN, 4999), None);
+    }
+
+    #[test]
+    fn how_its_media_came_is_said_as_far_as_it_is_known() {
+        assert_eq!(timing(Arrival { uplink_ms: Some(21), late_ms: 130 }), "uplink;dur=21, late;dur=130");
+        assert_eq!(timing(Arrival { uplink_ms: None, late_ms: 0 }), "late;dur=0");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use freshet_proto::{
     id::{Epoch, Msn, SessionId},
-    message::{Constants, FollowEvent, PlaylistHeader, Version},
+    message::{Arrival, Constants, FollowEvent, PlaylistHeader, Version},
     object::Object,
 };
 use tokio::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub(crate) struct Window {
     most_playlist_bytes: u64,
     pub constants: Option<Constants>,
     pub newest: Option<Arc<Playlist>>,
+    /// How the newest media of the next version came to the origin.
+    arrival: Option<Arrival>,
     /// The newest part that came or is listed.
     pub at: Option<Position>,
     segments: BTreeMap<(Msn, Epoch), Parts>,
@@ -67,7 +69,8 @@ struct Parts {
 impl Window {
     pub(crate) fn new(most_segments: usize, most_playlist_bytes: u64) -> Self {
         let segments = BTreeMap::new();
-        Self { most_segments, most_playlist_bytes, constants: None, newest: None, at: None, segments }
+        let (constants, newest, arrival, at) = (None, None, None, None);
+        Self { most_segments, most_playlist_bytes, constants, newest, arrival, at, segments }
     }
 
     /// The session it belongs to.
@@ -116,6 +119,7 @@ impl Window {
                 }
                 self.part((epoch, msn, part), out);
             }
+            FollowEvent::Arrival(arrival) => self.arrival = Some(arrival),
             FollowEvent::Playlist(header) => self.playlist(header, made(header.age_ms), &payload, out),
             FollowEvent::Ended => {
                 self.end(out);
@@ -158,6 +162,7 @@ impl Window {
     }
 
     fn playlist(&mut self, header: PlaylistHeader, made: Option<Instant>, payload: &Bytes, out: &mut Vec<Out>) {
+        let arrival = self.arrival.take();
         let Some(constants) = self.constants else { return };
         let goes_back = |newest: Version| header.version <= newest || header.version.msn < newest.msn;
         if self.version().is_some_and(goes_back) {
@@ -171,7 +176,7 @@ impl Window {
         // An origin that goes on where another died lists what it never had itself: it is there, but not to come.
         let Version { epoch, msn, part, .. } = header.version;
         self.reach((epoch, msn, part), out);
-        self.release(playlist, out);
+        self.release(playlist.arrived(arrival), out);
     }
 
     /// The newest whole segment may be of an epoch before that of the version that tells of it, unless it is the newest
@@ -269,6 +274,21 @@ mod tests {
         let story = [constants(1), init, part(1, 5, 0), version(1, 5, 0), part(1, 5, 1), version(1, 5, 1)];
         let expected = "1/init-0.mp4 1/5.0.m4s [1 5.0] 1/5.1.m4s [1 5.1]";
         assert_eq!(seen(&mut window(), &story), expected);
+    }
+
+    #[test]
+    fn how_media_came_is_said_of_the_next_version_alone() {
+        let late = |late_ms| FollowEvent::Arrival(Arrival { uplink_ms: Some(20), late_ms });
+        let mut window = window();
+        let mut said = |story: &[FollowEvent]| {
+            seen(&mut window, story);
+            let newest = window.newest.as_ref().and_then(|newest| newest.arrival.clone());
+            newest.map(|said| said.to_str().unwrap().to_owned())
+        };
+        let with = said(&[constants(1), late(9), version(1, 5, 0)]);
+        assert_eq!(with.as_deref(), Some("uplink;dur=20, late;dur=9"));
+        assert_eq!(said(&[version(1, 5, 1)]), None);
+        assert_eq!(said(&[late(7), version(1, 5, 1), version(1, 5, 2)]), None, "that version was not news");
     }
 
     #[test]

@@ -490,8 +490,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<S> {
         let head = String::from_utf8(self.ahead.drain(..end).collect()).expect("a head of text");
         let mut lines = head.lines();
         let status = lines.next()?.split(' ').nth(1)?.parse().expect("a status");
-        let fields = lines.filter_map(|line| line.split_once(": "));
-        let fields: BTreeMap<_, _> = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut fields: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+            // Repeated fields are one list (RFC 9110 §5.3).
+            let joined = fields.get(name).map(|before| format!("{before}, {value}"));
+            fields.insert(name.to_owned(), joined.unwrap_or_else(|| value.to_owned()));
+        }
         let length = fields.get("content-length").map_or(0, |length| length.parse().expect("a length"));
         let length = if bodiless { 0 } else { length };
         while self.ahead.len() < length {

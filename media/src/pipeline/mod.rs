@@ -15,7 +15,7 @@ mod meter;
 mod publish;
 mod uplink;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use config::{InvalidPackaging, PackagingConfig, PackagingLimits};
 
@@ -241,6 +241,16 @@ impl Pipeline {
         }
     }
 
+    /// There and back between the encoder and here, as whoever has the connection finds it.
+    pub fn measure(&mut self, rtt: Option<Duration>) {
+        self.uplink.rtt_ms = rtt.map(|rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// How the newest frame of the leading track came; `None` while it has no date.
+    pub fn arrival(&self) -> Option<health::Arrival> {
+        self.wall.late_ms().map(|late_ms| health::Arrival { rtt_ms: self.uplink.rtt_ms, late_ms })
+    }
+
     /// How the session is doing at `now_ms`, as in [`Self::push`]. Costs some microseconds.
     pub fn health(&self, now_ms: u64) -> health::Report {
         let (lacks_keyframe, overfull, dropped, gap_parts) = match &self.state {
@@ -335,7 +345,8 @@ impl Pipeline {
     fn unit(&mut self, now_ms: u64, kind: TrackKind, unit: Unit, out: &mut Vec<Output>) {
         let line = rescale(unit.dts, self.scale(kind), LINE_SCALE);
         self.meter.observe(kind, line, unit.sync, unit.data.len());
-        if kind == TrackKind::Video || self.video.is_none() {
+        let is_leading = kind == TrackKind::Video || self.video.is_none();
+        if is_leading {
             self.wall.observe(now_ms, rescale(unit.dts, self.scale(kind), 1_000_000));
         }
         match &mut self.state {
@@ -358,6 +369,9 @@ impl Pipeline {
                 }
             }
             State::Over(_) => {}
+        }
+        if let Some(late_ms) = self.wall.late_ms().filter(|_| is_leading) {
+            self.uplink.date(late_ms);
         }
     }
 

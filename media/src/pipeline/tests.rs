@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     aac, avc,
-    health::{Alert, Uplink},
+    health::{Alert, Arrival, Uplink},
     output::Part,
 };
 
@@ -560,6 +560,22 @@ fn a_broadcast_shorter_than_a_group_of_pictures_is_published_at_its_end() {
     session.end();
     session.check();
     assert_eq!(session.parts(TrackId::V0).len(), 3);
+}
+
+#[test]
+fn what_waits_on_the_way_from_the_encoder_shows_as_lateness_and_not_in_the_dates() {
+    let mut session = Session::new(true, true);
+    session.send(0, 10_000);
+    session.pipeline.measure(Some(Duration::from_micros(41_900)));
+    assert_eq!(session.pipeline.arrival(), Some(Arrival { rtt_ms: Some(41), late_ms: 0 }));
+    session.zero_ms += 300;
+    session.send(10_000, 20_000);
+    // The dates have followed by a millisecond for each of four segments.
+    assert_eq!(session.pipeline.arrival(), Some(Arrival { rtt_ms: Some(41), late_ms: 296 }));
+    let uplink = session.pipeline.health(NOON + 20_300).uplink;
+    assert_eq!((uplink.rtt_ms, uplink.late_ms), (Some(41), 298));
+    session.pipeline.resume(NOON + 21_000, 8);
+    assert_eq!(session.pipeline.arrival(), None, "another connection");
 }
 
 #[test]

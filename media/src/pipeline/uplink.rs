@@ -1,7 +1,7 @@
 //! When frames came, by the wall clock: what the encoder's network carries, and when it carried nothing.
 //!
 //! frames, publishes that begin and end ──▶ Uplink ──report──▶ health::Uplink
-//!                                                └─recent──▶ Alert::UplinkStalls
+//! how late frames are, round trips ──▶            └─recent──▶ Alert::UplinkStalls
 //!
 //! A frame counts when it is whole: one that takes seconds to arrive is a stall too, and viewers see it as one.
 
@@ -30,12 +30,24 @@ pub(super) struct Uplink {
     opened_ms: u64,
     /// When something came last; `None` while nobody publishes.
     heard_ms: Option<u64>,
-    /// Bytes that came in each second since 1970, the newest last.
-    seconds: VecDeque<(u64, u64)>,
+    /// What came in each second since 1970, the newest last.
+    seconds: VecDeque<Second>,
+    pub(super) rtt_ms: Option<u64>,
     received_bytes: u64,
     over: Stalls,
     /// When they ended and how long they were, the newest last.
     recent: VecDeque<(u64, u64)>,
+}
+
+/// What came in a second.
+#[derive(Debug, Clone, Copy, Default)]
+struct Second {
+    at: u64,
+    bytes: u64,
+    /// Frames whose date is known.
+    dated: u64,
+    /// How late they were, in milliseconds, in all.
+    late_ms: u64,
 }
 
 /// How often nothing came, and for how long.
@@ -59,6 +71,7 @@ impl Uplink {
             opened_ms: now_ms,
             heard_ms: Some(now_ms),
             seconds: VecDeque::new(),
+            rtt_ms: None,
             received_bytes: 0,
             over: Stalls::default(),
             recent: VecDeque::new(),
@@ -70,6 +83,7 @@ impl Uplink {
         self.close(now_ms);
         (self.opened_ms, self.heard_ms) = (now_ms, Some(now_ms));
         self.seconds.clear();
+        self.rtt_ms = None;
     }
 
     /// The publish is over: that nothing comes any more is no stall.
@@ -89,13 +103,21 @@ impl Uplink {
         self.close(now_ms);
         self.heard_ms = Some(now_ms);
         self.received_bytes += bytes as u64;
-        let second = now_ms / 1000;
+        let at = now_ms / 1000;
         match self.seconds.back_mut() {
-            Some((last, sum)) if *last >= second => *sum += bytes as u64,
-            _ => self.seconds.push_back((second, bytes as u64)),
+            Some(last) if last.at >= at => last.bytes += bytes as u64,
+            _ => self.seconds.push_back(Second { at, bytes: bytes as u64, ..Second::default() }),
         }
-        while self.seconds.front().is_some_and(|(first, _)| first + WINDOW_S < second) {
+        while self.seconds.front().is_some_and(|first| first.at + WINDOW_S < at) {
             self.seconds.pop_front();
+        }
+    }
+
+    /// What came last was so much later than its date says.
+    pub(super) fn date(&mut self, late_ms: u64) {
+        if let Some(last) = self.seconds.back_mut() {
+            last.dated += 1;
+            last.late_ms = last.late_ms.saturating_add(late_ms);
         }
     }
 
@@ -119,6 +141,8 @@ impl Uplink {
             stalls: stalls.count,
             stalled_ms: stalls.total_ms,
             longest_stall_ms: stalls.longest_ms,
+            rtt_ms: self.rtt_ms,
+            late_ms: self.late_ms(now_ms),
         }
     }
 
@@ -131,9 +155,18 @@ impl Uplink {
     fn bitrate(&self, now_ms: u64) -> u64 {
         let (now, opened) = (now_ms / 1000, self.opened_ms / 1000);
         let first = (opened + 1).max(now.saturating_sub(WINDOW_S));
-        let whole = self.seconds.iter().filter(|(second, _)| (first..now).contains(second));
-        let bytes: u64 = whole.map(|(_, bytes)| bytes).sum();
+        let whole = self.seconds.iter().filter(|second| (first..now).contains(&second.at));
+        let bytes: u64 = whole.map(|second| second.bytes).sum();
         bytes * 8 / now.saturating_sub(first).max(1)
+    }
+
+    /// The mean of the last seconds' frames; 0 where none came.
+    fn late_ms(&self, now_ms: u64) -> u64 {
+        let first = (now_ms / 1000).saturating_sub(WINDOW_S);
+        let recent = self.seconds.iter().filter(|second| second.at >= first);
+        let (late_ms, dated) = recent
+            .fold((0u64, 0), |(late_ms, dated), second| (late_ms.saturating_add(second.late_ms), dated + second.dated));
+        late_ms.checked_div(dated).unwrap_or(0)
     }
 }
 
@@ -194,6 +227,25 @@ mod tests {
         uplink.open(NOON + 60_000);
         send(&mut uplink, 60_000, 63_000);
         assert_eq!(rate(&uplink, 63_000), 80_000, "what came before does not count");
+    }
+
+    #[test]
+    fn how_late_frames_are_is_the_mean_of_ten_seconds_and_begins_anew_with_a_publish() {
+        let mut uplink = Uplink::new(NOON);
+        let late = |uplink: &Uplink, at_ms| uplink.report(NOON + at_ms).late_ms;
+        assert_eq!(late(&uplink, 0), 0);
+        let come = |uplink: &mut Uplink, at_ms, late_ms| {
+            uplink.hear(NOON + at_ms, 1);
+            uplink.date(late_ms);
+        };
+        [(0, 0), (500, 100), (1000, 200)].into_iter().for_each(|(at_ms, late_ms)| come(&mut uplink, at_ms, late_ms));
+        uplink.rtt_ms = Some(30);
+        assert_eq!((late(&uplink, 1000), late(&uplink, 11_000)), (100, 200));
+        come(&mut uplink, 12_000, 40);
+        assert_eq!(late(&uplink, 12_000), 40);
+        assert_eq!((uplink.report(NOON + 12_000).rtt_ms, late(&uplink, 23_000)), (Some(30), 0));
+        uplink.open(NOON + 24_000);
+        assert_eq!((uplink.report(NOON + 24_000).rtt_ms, late(&uplink, 24_000)), (None, 0));
     }
 
     #[test]

@@ -11,6 +11,8 @@ const SLEW_US: i64 = 1000;
 pub(crate) struct WallAnchor {
     anchor: Option<i64>,
     least: Option<i64>,
+    /// Of the newest frame.
+    newest: Option<i64>,
 }
 
 impl WallAnchor {
@@ -18,6 +20,13 @@ impl WallAnchor {
     pub(crate) fn observe(&mut self, now_ms: u64, line_us: i64) {
         let distance = (now_ms as i64).saturating_mul(1000).saturating_sub(line_us);
         self.least = Some(self.least.map_or(distance, |least| least.min(distance)));
+        self.newest = Some(distance);
+    }
+
+    /// How much later the newest frame came than its date says, in milliseconds; `None` while there is no anchor.
+    pub(crate) fn late_ms(&self) -> Option<u64> {
+        let late = self.newest?.saturating_sub(self.anchor?);
+        Some(u64::try_from(late / 1000).unwrap_or(0))
     }
 
     /// Forgets, at a discontinuity.
@@ -54,5 +63,22 @@ mod tests {
         wall.reset();
         wall.observe(100_000, 5_000_000);
         assert_eq!(wall.next(), 95_000_000);
+    }
+
+    #[test]
+    fn a_frame_is_as_late_as_it_came_after_its_date() {
+        let mut wall = WallAnchor::default();
+        wall.observe(5_000, 1_000_000);
+        assert_eq!(wall.late_ms(), None, "nothing has a date yet");
+        wall.next();
+        assert_eq!(wall.late_ms(), Some(0));
+        wall.observe(5_340, 1_040_000);
+        assert_eq!(wall.late_ms(), Some(300));
+        wall.next();
+        assert_eq!(wall.late_ms(), Some(299), "the dates have followed by a millisecond");
+        wall.observe(5_060, 1_080_000);
+        assert_eq!(wall.late_ms(), Some(0), "it came before its date");
+        wall.reset();
+        assert_eq!(wall.late_ms(), None);
     }
 }

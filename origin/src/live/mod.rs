@@ -24,7 +24,7 @@ use freshet_media::{
 };
 use freshet_proto::{
     id::{Epoch, Msn, SessionId, TrackKind, TrackName},
-    message::Constants,
+    message::{Arrival, Constants},
     object::Object,
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Window {
     constants: Option<Constants>,
     index: Option<Made<Bytes>>,
     thumb: Option<Thumb>,
+    /// How the newest media came, where that is known.
+    arrival: Option<Arrival>,
     tracks: BTreeMap<TrackName, Track>,
 }
 
@@ -72,7 +74,13 @@ struct Thumb {
 impl Window {
     /// An empty window.
     pub(crate) fn new(session: SessionId, limit: u64) -> Self {
-        Self { session, limit, bytes: 0, constants: None, index: None, thumb: None, tracks: BTreeMap::new() }
+        let tracks = BTreeMap::new();
+        Self { session, limit, bytes: 0, constants: None, index: None, thumb: None, arrival: None, tracks }
+    }
+
+    /// What is put from now on was made when the newest media had come like this.
+    pub(crate) fn note(&mut self, arrival: Option<Arrival>) {
+        self.arrival = arrival;
     }
 
     /// Takes one thing that the pipeline made.
@@ -92,7 +100,8 @@ impl Window {
             // hls.js gives up for good on a playlist without a whole segment (`levelEmptyError`), and Shaka fails too:
             // until there is one, viewers wait.
             Output::Playlist(track, playlist) if playlist.complete.is_some() || playlist.ended => {
-                self.track_mut(track).put_playlist(playlist, now_ms);
+                let arrival = self.arrival;
+                self.track_mut(track).put_playlist(playlist, arrival, now_ms);
             }
             Output::Multivariant(index) => self.index = Some(Made { value: index, at_ms: now_ms }),
             Output::Expired { track, msn } => self.bytes -= self.track_mut(track).expire_below(Msn(msn)),

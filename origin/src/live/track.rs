@@ -9,7 +9,7 @@ use bytes::Bytes;
 use freshet_media::output::Rendered;
 use freshet_proto::{
     id::{Epoch, Msn},
-    message::Version,
+    message::{Arrival, Version},
     object::Object,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Track {
     newest_init: Option<InitName>,
     segments: VecDeque<Segment>,
     playlist: Option<Made<Arc<Rendered>>>,
+    /// How the newest of what the playlist lists came; `None` where that is not known.
+    arrival: Option<Arrival>,
 }
 
 /// A segment is exactly the bytes of its parts.
@@ -93,8 +95,9 @@ impl Track {
         }
     }
 
-    pub(crate) fn put_playlist(&mut self, playlist: Arc<Rendered>, now_ms: u64) {
+    pub(crate) fn put_playlist(&mut self, playlist: Arc<Rendered>, arrival: Option<Arrival>, now_ms: u64) {
         self.playlist = Some(Made { value: playlist, at_ms: now_ms });
+        self.arrival = arrival;
     }
 
     /// Forgets the segments below `msn` and the inits that nothing kept needs. Returns how many bytes that freed.
@@ -122,6 +125,10 @@ impl Track {
 
     pub(crate) fn playlist(&self) -> Option<&Made<Arc<Rendered>>> {
         self.playlist.as_ref()
+    }
+
+    pub(crate) fn arrival(&self) -> Option<Arrival> {
+        self.arrival
     }
 
     pub(crate) fn segment(&self, msn: Msn) -> Option<&Segment> {

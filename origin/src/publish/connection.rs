@@ -7,7 +7,7 @@
 //! reconnect for ever. Whoever is refused is told why and stays for [`Config::farewell_ms`](crate::Config), because
 //! some encoders show nothing when the connection closes at once.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use freshet_media::rtmp::{
     Limits,
@@ -21,16 +21,22 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
+    Line, RoundTrips,
     close::Close,
     publication::{Event, Publication},
     wire::Wire,
 };
 use crate::{Inner, broadcast::Dismissal, meter};
 
+/// How often the connection's round trip is looked at: as often as it is told.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// One encoder's connection.
 pub(crate) struct Connection<S> {
     inner: Arc<Inner>,
-    peer: SocketAddr,
+    line: Line,
+    /// When the round trip is looked at next.
+    look_at: Instant,
     wire: Wire<S>,
     session: Session,
     outputs: Vec<Output>,
@@ -58,10 +64,11 @@ enum Turn {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A connection that was accepted at `since`.
-    pub(crate) fn new(inner: Arc<Inner>, stream: S, peer: SocketAddr, since: Instant) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, stream: S, line: Line, since: Instant) -> Self {
         let limit = inner.config.handshake_timeout();
         Self {
-            peer,
+            line,
+            look_at: since,
             wire: Wire::new(stream, inner.config.read_buffer, inner.config.write_buffer),
             session: Session::new(Limits::default()),
             outputs: Vec::new(),
@@ -130,7 +137,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn received(&mut self, count: usize) -> Result<(), Close> {
         self.inner.meters.ingest_bytes.increment(count as u64);
         if let Some(publication) = self.state.publication() {
-            publication.heard(Instant::now());
+            let now = Instant::now();
+            publication.heard(now);
+            if let Some(ends) = self.line.ends.filter(|_| self.look_at <= now) {
+                self.look_at = now + LOOK_EVERY;
+                publication.measure(self.inner.round_trips.get_or_init(RoundTrips::open).of(ends));
+            }
         }
         let mut outputs = std::mem::take(&mut self.outputs);
         let handled = self.session.handle(self.wire.received(count), &mut outputs);
@@ -174,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let claimed = publication.claimed();
         let (channel, session, epoch) = (&claimed.channel, claimed.session, claimed.epoch);
         let test = publication.is_test();
-        info!(peer = %self.peer, encoder = self.encoder, %channel, %session, %epoch, test, "a publish began");
+        info!(peer = %self.line.peer, encoder = self.encoder, %channel, %session, %epoch, test, "a publish began");
         self.state = State::Publishing(Box::new(publication));
         let mut answer = Vec::new();
         self.session.accept_publish(&mut answer)?;
@@ -228,9 +240,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             _ => "",
         };
         if close.is_ordinary() {
-            info!(peer = %self.peer, encoder = self.encoder, channel, why = %close, "an encoder's connection ended");
+            info!(peer = %self.line.peer, encoder = self.encoder, channel, why = %close, "an encoder's connection ended");
         } else {
-            warn!(peer = %self.peer, encoder = self.encoder, channel, why = %close, "an encoder's connection was ended");
+            warn!(peer = %self.line.peer, encoder = self.encoder, channel, why = %close, "an encoder's connection was ended");
         }
     }
 }

@@ -10,6 +10,7 @@ mod close;
 mod connection;
 mod gate;
 mod publication;
+mod rtt;
 mod told;
 mod wire;
 
@@ -24,12 +25,23 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-pub(crate) use self::gate::{Gate, Pass};
 use self::{close::Close, connection::Connection};
+pub(crate) use self::{
+    gate::{Gate, Pass},
+    rtt::{Ends, RoundTrips},
+};
 use crate::{Inner, meter, serve::Count};
 
 /// How long to wait when the system can't accept: it lacks file descriptors or memory, and others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whose connection it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    pub(crate) peer: SocketAddr,
+    /// Of the system's connection; `None` where it has none.
+    pub(crate) ends: Option<Ends>,
+}
 
 impl Inner {
     /// Takes connections until `shutdown` resolves. Those that are open then go on.
@@ -63,13 +75,14 @@ impl Inner {
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
         let Some(pass) = self.pass(peer) else { return };
         let inner = self.clone();
+        let line = Line { peer, ends: stream.local_addr().ok().map(|local| Ends { local, peer }) };
         self.tasks.spawn(async move {
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%peer, %error, "no TCP_NODELAY");
             }
             match tls {
-                None => inner.serve_connection(stream, peer, Instant::now(), pass).await,
-                Some(tls) => inner.serve_tls(stream, peer, &tls, pass).await,
+                None => inner.serve_connection(stream, line, Instant::now(), pass).await,
+                Some(tls) => inner.serve_tls(stream, line, &tls, pass).await,
             }
         });
     }
@@ -85,23 +98,23 @@ impl Inner {
             .ok()
     }
 
-    async fn serve_tls(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, tls: &TlsAcceptor, pass: Pass) {
+    async fn serve_tls(self: Arc<Self>, stream: TcpStream, line: Line, tls: &TlsAcceptor, pass: Pass) {
         let since = Instant::now();
         let limit = self.config.handshake_timeout();
         let close = match timeout_at(since + limit, tls.accept(stream)).await {
-            Ok(Ok(stream)) => return self.serve_connection(stream, peer, since, pass).await,
+            Ok(Ok(stream)) => return self.serve_connection(stream, line, since, pass).await,
             Ok(Err(error)) => Close::Tls(error),
             Err(_) => Close::TooSlow { awaited: "TLS handshake", limit },
         };
         meter::closed(close.label());
-        warn!(%peer, why = %close, "an encoder's connection was ended");
+        warn!(peer = %line.peer, why = %close, "an encoder's connection was ended");
     }
 
-    pub(crate) async fn serve_connection<S>(self: Arc<Self>, stream: S, peer: SocketAddr, since: Instant, _pass: Pass)
+    pub(crate) async fn serve_connection<S>(self: Arc<Self>, stream: S, line: Line, since: Instant, _pass: Pass)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let _count = Count::up(&self.meters.connections);
-        Connection::new(self, stream, peer, since).run().await;
+        Connection::new(self, stream, line, since).run().await;
     }
 }

@@ -134,6 +134,11 @@ impl Publication {
         self.told.heard(true);
     }
 
+    /// There and back between the encoder and here.
+    pub(crate) fn measure(&self, rtt: Option<Duration>) {
+        self.broadcast.measure(self.claimed.epoch, rtt);
+    }
+
     /// Takes one message.
     pub(crate) async fn take(&mut self, kind: TagKind, timestamp_ms: u32, payload: Bytes) -> Result<(), Close> {
         self.inner.meters.message(kind);
