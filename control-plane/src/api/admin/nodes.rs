@@ -73,7 +73,7 @@ struct Node {
     capacity: Option<u32>,
     /// How long its lease lasts yet, in ms; null without a leader, and where it has none.
     lease_ms: Option<u64>,
-    /// How busy it is; null where that was not heard lately.
+    /// How busy it is; null where that was not heard lately, and of control nodes, which take no clients.
     load: Option<NodeLoad>,
     /// How many watch there.
     viewers: u64,

@@ -112,6 +112,7 @@ export const NODES = {
 	load: 'Load',
 	ranOut: 'ran out',
 	notHeard: 'not heard',
+	noClients: 'takes no viewers or encoders',
 	drain: 'Drain',
 	undrain: 'Let it work again',
 	remove: 'Remove',
