@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { frame, growth, nearest, path, round, samples, summary, x, y, type Sample } from './chart';
 import type { Point } from './types';
 
-const at = (at_ms: number, dropped_frames: number, session = '1'): Point => ({ at_ms, session, bitrate: at_ms, uplink_bitrate: 0, frame_rate: 0, keyframe_interval_ms: 0, dropped_frames, stalls: 0, stalled_ms: 0, skew_ms: 0 });
+const at = (at_ms: number, dropped_frames: number, session = '1'): Point => ({ at_ms, session, bitrate: at_ms, uplink_bitrate: 0, frame_rate: 0, keyframe_interval_ms: 0, dropped_frames, stalls: 0, stalled_ms: 0, skew_ms: 0, rtt_ms: null, late_ms: 0 });
 
 it('ends its scale at a round number', () => {
 	expect([0, 0.3, 1, 1.2, 2.6, 30, 501].map(round)).toEqual([0, 0.5, 1, 2, 5, 50, 1000]);
@@ -24,6 +24,7 @@ it('breaks a line where nothing was told for a while', () => {
 it('shows by how much a count grew, from 0 in a new session', () => {
 	expect(growth([at(0, 5), at(1, 9), at(2, 2, '2'), at(3, 2, '2')], ({ dropped_frames }) => dropped_frames).map(([, value]) => value)).toEqual([0, 4, 2, 0]);
 	expect(samples([at(7, 0)], ({ bitrate }) => bitrate)).toEqual([[7, 7]]);
+	expect(samples([at(7, 0), { ...at(8, 0), rtt_ms: 20 }], ({ rtt_ms }) => rtt_ms)).toEqual([[8, 20]]);
 });
 
 it('finds what is under the pointer, and says it in three numbers', () => {

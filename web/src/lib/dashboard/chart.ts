@@ -52,9 +52,12 @@ export function nearest(line: readonly Sample[], at: number): Sample | null {
 	return line.reduce<Sample | null>((best, sample) => (best === null || Math.abs(sample[0] - at) < Math.abs(best[0] - at) ? sample : best), null);
 }
 
-/** One field of each point. */
-export function samples(points: readonly Point[], of: (point: Point) => number): Sample[] {
-	return points.map((point) => [point.at_ms, of(point)]);
+/** One field of each point that has it. */
+export function samples(points: readonly Point[], of: (point: Point) => number | null): Sample[] {
+	return points.flatMap((point) => {
+		const value = of(point);
+		return value === null ? [] : [[point.at_ms, value] as const];
+	});
 }
 
 /** By how much what is counted grew from point to point; a new session counts from 0, and nobody knows it of the first. */

@@ -31,7 +31,7 @@ export interface Health {
 	readonly bitrate: number;
 	readonly video: Video | null;
 	readonly audio: Audio | null;
-	readonly uplink: { readonly bitrate: number; readonly stalls: number; readonly stalled_ms: number; readonly longest_stall_ms: number };
+	readonly uplink: { readonly bitrate: number; readonly stalls: number; readonly stalled_ms: number; readonly longest_stall_ms: number; readonly rtt_ms: number | null; readonly late_ms: number };
 	readonly skew_ms: number;
 	readonly dropped_frames: number;
 	readonly alerts: readonly Alert[];
@@ -49,6 +49,8 @@ export interface Point {
 	readonly stalls: number;
 	readonly stalled_ms: number;
 	readonly skew_ms: number;
+	readonly rtt_ms: number | null;
+	readonly late_ms: number;
 }
 
 /** What became of an encoder. */
@@ -98,6 +100,8 @@ export interface NewKey extends StreamKey {
 	readonly stream_key: string;
 }
 
+const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null);
+
 function video(body: unknown): Video | null {
 	if (body === null || body === undefined) return null;
 	const of = fields(body);
@@ -132,7 +136,7 @@ function healthOf(body: unknown): Health | null {
 		bitrate: number(of['bitrate']),
 		video: video(of['video']),
 		audio: audio(of['audio']),
-		uplink: { bitrate: number(uplink['bitrate']), stalls: number(uplink['stalls']), stalled_ms: number(uplink['stalled_ms']), longest_stall_ms: number(uplink['longest_stall_ms']) },
+		uplink: { bitrate: number(uplink['bitrate']), stalls: number(uplink['stalls']), stalled_ms: number(uplink['stalled_ms']), longest_stall_ms: number(uplink['longest_stall_ms']), rtt_ms: numberOrNull(uplink['rtt_ms']), late_ms: number(uplink['late_ms']) },
 		skew_ms: number(of['skew_ms']),
 		dropped_frames: number(of['dropped_frames']),
 		alerts: each(of['alerts'], alert)
@@ -154,7 +158,9 @@ const point: Reader<Point> = (body) => {
 		dropped_frames: number(of['dropped_frames']),
 		stalls: number(of['stalls']),
 		stalled_ms: number(of['stalled_ms']),
-		skew_ms: number(of['skew_ms'])
+		skew_ms: number(of['skew_ms']),
+		rtt_ms: numberOrNull(of['rtt_ms']),
+		late_ms: number(of['late_ms'])
 	};
 };
 

@@ -7,12 +7,12 @@ const health = (alerts: Health['alerts'] = []): Health => ({
 	bitrate: 3_000_000,
 	video: { codec: 'avc1.64001F', profile: 'High', width: 1280, height: 720, bitrate: 2_900_000, frame_rate: 29.97, keyframe_interval_ms: 2_000 },
 	audio: { codec: 'mp4a.40.2', sample_rate: 48_000, channels: 2, bitrate: 128_000 },
-	uplink: { bitrate: 3_000_000, stalls: 0, stalled_ms: 0, longest_stall_ms: 0 },
+	uplink: { bitrate: 3_000_000, stalls: 0, stalled_ms: 0, longest_stall_ms: 0, rtt_ms: 20, late_ms: 0 },
 	skew_ms: -20,
 	dropped_frames: 0,
 	alerts
 });
-const point = (at_ms: number, uplink_bitrate = 3_000_000): Point => ({ at_ms, session: '0', bitrate: 3_000_000, uplink_bitrate, frame_rate: 30, keyframe_interval_ms: 2_000, dropped_frames: 0, stalls: 0, stalled_ms: 0, skew_ms: 0 });
+const point = (at_ms: number, uplink_bitrate = 3_000_000): Point => ({ at_ms, session: '0', bitrate: 3_000_000, uplink_bitrate, frame_rate: 30, keyframe_interval_ms: 2_000, dropped_frames: 0, stalls: 0, stalled_ms: 0, skew_ms: 0, rtt_ms: 20, late_ms: 0 });
 const test = (of: Health, points = [0, 2, 4, 6, 8, 10].map((s) => point(s * 1000))): Trial => ({ running: true, health: of, points });
 const grades = (of: Trial) => marks(of)?.map(({ grade }) => grade).join('');
 

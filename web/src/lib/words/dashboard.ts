@@ -188,6 +188,7 @@ export const GRAPHS = {
 	keyframes: { title: 'Keyframe interval', unit: 's', lines: ['Interval'], about: 'Viewers can begin at keyframes alone: 2 s is right.' },
 	dropped: { title: 'Dropped frames', unit: 'frames', lines: ['Dropped'], about: 'Frames that could not be used, each 4 s.' },
 	stalls: { title: 'Uplink stalls', unit: 's', lines: ['Stalled'], about: 'How long nothing came, each 4 s.' },
+	way: { title: 'Way to the server', unit: 'ms', lines: ['Late', 'Round trip'], about: 'How late frames come, by their own clock: they wait in your network.' },
 	skew: { title: 'Picture ahead of sound', unit: 'ms', lines: ['Skew'], about: 'Below 0 the picture is late.' }
 } as const;
 
@@ -288,6 +289,8 @@ export const facts = {
 	dropped: 'Dropped frames',
 	stalls: 'Uplink stalls',
 	stalled: (stalls: number, seconds: number) => (stalls === 0 ? 'none' : `${stalls}, ${seconds.toFixed(1)} s in all`),
+	way: 'Way to the server',
+	slow: (rttMs: number | null, lateMs: number) => [...(rttMs === null ? [] : [`round trip ${rttMs} ms`]), `${lateMs} ms late`].join(', '),
 	skew: 'Picture ahead',
 	none: 'none'
 } as const;
