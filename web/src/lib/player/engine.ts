@@ -34,6 +34,8 @@ export interface Facts {
 	/** See `split.ts`. */
 	readonly partLeftMs: number;
 	readonly lateMs: number | null;
+	readonly uplinkMs: number | null;
+	readonly queuedMs: number | null;
 	readonly fetchMs: number | null;
 	/** How long the stream has gone on when this picture was taken, s. */
 	readonly uptimeS: number | null;

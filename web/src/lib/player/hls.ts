@@ -4,6 +4,7 @@ import type { ErrorData, HlsConfig, LevelDetails, Loader, LoaderCallbacks, Loade
 import type { Engine, Source } from './engine';
 import { audioAlone, levelOf } from './quality';
 import { Deliveries, Recent } from './split';
+import { timingOf, type Timing } from './timing';
 import type { Input } from './watch';
 
 /** `liveSync*` is left alone so that the stream's PART-HOLD-BACK rules. Without a catch-up rate a stall is never made up for. */
@@ -39,14 +40,16 @@ export function playByScript(Library: typeof Hls, source: Source, video: HTMLVid
 	});
 	hls.on(Events.LEVEL_UPDATED, (_, { details }) => report({ kind: 'reloaded', advanced: details.advanced }));
 	hls.on(Events.LEVEL_LOADED, (_, { details, networkDetails }) => {
-		if (details.advanced) deliveries.push({ receivedMs: clock(), edgeMs: edgeMs(details), held: timing(networkDetails) === 'held' });
+		if (!details.advanced) return;
+		const { cache: had, uplinkMs, queuedMs } = timing(networkDetails);
+		deliveries.push({ receivedMs: clock(), edgeMs: edgeMs(details), held: had === 'held', uplinkMs, queuedMs });
 	});
 	hls.on(Events.FRAG_LOADED, (_, { frag, part, networkDetails }) => {
 		if (frag.type !== 'main' || frag.sn === 'initSegment') return;
 		const { loading } = (part ?? frag).stats;
 		fetches.push(loading.end - loading.start);
 		origin = networkDetails instanceof XMLHttpRequest && networkDetails.responseURL ? new URL(networkDetails.responseURL).origin : origin;
-		cache = timing(networkDetails) ?? cache;
+		cache = timing(networkDetails).cache ?? cache;
 	});
 	hls.on(Events.INIT_PTS_FOUND, (_, { id, initPTS, timescale }) => {
 		if (id === 'main') lineS = initPTS / timescale;
@@ -86,6 +89,8 @@ export function playByScript(Library: typeof Hls, source: Source, video: HTMLVid
 			cache,
 			partLeftMs: partLeft(hls.latestLevelDetails, video.currentTime) * 1000,
 			lateMs: deliveries.lateMs,
+			uplinkMs: deliveries.uplinkMs,
+			queuedMs: deliveries.queuedMs,
 			fetchMs: fetches.median,
 			uptimeS: lineS === null ? null : Math.max(0, lineS + video.currentTime - LINE_START_S)
 		}),
@@ -126,11 +131,8 @@ function partLeft(details: LevelDetails | null, position: number): number {
 	return part ? part.end - position : 0;
 }
 
-/** What an edge says of how it had this: `edge;desc=hit`. */
-function timing(networkDetails: unknown): string | null {
-	if (!(networkDetails instanceof XMLHttpRequest)) return null;
-	return /\bedge;desc=([a-z]+)/.exec(networkDetails.getResponseHeader('server-timing') ?? '')?.[1] ?? null;
-}
+/** What the edge says of this reply. */
+const timing = (networkDetails: unknown): Timing => timingOf((networkDetails instanceof XMLHttpRequest && networkDetails.getResponseHeader('server-timing')) || '');
 
 const CODEC_ERRORS = ['manifestIncompatibleCodecsError', 'bufferIncompatibleCodecsError', 'bufferAddCodecError'];
 const LOAD_ERRORS = /(level|frag|audioTrack|manifest)(Load)(Error|TimeOut)/;

@@ -23,7 +23,7 @@ export function playNatively(source: Source | null, video: HTMLVideoElement, rep
 		paces: false,
 		pace: () => {},
 		facts: () => ({
-			...{ bitrate: null, throughput: null, targetS: null, cache: null, partLeftMs: 0, lateMs: null, fetchMs: null, uptimeS: null },
+			...{ bitrate: null, throughput: null, targetS: null, cache: null, partLeftMs: 0, lateMs: null, uplinkMs: null, queuedMs: null, fetchMs: null, uptimeS: null },
 			origin: source && new URL(source.url).origin
 		}),
 		settle: () => {},

@@ -1,5 +1,5 @@
 // The shell of `stats.ts`: looks at the player twice a second for as long as somebody wants to know.
-import { edgeName, edges, frameRate, protocolName, splitOf, type Edge } from './stats';
+import { edgeName, edges, frameRate, meanSplit, protocolName, splitOf, type Edge } from './stats';
 import type { Session } from './session.svelte';
 import type { Split } from './split';
 
@@ -79,8 +79,6 @@ export class Stats {
 
 	#smooth(split: Split | null): void {
 		this.#splits = split ? [...this.#splits, split].slice(-SMOOTHED) : [];
-		const mean = (key: keyof Split) => this.#splits.reduce((sum, one) => sum + one[key], 0) / this.#splits.length;
-		const [packagingMs, toEdgeMs, toPlayerMs, bufferMs, totalMs] = (['packagingMs', 'toEdgeMs', 'toPlayerMs', 'bufferMs', 'totalMs'] as const).map(mean) as [number, number, number, number, number];
-		this.split = split && { packagingMs, toEdgeMs, toPlayerMs, bufferMs, totalMs };
+		this.split = split && meanSplit(this.#splits);
 	}
 }

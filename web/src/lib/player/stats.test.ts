@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Facts } from './engine';
-import { edgeName, edges, frameRate, protocolName, splitOf } from './stats';
+import { edgeName, edges, frameRate, meanSplit, protocolName, splitOf } from './stats';
 
 const FACTS: Facts & { tripMs: number | null } = {
 	...{ bitrate: 9e5, throughput: 5e7, targetS: 1.6, origin: 'http://127.0.0.1:8080', cache: 'hit', uptimeS: 12 },
-	...{ partLeftMs: 200, lateMs: 40, fetchMs: 15, tripMs: 10 }
+	...{ partLeftMs: 200, lateMs: 40, uplinkMs: 12, queuedMs: 50, fetchMs: 15, tripMs: 10 }
 };
 
 describe('an edge', () => {
@@ -21,8 +21,15 @@ describe('an edge', () => {
 });
 
 it('divides a latency once enough is known', () => {
-	expect(splitOf(2, FACTS)).toEqual({ packagingMs: 200, toEdgeMs: 35, toPlayerMs: 20, bufferMs: 1745, totalMs: 2000 });
+	expect(splitOf(2, FACTS)).toEqual({ toOriginMs: 62, packagingMs: 200, toEdgeMs: 35, toPlayerMs: 20, bufferMs: 1695, totalMs: 2012 });
 	expect([splitOf(null, FACTS), splitOf(2, null), splitOf(2, { ...FACTS, lateMs: null }), splitOf(2, { ...FACTS, tripMs: null })]).toEqual([null, null, null, null]);
+});
+
+it('smooths splits', () => {
+	const one = { toOriginMs: 60, packagingMs: 200, toEdgeMs: 30, toPlayerMs: 20, bufferMs: 1700, totalMs: 2010 };
+	const other = { toOriginMs: 20, packagingMs: 100, toEdgeMs: 50, toPlayerMs: 40, bufferMs: 1500, totalMs: 1710 };
+	expect(meanSplit([one, other])).toEqual({ toOriginMs: 40, packagingMs: 150, toEdgeMs: 40, toPlayerMs: 30, bufferMs: 1600, totalMs: 1860 });
+	expect(meanSplit([one, { ...other, toOriginMs: null }]).toOriginMs).toBeNull();
 });
 
 it('counts frames', () => {

@@ -33,8 +33,18 @@ export const protocolName = (alpn: string): string => PROTOCOLS[alpn] ?? alpn;
 /** The split of a latency in seconds, as far as the engine knows enough; null where it doesn't. */
 export function splitOf(latency: number | null, facts: (Facts & { tripMs: number | null }) | null): Split | null {
 	if (latency === null || facts === null || facts.lateMs === null || facts.tripMs === null || facts.fetchMs === null) return null;
-	const { partLeftMs, lateMs, tripMs, fetchMs } = facts;
-	return split({ ageMs: latency * 1000, partLeftMs, lateMs, tripMs, fetchMs });
+	const { partLeftMs, lateMs, uplinkMs, queuedMs, tripMs, fetchMs } = facts;
+	return split({ ageMs: latency * 1000, partLeftMs, lateMs, uplinkMs, queuedMs, tripMs, fetchMs });
+}
+
+/** The mean of some splits, at least one. Of what the newest does not know nothing is known. */
+export function meanSplit(splits: readonly Split[]): Split {
+	const mean = (key: keyof Split) => splits.reduce((sum, one) => sum + (one[key] ?? 0), 0) / splits.length;
+	return {
+		toOriginMs: splits.at(-1)?.toOriginMs === null ? null : mean('toOriginMs'),
+		...{ packagingMs: mean('packagingMs'), toEdgeMs: mean('toEdgeMs'), toPlayerMs: mean('toPlayerMs') },
+		...{ bufferMs: mean('bufferMs'), totalMs: mean('totalMs') }
+	};
 }
 
 /** Frames a second between two counts. */

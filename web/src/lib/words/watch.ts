@@ -126,6 +126,7 @@ export const ABOUT = {
 export const STATS = {
 	title: 'Stats for nerds',
 	split: 'Glass to glass',
+	toOrigin: 'Encoder to origin',
 	packaging: 'Into a part, at the origin',
 	toEdge: 'Origin to edge',
 	toPlayer: 'Edge to you',
