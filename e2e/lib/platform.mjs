@@ -53,7 +53,12 @@ export class Platform {
 
   /** Asks as an operator; gives what was printed. */
   async operate(...words) {
-    const { stdout } = await run(BINARY, [...words, "--config", this.nodes["control-1"].config], { timeout: 30_000 });
+    // On a machine that is busy a control node may miss its own time for a moment; an operator tries again.
+    const { stdout } = await until("control node that leads", 40_000, () =>
+      run(BINARY, [...words, "--config", this.nodes["control-1"].config], { timeout: 30_000 }).catch((error) => {
+        if (!error.message.includes("no control node leads")) throw error;
+      }),
+    );
     return stdout.trim();
   }
 

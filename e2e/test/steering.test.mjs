@@ -30,7 +30,7 @@ after(async () => {
   await files?.close();
 });
 
-/** A player, as it comes, at the edge of a region; which host it fetches media from is kept in `page.from`. */
+/** A player, as it comes but for going back to live after a halt, at the edge of a region; which host it fetches media from is kept in `page.from`. */
 async function watch(region) {
   const page = await newPage(browser);
   page.from = null;
@@ -38,7 +38,7 @@ async function watch(region) {
     const { host, pathname } = new URL(reply.url());
     if (/\.m4s$/.test(pathname) && reply.ok()) page.from = host;
   });
-  await page.goto(`${files.url}/players/hls.html?src=${encodeURIComponent(platform.index(region))}`);
+  await page.goto(`${files.url}/players/hls.html?follows&src=${encodeURIComponent(platform.index(region))}`);
   await showsNow(page, 60_000);
   await page.evaluate(() => (window.same = true));
   await until("two pathways", 20_000, () => page.evaluate(() => hls.pathwayPriority?.length === 2));
