@@ -154,7 +154,7 @@ then("one session is ended, with its access token, and the others go on", async 
   await sessions.nth(1).getByRole("button", { name: "Log out" }).click();
   await until("one less", 20_000, async () => (await sessions.count()) === all - 1);
   await until("its token to be refused", 20_000, () => freshet.api("GET", "/api/me", undefined, access_token).then(() => false, (error) => error.message.includes(" 401 ")));
-  await ada.getByText("This one").waitFor();
+  await ada.getByText("This one", { exact: true }).waitFor();
 });
 
 then("logging out everywhere ends the session of another browser", async () => {
