@@ -39,6 +39,9 @@ const MAX_BREAKS: u32 = 30;
 /// Over what time discontinuities are counted, in wall milliseconds.
 const BREAKS_MS: u64 = 60_000;
 
+/// How far an encoder's clock may be from when its media comes to be believed after a stall, in milliseconds.
+const CLOCK_TOLERANCE_MS: u64 = 1000;
+
 /// Where a session's numbers begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
@@ -305,11 +308,7 @@ impl Pipeline {
                 return self.new_session("a track came after the session's tracks were settled", out);
             }
             if live.stalled {
-                live.stalled = false;
-                live.flush(now_ms, &mut self.wall, out);
-                self.wall.reset();
-                self.timeline.restart(live.segmenter.position());
-                self.meter.discontinuities += 1;
+                self.end_stall(now_ms, &frame, out);
             }
         }
         self.last_media_ms = now_ms;
@@ -326,6 +325,27 @@ impl Pipeline {
             }
         }
         self.events = events;
+    }
+
+    /// The first frame comes after a stall. It may be the oldest of many that waited with it: what the encoder's clock says of
+    /// it is truer than when it comes.
+    fn end_stall(&mut self, now_ms: u64, frame: &Frame, out: &mut Vec<Output>) {
+        let State::Live(live) = &mut self.state else { return };
+        live.stalled = false;
+        live.flush(now_ms, &mut self.wall, out);
+        self.meter.discontinuities += 1;
+        let (kind, timestamp_ms) = (frame.track.kind, frame.timestamp_ms);
+        let was_at_ms = self.timeline.foresee(kind, timestamp_ms);
+        let lies_at_ms = self.timeline.restart(live.segmenter.position());
+        let made = self.last_media_ms.saturating_sub(CLOCK_TOLERANCE_MS)..=now_ms + CLOCK_TOLERANCE_MS;
+        let is_plausible = |line_ms: i64| {
+            let date_ms = self.wall.date_ms(line_ms * 1000).and_then(|date_ms| u64::try_from(date_ms).ok());
+            date_ms.is_some_and(|date_ms| made.contains(&date_ms))
+        };
+        match was_at_ms.filter(|line_ms| is_plausible(*line_ms)) {
+            Some(line_ms) => self.wall.shift((lies_at_ms - line_ms) * 1000),
+            None => self.wall.reset(),
+        }
     }
 
     fn discontinue(&mut self, now_ms: u64, out: &mut Vec<Output>) {

@@ -34,6 +34,8 @@ struct Session {
     audio: bool,
     /// What is added to timestamps.
     offset: u32,
+    /// When all of it comes, where it comes at once.
+    came_at: Option<u64>,
 }
 
 const NOON: u64 = 1_795_262_400_000;
@@ -42,7 +44,8 @@ impl Session {
     fn new(video: bool, audio: bool) -> Self {
         let start = Start { epoch: 7, msn_base: 100, now_ms: NOON };
         let pipeline = Pipeline::new(PackagingConfig::default(), start);
-        let mut session = Self { pipeline, out: Vec::new(), zero_ms: NOON, gop: 60, video, audio, offset: 0 };
+        let mut session =
+            Self { pipeline, out: Vec::new(), zero_ms: NOON, gop: 60, video, audio, offset: 0, came_at: None };
         session.configure();
         session
     }
@@ -73,7 +76,8 @@ impl Session {
         }
         frames.sort_by_key(|(at, track, _)| (*at, *track));
         for (at, track, sync) in frames {
-            self.push(self.zero_ms + u64::from(at), self.frame(track, at, sync));
+            let comes_at = self.came_at.unwrap_or(self.zero_ms + u64::from(at));
+            self.push(comes_at, self.frame(track, at, sync));
         }
     }
 
@@ -245,6 +249,37 @@ fn a_stalled_encoder_leaves_missing_parts_and_comes_back_after_a_discontinuity()
     assert_eq!((stalls, stalled_ms, longest_stall_ms), (1, 6712, 6712), "from 4.288 s to 11 s");
     assert_eq!(health.alerts, [Alert::UplinkStalls { stalls: 1, longest_ms: 6712 }]);
     assert_eq!(session.pipeline.health(NOON + 13_600 + 60_000).alerts, [Alert::Stalled], "and not for ever");
+}
+
+#[test]
+fn after_a_stall_dates_are_those_of_the_encoders_clock_as_long_as_it_goes_on() {
+    let dates = |zero_ms: u64, at: [u32; 2], burst: bool| {
+        let mut session = Session::new(true, true);
+        session.send(0, 4300);
+        for now in (4300..10_000).step_by(100) {
+            session.tick(NOON + now);
+        }
+        if burst {
+            // What waited comes at once, 10 s after noon.
+            session.came_at = Some(NOON + 10_000);
+            session.send(4300, 10_000);
+            session.came_at = None;
+        }
+        session.zero_ms = zero_ms;
+        session.send(at[0], at[1]);
+        let playlist = session.playlist(TrackId::V0);
+        let after = playlist.split("#EXT-X-DISCONTINUITY\n").nth(1).expect("a discontinuity");
+        after
+            .lines()
+            .filter_map(|line| line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:2026-11-21T").map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        dates(NOON, [10_000, 12_600], true),
+        ["12:00:06.001Z", "12:00:08.002Z", "12:00:10.001Z", "12:00:12.000Z"]
+    );
+    assert_eq!(dates(NOON, [10_000, 12_600], false), ["12:00:10.000Z", "12:00:12.000Z"]);
+    assert_eq!(dates(NOON + 10_000, [0, 2600], false), ["12:00:10.000Z", "12:00:12.000Z"], "its clock began anew");
 }
 
 #[test]

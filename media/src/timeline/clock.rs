@@ -174,6 +174,12 @@ impl Clock {
         if moved == Moved::No && self.is_skewed(other, limits) { self.join(start_ms) } else { moved }
     }
 
+    /// Where a frame with this timestamp lies on the line, in milliseconds, as long as nothing jumps.
+    pub(super) fn foresee(&self, raw: u32, limits: &PackagingLimits) -> Option<i64> {
+        let base = self.base?;
+        Some(base.unwrapped + delta(base.raw, raw, limits.jump_ms.into()) + base.offset)
+    }
+
     /// The track's first frame: by the other's clock if that is plausible, else beside the other's newest frame.
     fn begin(&mut self, raw: u32, other: Option<Standing>, start_ms: i64, limits: &PackagingLimits) {
         let plausible = other.map(|other| {

@@ -109,12 +109,19 @@ impl Timeline {
     }
 
     /// The next frame begins anew: another publish, or the end of a stall. The line goes on at its end, or at
-    /// `line_ticks` if that is later.
-    pub(crate) fn restart(&mut self, line_ticks: i64) {
+    /// `line_ticks` if that is later; gives where, in milliseconds.
+    pub(crate) fn restart(&mut self, line_ticks: i64) -> i64 {
         let at_ms = self.end_ms().unwrap_or(LINE_START_MS).max(line_ticks / i64::from(LINE_SCALE / 1000) + 1);
         for clock in [&mut self.video, &mut self.audio].into_iter().flatten() {
             clock.restart(at_ms);
         }
+        self.end_ms().unwrap_or(at_ms)
+    }
+
+    /// Where a frame with this timestamp lies on the line, in milliseconds, as long as nothing jumps; `None` where no frame of
+    /// the track has come since it began anew.
+    pub(crate) fn foresee(&self, kind: TrackKind, timestamp_ms: u32) -> Option<i64> {
+        self.clock(kind)?.foresee(timestamp_ms, &self.limits)
     }
 
     /// What had to be done to frames so far.

@@ -29,6 +29,16 @@ impl WallAnchor {
         Some(u64::try_from(late / 1000).unwrap_or(0))
     }
 
+    /// The date of what belongs at `line_us`, in milliseconds; `None` while there is no anchor.
+    pub(crate) fn date_ms(&self, line_us: i64) -> Option<i64> {
+        Some(self.anchor?.saturating_add(line_us) / 1000)
+    }
+
+    /// At a discontinuity after which the same media lies later on the line: dates stay what they were.
+    pub(crate) fn shift(&mut self, by_us: i64) {
+        *self = Self { anchor: self.anchor.map(|anchor| anchor.saturating_sub(by_us)), ..Self::default() };
+    }
+
     /// Forgets, at a discontinuity.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
