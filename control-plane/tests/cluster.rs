@@ -197,6 +197,18 @@ async fn operators_drain_remove_and_make_channels_through_any_control_node() {
 }
 
 #[tokio::test]
+async fn the_only_control_node_is_not_drained_for_nobody_else_could_lead() {
+    let world = World::found().await;
+    let ask = async |command| world.nodes[0].remote.ask::<AdminReply>(&Request::Admin(command), PATIENCE).await;
+    let AdminReply::Cluster(cluster) = ask(AdminCommand::Cluster).await.unwrap() else { panic!("no cluster") };
+    let name = cluster.nodes[0].view.server_name.clone();
+    let drained = ask(AdminCommand::Drain { name, draining: true }).await;
+    assert!(matches!(&drained, Err(Denied::Forbidden(why)) if why.contains("only control node")), "{drained:?}");
+    let AdminReply::Cluster(cluster) = ask(AdminCommand::Cluster).await.unwrap() else { panic!("no cluster") };
+    assert_eq!(cluster.nodes[0].view.state, NodeState::Active);
+}
+
+#[tokio::test]
 async fn without_a_majority_whoever_is_left_names_no_leader() {
     let mut world = World::found().await;
     world.join_control("control-2").await;

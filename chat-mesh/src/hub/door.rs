@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use crate::protocol::Identity;
 
-/// The role that runs the platform.
-pub(super) const OPERATOR: &str = "operator";
+/// The role of the platform's administrators, as tokens say it.
+pub(super) const ADMIN: &str = "admin";
 
 /// What a channel is to those who come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +174,7 @@ fn holder(claims: Claims) -> Option<Box<Holder>> {
         name: DisplayName::cut(&claims.username),
         color: claims.color,
     };
-    let identity = Identity { user, admin: claims.roles.iter().any(|role| role == OPERATOR) };
+    let identity = Identity { user, admin: claims.roles.iter().any(|role| role == ADMIN) };
     Some(Box::new(Holder { identity: Some(identity), watches: None, revocable }))
 }
 

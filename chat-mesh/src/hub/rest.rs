@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Arrival, Format, Hub, Inbox, Join, Letter, door::OPERATOR};
+use super::{Arrival, Format, Hub, Inbox, Join, Letter, door::ADMIN};
 use crate::protocol::{Identity, ResumeToken, encode};
 
 /// How many events are told where nobody says, and at most.
@@ -243,7 +243,7 @@ impl<'a> Asked<'a> {
             color: self.header("x-client-color").and_then(|color| color.parse().ok()),
         };
         let roles = self.header("x-client-roles").unwrap_or_default();
-        Some(Identity { user, admin: roles.split(',').any(|role| role == OPERATOR) })
+        Some(Identity { user, admin: roles.split(',').any(|role| role == ADMIN) })
     }
 }
 

@@ -174,7 +174,7 @@ impl House {
     }
 
     fn claims(&self, login: &str) -> Claims {
-        let role = if login == "root" { "operator" } else { "user" };
+        let role = if login == "root" { "admin" } else { "user" };
         Claims {
             sub: format!("id-{login}"),
             aud: Audience::Api,

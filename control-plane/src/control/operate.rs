@@ -171,6 +171,9 @@ impl Inner {
 
     async fn drain_node(&self, name: &str, draining: bool) -> Result<AdminReply, Denied> {
         let (node, _) = self.named(name)?;
+        if draining && node == self.id && self.group.status().voters.len() < 2 {
+            return Err(Denied::Forbidden("it is the only control node, and nobody else can lead".to_owned()));
+        }
         self.propose(Input::DrainNode { node, draining }).await?.reply?;
         if draining && node == self.id {
             self.group.transfer(None).await.map_err(changed)?;

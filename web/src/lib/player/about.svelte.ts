@@ -20,6 +20,8 @@ export class About {
 	readonly #closing = new AbortController();
 	/** Whether who it is could not be had. */
 	#unknown = false;
+	/** How often that was asked. */
+	#asked = 0;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor(channel: string, api: Client) {
@@ -41,7 +43,10 @@ export class About {
 
 	/** Asks whose channel it is, and whether who is signed in follows it. */
 	async known(): Promise<void> {
+		const asked = ++this.#asked;
 		const reply = await this.#api.get(this.#path('users'), profile, {}, this.#closing.signal);
+		// It may have changed since: only the newest question's reply counts.
+		if (asked !== this.#asked) return;
 		if (reply.ok) this.owner = reply.body;
 		else this.#nobody = isNone(reply.problem);
 		this.#unknown = !reply.ok && !this.#nobody;
