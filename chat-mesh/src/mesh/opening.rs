@@ -7,7 +7,10 @@ use freshet_proto::{
     id::{ChannelName, NodeId},
 };
 
-use super::{Earlier, Known, Mesh, Message, Now, Output, Stored, members::rank, running::Running, standby::Standby};
+use super::{
+    Earlier, Known, Mesh, Message, Now, Output, Stored, members::rank, posts::PATIENCE_MS, running::Running,
+    standby::Standby,
+};
 use crate::{
     home::{Home, Settings, Snapshot, State, Tail},
     moderation::Change,
@@ -35,19 +38,27 @@ pub(super) struct Opening {
     known: BTreeMap<NodeId, Known>,
     stored: Option<Stored>,
     subs: BTreeMap<NodeId, Option<Position>>,
-    posts: Vec<(NodeId, u64, Box<Submit>)>,
+    /// With when each came.
+    posts: Vec<(u64, Post)>,
 }
 
-type Waiting = (BTreeMap<NodeId, Option<Position>>, Vec<(NodeId, u64, Box<Submit>)>);
+type Post = (NodeId, u64, Box<Submit>);
+type Waiting = (BTreeMap<NodeId, Option<Position>>, Vec<Post>);
 
 impl Opening {
     /// A post waits; whether there is room for it.
-    pub fn wait(&mut self, from: NodeId, ticket: u64, submit: Box<Submit>) -> bool {
+    pub fn wait(&mut self, now: Now, from: NodeId, ticket: u64, submit: Box<Submit>) -> bool {
+        self.drop_refused(now);
         let has_room = self.posts.len() < MAX_WAITING;
-        if has_room && !self.posts.iter().any(|(hub, known, _)| (*hub, *known) == (from, ticket)) {
-            self.posts.push((from, ticket, submit));
+        if has_room && !self.posts.iter().any(|(_, (hub, known, _))| (*hub, *known) == (from, ticket)) {
+            self.posts.push((now.mono_ms, (from, ticket, submit)));
         }
         has_room
+    }
+
+    /// Senders have been told that these were not said: they may have said them elsewhere, longer ago than homes know.
+    fn drop_refused(&mut self, now: Now) {
+        self.posts.retain(|(came_ms, _)| now.mono_ms < came_ms + PATIENCE_MS);
     }
 
     /// A hub with readers waits.
@@ -67,8 +78,9 @@ impl Opening {
     }
 
     /// Whoever waits.
-    pub fn into_waiting(self) -> Waiting {
-        (self.subs, self.posts)
+    pub fn into_waiting(mut self, now: Now) -> Waiting {
+        self.drop_refused(now);
+        (self.subs, self.posts.into_iter().map(|(_, post)| post).collect())
     }
 }
 
@@ -172,7 +184,7 @@ impl Mesh {
             }
             None => {
                 let Some(opening) = channel.opening.take() else { return };
-                for (from, ticket, _) in opening.into_waiting().1 {
+                for (from, ticket, _) in opening.into_waiting(now).1 {
                     let answer = Err(Code::NoSuchChannel.into());
                     self.send(from, Message::Answer { ticket, answer }, out);
                 }

@@ -17,7 +17,7 @@ const RETRY_MS: u64 = 250;
 /// After how many ms a post is sent again that was not answered.
 const AGAIN_MS: u64 = 2_000;
 /// After how many ms its sender is told that nobody can write at present.
-const PATIENCE_MS: u64 = 8_000;
+pub(super) const PATIENCE_MS: u64 = 8_000;
 
 #[derive(Debug)]
 struct Post {

@@ -239,7 +239,7 @@ impl Mesh {
         }
         let channel = self.channels.entry(name.clone()).or_default();
         let Some(running) = &mut channel.running else {
-            if !self.opening_of(now, &name, out).wait(from, ticket, submit) {
+            if !self.opening_of(now, &name, out).wait(now, from, ticket, submit) {
                 self.send(from, Message::NotHome { ticket }, out);
             }
             return;
@@ -472,7 +472,7 @@ impl Mesh {
         let Some(channel) = self.channels.get_mut(name) else { return };
         out.push(Output::Home { channel: name.clone(), epoch: running.epoch() });
         (channel.running, channel.standby) = (Some(running), None);
-        let (subs, posts) = opening.into_waiting();
+        let (subs, posts) = opening.into_waiting(now);
         if let Some(running) = &mut channel.running {
             running.early = subs;
         }

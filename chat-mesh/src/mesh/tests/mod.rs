@@ -226,13 +226,12 @@ fn a_home_without_a_lease_goes_on_while_most_hubs_know_of_no_later_epoch() {
     assert_eq!(room.did(), format!("{home}:#8!{}", Code::Paused.as_str()));
 }
 
-#[test]
-fn no_home_opens_while_most_of_an_earlier_set_may_go_on() {
+/// The control plane has taken out two hubs that reach each other and not the third, which was their standby.
+fn one_of_three_is_left() -> Room {
     let [home, standby, third] = ranked();
     let mut room = Room::open(3);
     room.want(&[1, 2, 3]);
     room.wait(600, &[1, 2, 3], 1);
-    // The control plane takes out two that reach each other and not the third.
     room.apart = BTreeSet::from([(standby.min(third), standby.max(third)), (home.min(standby), home.max(standby))]);
     let only: Members = Members {
         epoch: 5,
@@ -245,6 +244,13 @@ fn no_home_opens_while_most_of_an_earlier_set_may_go_on() {
     room.give(standby, Input::Members(only));
     room.give(standby, Input::Lease { until_ms: room.ms + 120_000, epoch: 5 });
     room.did();
+    room
+}
+
+#[test]
+fn no_home_opens_while_most_of_an_earlier_set_may_go_on() {
+    let [home, standby, _] = ranked();
+    let mut room = one_of_three_is_left();
     room.say(standby, 7, "hi");
     room.wait(9_000, &[], 1);
     assert_eq!(room.home(), [home], "the others may have two of three");
@@ -252,6 +258,18 @@ fn no_home_opens_while_most_of_an_earlier_set_may_go_on() {
     room.wait(60_000, &[], 1);
     room.say(standby, 8, "ho");
     assert!(room.did().contains(&format!("{standby}:#8")), "after a minute they count as lost");
+}
+
+#[test]
+fn what_waited_for_a_home_until_it_was_refused_is_not_said_when_one_opens() {
+    let [_, standby, _] = ranked();
+    let mut room = one_of_three_is_left();
+    room.say(standby, 7, "hi");
+    room.wait(55_000, &[], 1);
+    assert_eq!(room.did(), format!("{standby}:#7!{}", Code::Paused.as_str()));
+    room.say(standby, 8, "ho");
+    room.wait(6_000, &[], 1);
+    assert_eq!(room.did(), format!("{standby}:#8 {standby}:5.1=ho"));
 }
 
 #[test]
