@@ -46,6 +46,10 @@ const MAX_WAITING: usize = 100_000;
 /// How often what has a time limit is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// Below which posts' numbers begin. They begin anywhere: homes know a post by its hub and its number, and one that was answered
+/// to the hub's process before this one must not stand for one of this.
+const FIRST_TICKET: u64 = 1 << 40;
+
 /// What the hub's task is asked to do.
 pub(super) enum Command {
     Join(Box<Join>),
@@ -86,6 +90,7 @@ impl Actor {
     pub(super) fn new(shared: Arc<Shared>, mesh: Mesh, back: mpsc::WeakSender<Command>) -> Self {
         let keep = Keep::new(Arc::clone(&shared.store), back);
         let encoder = Encoder::new(shared.config.deflate_level);
+        let next_ticket = shared.random.below(FIRST_TICKET);
         Self {
             shared,
             mesh,
@@ -94,7 +99,7 @@ impl Actor {
             keep,
             paces: Paces::default(),
             tickets: BTreeMap::new(),
-            next_ticket: 0,
+            next_ticket,
             dirty: BTreeSet::new(),
             waiting: 0,
             outputs: Vec::new(),
