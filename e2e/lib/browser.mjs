@@ -28,7 +28,7 @@ process.on("exit", () => {
 const NETWORK = /^Failed to load resource|^WebSocket connection to|net::ERR_/;
 const here = (host) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host);
 
-/** A page whose errors and requests are kept: `page.faults` and `page.hosts`. */
+/** A page whose errors and requests are kept: `page.faults` and `page.hosts`; a test that wants an error says so in `page.expected`. */
 export async function newPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
@@ -42,7 +42,7 @@ export async function newPage(browser, options = {}) {
   page.on("console", (message) => {
     if (message.type() !== "error") return;
     page.faults.push(`${message.text()} ${message.location().url}`);
-    if (!NETWORK.test(message.text())) offences.add(`${page.url()}: ${message.text()}`);
+    if (!NETWORK.test(message.text()) && !page.expected?.test(message.text())) offences.add(`${page.url()}: ${message.text()}`);
   });
   page.on("request", (request) => {
     const { protocol, host } = new URL(request.url());

@@ -65,6 +65,7 @@ test("a frame on another site is offline at first, then plays, silent and with a
 
 test("nothing else of the site can be shown in a frame", async () => {
   page = await newPage(browser);
+  page.expected = /^Framing .* "frame-ancestors 'self'"/;
   for (const path of ["/", `/c/${channel}`]) {
     const refused = page.waitForEvent("console", { predicate: (message) => message.text().includes("frame-ancestors"), timeout: 20_000 });
     await page.goto(elsewhere.show(path));
