@@ -161,8 +161,8 @@ test("sound alone, and a stable distance, are chosen in the menu and remembered"
 });
 
 /**
- * Presses the key for the full screen, once no dialog has the keys any more. A press that the dialog still took, and a question that
- * Chromium without a screen doesn't answer in 5 s, are made again.
+ * Presses the key for the full screen, once no dialog has the keys any more, and again where Chromium without a screen is none
+ * after 5 s.
  */
 async function entersFullScreen() {
   await page.evaluate(() => {
@@ -177,7 +177,7 @@ async function entersFullScreen() {
   });
   const asked = () => page.evaluate(() => globalThis.asked);
   const isFull = () => page.evaluate(() => document.fullscreenElement !== null);
-  await until("the end of the dialog", 20_000, () => page.evaluate(() => document.querySelector('[role="dialog"]') === null));
+  await until("the end of the dialog", 20_000, () => page.evaluate(() => document.querySelector("dialog[open], [role=dialog]") === null));
   for (let presses = 1; presses <= 4; presses += 1) {
     await page.keyboard.press("f");
     if (await until("a full screen", 5_000, isFull).catch(() => false)) return;
