@@ -88,10 +88,13 @@ fn field(listens: &serde_json::Value, name: &str) -> String {
 async fn two_edges_serve_the_same_bytes_and_numbers_never_go_back_when_the_origin_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     prepare(dir.path()).await;
-    let (origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
+    let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
     let (rtmp, quic) = (field(&at, "rtmp"), field(&at, "quic"));
     let (_one, one) = start("edge", &edge_config(dir.path(), "one", &quic, "")).await;
     let (_two, two) = start("edge", &edge_config(dir.path(), "two", &quic, "")).await;
+    for edge in [&one, &two] {
+        text_with(&format!("http://{}/readyz", field(edge, "admin")), "\"status\":\"ready\"").await;
+    }
     let live = [&one, &two].map(|edge| format!("http://{}/live/ada", field(edge, "http")));
     let encoder = Encoder::publish(&format!("rtmp://{rtmp}/live/{KEY}"));
 
@@ -103,7 +106,9 @@ async fn two_edges_serve_the_same_bytes_and_numbers_never_go_back_when_the_origi
     assert!(first.body.len() > 1000 && first.body == second.body, "both edges serve the same segment");
 
     origin.signal("KILL").await;
-    drop((origin, encoder));
+    // Until it has ended, its ports are taken.
+    origin.ended().await;
+    drop(encoder);
     let (_origin, _) = start("origin", &origin_config(dir.path(), &rtmp, &quic)).await;
     let _encoder = Encoder::publish(&format!("rtmp://{rtmp}/live/{KEY}"));
     for live in &live {

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use freshet_proto::{
     admin::{AdminReply, KeyStage, KeyStatus, Keys, PathStatus},
-    annex::{KeyState, Revoked},
+    annex::Revoked,
     level::Level,
     message::Denied,
     registry::Refused,
-    token::{Signer, signing_key},
+    token::Signer,
     view::Bar,
 };
 use tokio::time::{Duration, Instant, sleep};
@@ -218,8 +218,7 @@ impl Inner {
         .map_err(locked)?;
         let algorithm = self.keeper.settings.algorithm;
         let unmade = Denied::Refused(Refused::Unavailable);
-        let pkcs8 = generate::generate(algorithm, &self.random).await.map_err(|_| unmade.clone())?;
-        let public = signing_key(algorithm, &pkcs8, KeyState::Pending).map_err(|_| unmade.clone())?;
+        let (pkcs8, public) = generate::generate_pair(algorithm, &self.random).await.map_err(|_| unmade.clone())?;
         let private = Some(kek.wrap(&public.kid, &pkcs8, &self.random).ok_or(unmade)?);
         Ok(NewKey { kid: public.kid, algorithm, jwk: public.jwk, private })
     }

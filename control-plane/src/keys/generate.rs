@@ -7,12 +7,31 @@ use aws_lc_rs::{
     rsa,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
 };
-use freshet_proto::{annex::Algorithm, random::Random};
+use freshet_proto::{
+    annex::{Algorithm, KeyState, SigningKey},
+    random::Random,
+    token::signing_key,
+};
 
 /// The cryptographic library could not make a key. Ours; whoever asked may try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no key could be made; try again")]
 pub struct NoKey;
+
+/// A key pair that is to sign: its private half, as [`generate`] makes it, and its public half, pending. Its name never begins
+/// with `-`, which one in 64 would: operators write it after a command, where that begins a flag.
+///
+/// # Errors
+/// [`NoKey`].
+pub async fn generate_pair(algorithm: Algorithm, random: &Random) -> Result<(Vec<u8>, SigningKey), NoKey> {
+    loop {
+        let pkcs8 = generate(algorithm, random).await?;
+        let public = signing_key(algorithm, &pkcs8, KeyState::Pending).map_err(|_| NoKey)?;
+        if !public.kid.starts_with('-') {
+            return Ok((pkcs8, public));
+        }
+    }
+}
 
 /// A private key: PKCS #8, version 1, DER (version 2 has the public half too, which not everybody reads). Takes some 50 µs for
 /// EdDSA and 400 µs for ES256; RS256 takes a third of a second, on a thread of its own.
@@ -48,8 +67,8 @@ fn rs256() -> Result<Vec<u8>, NoKey> {
 #[cfg(test)]
 mod tests {
     use freshet_proto::{
-        annex::{KeyState, Keyring, Revocations},
-        token::{Audience, Claims, Signer, Verifier, signing_key},
+        annex::{Keyring, Revocations},
+        token::{Audience, Claims, Signer, Verifier},
     };
 
     use super::*;
@@ -87,5 +106,19 @@ mod tests {
         let of = async |seed| generate(Algorithm::EdDsa, &Random::seeded(seed)).await.unwrap();
         assert_eq!(of(1).await, of(1).await);
         assert_ne!(of(1).await, of(2).await);
+    }
+    #[tokio::test]
+    async fn no_name_of_a_key_begins_as_a_flag_does() {
+        let mut hyphens = 0;
+        for seed in 0..500 {
+            let first = generate(Algorithm::EdDsa, &Random::seeded(seed)).await.unwrap();
+            let plain = signing_key(Algorithm::EdDsa, &first, KeyState::Pending).unwrap();
+            let (pkcs8, public) = generate_pair(Algorithm::EdDsa, &Random::seeded(seed)).await.unwrap();
+            assert_eq!(signing_key(Algorithm::EdDsa, &pkcs8, KeyState::Pending).unwrap(), public);
+            assert!(!public.kid.starts_with('-'), "seed {seed}");
+            assert_eq!(public == plain, !plain.kid.starts_with('-'), "seed {seed}");
+            hyphens += usize::from(plain.kid.starts_with('-'));
+        }
+        assert!(hyphens > 0, "none of the seeds' first keys would have been such a name");
     }
 }
