@@ -281,8 +281,13 @@ impl Inner {
         Ok(kid)
     }
 
+    /// A key that is revoked already stays so: whoever had no answer in time asks again.
     pub(super) async fn revoke_key(&self, kid: String) -> Result<AdminReply, Denied> {
         self.group.confirm().await.map_err(super::denied)?;
+        let is_revoked = |key: &ring::Key| key.made.kid == kid && key.stage == KeyStage::Revoked;
+        if self.group.read(|registry| registry.ring().keys().iter().any(is_revoked)) {
+            return Ok(AdminReply::Done);
+        }
         let signs = self.group.read(|registry| {
             let ring = registry.ring();
             ring.pending().is_none() && ring.active().is_some_and(|active| active.made.kid == kid)
