@@ -208,8 +208,12 @@ pub fn number_after(text: &str, tag: &str) -> u64 {
     line.split(',').next().and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{tag}{line}"))
 }
 
-/// The number of the newest segment that a media playlist lists whole, and its URI.
+/// The number of the newest segment that a media playlist lists whole, and its URI; `None` for what is no playlist, as the
+/// body of a refusal.
 pub fn newest_segment(playlist: &str) -> Option<(u64, String)> {
+    if !playlist.starts_with("#EXTM3U") {
+        return None;
+    }
     let first = number_after(playlist, "#EXT-X-MEDIA-SEQUENCE:");
     let segments: Vec<&str> =
         playlist.lines().filter(|line| line.ends_with(".m4s") && !line.starts_with('#')).collect();
