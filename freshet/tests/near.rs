@@ -38,15 +38,13 @@ fn write_database(file: &Path) {
     database.write_to(fs::File::create(file).unwrap()).unwrap();
 }
 
-/// A port that is free on the addresses of both regions.
+/// A port that is free on the addresses of both regions. It is none of those that the system gives to whoever wants any,
+/// so that it stays free until both edges have it.
 fn free_port() -> u16 {
-    let listen = |port| std::net::TcpListener::bind(("127.0.0.1", port));
-    let found = (0..100).find_map(|_| {
-        let listener = listen(0).ok()?;
-        let port = listener.local_addr().ok()?.port();
-        std::net::TcpListener::bind(("127.0.0.2", port)).is_ok().then_some(port)
-    });
-    found.expect("a free port")
+    let is_free = |host, port| std::net::TcpListener::bind((host, port)).is_ok();
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("a small number");
+    let mut ports = first..32_768;
+    ports.find(|port| is_free("127.0.0.1", *port) && is_free("127.0.0.2", *port)).expect("a free port")
 }
 
 /// A node of a region. All edges have one port, so that players can take one for another.
