@@ -73,7 +73,8 @@ impl Chatter {
             let socket = TcpStream::connect(host).await.ok()?;
             let socket = match client_async(&url, socket).await {
                 Ok((socket, _)) => socket,
-                Err(Error::Http(response)) if response.status() == 404 => return None,
+                // It has not heard of the channel yet, or not of the key that signed the token.
+                Err(Error::Http(response)) if matches!(response.status().as_u16(), 401 | 404) => return None,
                 Err(error) => panic!("{error}"),
             };
             let mut chatter = Self { socket, channel: channel.to_owned(), said: 0, heard: Vec::new() };
