@@ -36,6 +36,9 @@ impl House {
         })
         .await;
         freshet.logged(&["following the registry"]).await;
+        // Sooner it would send encoders away.
+        let readyz = format!("{}/readyz", told["admin_url"].as_str().expect("an address"));
+        support::text_with(&readyz, "\"status\":\"ready\"").await;
         Self { freshet, told, ca: support::arg(&data.join("ca").join("ca.pem")) }
     }
 
@@ -170,6 +173,7 @@ async fn of_those_who_ask_at_once_one_gets_what_only_one_may_have() {
     let again = json!({ "username": "ada", "password": PASSWORD });
     let (_, signed_in) = house.ask("POST", "/api/auth/login", "", again).await;
     let token = text(&signed_in, "access_token");
+    house.ask_patiently("GET", "/api/me", &token, Value::Null).await;
     let told = four(|_| house.ask("POST", "/api/me/stream-key", &token, Value::Null)).await;
     assert_eq!(statuses(&told), [200; 4]);
     let (_, keys) = house.ask("GET", "/api/me/stream-keys", &token, Value::Null).await;

@@ -60,8 +60,7 @@ async fn viewers_and_the_publisher_notice_nothing_while_control_nodes_die_and_ev
         node.revive().await;
     }
     let listed = until("live, as the control nodes see it", async || {
-        let text = platform.operate(&["channel", "ls"]).await;
-        text.contains("live").then_some(text)
+        platform.control[0].try_operate(&["channel", "ls"]).await.ok().filter(|text| text.contains("live"))
     });
     listed.await;
     // It must stay so after segments enough for the farewell of the former connection to have come.
@@ -215,7 +214,9 @@ async fn a_wrong_key_is_refused_through_the_platform_and_a_drained_origin_sends_
     assert!(!Encoder::publish(&format!("{rtmp}/sk_00000000_wrong")).ended().await.success());
     platform.operate(&["node", "drain", "origin-1"]).await;
     let readyz = format!("http://{}/readyz", origin.field("admin"));
-    until("readyz to turn 503", async || get(&readyz).await.ok().filter(|answer| answer.status == 503)).await;
+    let drains =
+        async || get(&readyz).await.ok().filter(|answer| answer.status == 503 && answer.text().contains("drain"));
+    until("readyz to say that it drains", drains).await;
     assert!(!Encoder::publish(&format!("{rtmp}/{key}")).ended().await.success());
     platform.operate(&["node", "drain", "origin-1", "--undo"]).await;
     text_with(&readyz, "heard by the control plane").await;
@@ -253,7 +254,8 @@ async fn a_platform_is_restored_from_a_backup_by_one_new_control_node() {
     assert_eq!(nodes.matches("control-1").count(), 1, "{nodes}");
     text_with(&format!("http://{}/readyz", origin.field("admin")), "heard by the control plane").await;
 
-    let _encoder = Encoder::publish(&format!("rtmp://{}/live/{key}", origin.field("rtmp")));
+    // The origin may be refused until the new control node has heard of it.
+    let _publisher = Publisher::start(vec![format!("rtmp://{}/live/{key}", origin.field("rtmp"))]);
     let (before, _) = newest_segment(&playlist).unwrap();
     let after = until("a publish after it", async || {
         let text = get(&format!("{live}/v0.m3u8")).await.ok()?.text();

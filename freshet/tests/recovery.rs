@@ -114,7 +114,12 @@ impl Site {
         let join = ["node", "join", "--name", name, "--data", &data];
         let (code, _, error) = run(&join, &[("FRESHET_JOIN_TOKEN", &token)]).await;
         assert_eq!(code, 0, "{error}");
-        self.start(role, name, &[]).await
+        let node = self.start(role, name, &[]).await;
+        if role == "origin" {
+            // Sooner it would send encoders away.
+            text_with(&node.ready(), "heard by the control plane").await;
+        }
+        node
     }
 
     /// Waits until as many control nodes vote, as `at` sees it; returns the list of nodes.

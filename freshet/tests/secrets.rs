@@ -98,6 +98,7 @@ async fn no_node_writes_a_secret_into_its_log_its_errors_or_its_metrics() {
     platform.control[0].log_all().await;
     let mut origin = platform.join("origin", "origin-1").await;
     origin.log_all().await;
+    origin.ready().await;
     let mut edge = platform.join("edge", "edge-1").await;
     edge.log_all().await;
     let printed = live_through(&platform, &origin, &edge, &mut secrets).await;

@@ -185,10 +185,14 @@ impl Platform {
         platform
     }
 
-    /// Lets a new node join and starts it.
+    /// Lets a new node join and starts it. An origin takes encoders from then on: sooner it would send them away.
     pub async fn join(&self, role: &'static str, name: &str) -> Node {
         self.enrol(role, name).await;
-        Node::start(self, role, name, self.link(name).await, &[]).await
+        let node = Node::start(self, role, name, self.link(name).await, &[]).await;
+        if role == "origin" {
+            node.ready().await;
+        }
+        node
     }
 
     /// Lets a new node join and does not start it.
@@ -257,8 +261,9 @@ impl Platform {
 
     async fn link(&self, name: &str) -> Option<Link> {
         let (profile, seed) = self.links?;
-        // A port that was free a moment ago.
-        let node = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+        // A port that is free, and not the link's own.
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let node = socket.local_addr().expect("an address");
         let salt = name.bytes().fold(seed, |salt, byte| salt.wrapping_mul(31).wrapping_add(byte.into()));
         let link = Link::open("127.0.0.1:0".parse().expect("an address"), node, salt).await.expect("a relay");
         link.set(&Side::BOTH, profile);
