@@ -122,6 +122,12 @@ impl Chatter {
         }
     }
 
+    /// Says something that is taken.
+    pub async fn says(&mut self, text: &str) {
+        let answer = self.say(text).await;
+        assert_eq!(answer["type"], "ack", "{text:?}: {answer}");
+    }
+
     /// Listens until this is heard.
     pub async fn hears(&mut self, text: &str) {
         while !self.heard.iter().any(|(_, heard)| heard == text) {
