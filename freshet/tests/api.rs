@@ -29,13 +29,14 @@ impl House {
         let arguments: Vec<&str> =
             ["dev", "--data", &data_arg].into_iter().chain(FREE_PORTS.split(' ')).chain(more).collect();
         let mut freshet = Freshet::start(&arguments);
+        // First, for it tells the log of a process that does not come so far.
+        freshet.logged(&["following the registry"]).await;
         let file = data.join("dev.json");
         let told = until("dev.json", async || {
             let told: Value = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).expect("JSON");
             (told["pid"] == freshet.id()).then_some(told)
         })
         .await;
-        freshet.logged(&["following the registry"]).await;
         // Sooner it would send encoders away.
         let readyz = format!("{}/readyz", told["admin_url"].as_str().expect("an address"));
         support::text_with(&readyz, "\"status\":\"ready\"").await;
@@ -83,7 +84,7 @@ fn text(json: &Value, key: &str) -> String {
 
 #[tokio::test]
 async fn an_account_lives_its_life_through_an_edge_and_leaves_no_secret_in_the_log() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path()).await;
     let new = json!({ "username": "ada", "email": "ada@example.org", "password": PASSWORD });
     let (status, registered) = house.ask_patiently("POST", "/api/auth/register", "", new).await;
@@ -150,7 +151,7 @@ async fn an_account_lives_its_life_through_an_edge_and_leaves_no_secret_in_the_l
 
 #[tokio::test]
 async fn of_those_who_ask_at_once_one_gets_what_only_one_may_have() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path()).await;
     house.ask_patiently("POST", "/api/auth/login", "", json!({ "link": house.told["admin_link"] })).await;
     let statuses = |told: &[(u16, Value)]| {
@@ -184,7 +185,7 @@ async fn of_those_who_ask_at_once_one_gets_what_only_one_may_have() {
 
 #[tokio::test]
 async fn operators_make_accounts_from_the_command_line() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path()).await;
     let data = support::arg(&dir.path().join("control"));
     let seeds = format!("listen.quic={}", control_address(&house).await);
@@ -208,7 +209,7 @@ async fn operators_make_accounts_from_the_command_line() {
 
 #[tokio::test]
 async fn who_streams_is_told_how_the_stream_does_and_what_to_mend() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path()).await;
     let new = json!({ "username": "ada", "password": PASSWORD });
     let (status, ada) = house.ask_patiently("POST", "/api/auth/register", "", new).await;

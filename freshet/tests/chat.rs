@@ -48,13 +48,14 @@ impl House {
         let arguments: Vec<&str> =
             ["dev", "--data", &data_arg].into_iter().chain(FREE_PORTS.split(' ')).chain(more.iter().copied()).collect();
         let mut freshet = Freshet::start(&arguments);
+        // First, for it tells the log of a process that does not come so far.
+        freshet.logged(&["following the registry"]).await;
         let file = data.join("dev.json");
         let told = until("dev.json", async || {
             let told: Value = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).expect("JSON");
             (told["pid"] == freshet.id()).then_some(told)
         })
         .await;
-        freshet.logged(&["following the registry"]).await;
         Self { freshet, told }
     }
 
@@ -174,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
 #[tokio::test]
 async fn people_chat_through_an_edge_and_are_told_when_it_goes() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let mut house = House::open(dir.path(), &[]).await;
     let (ada, bob) = (house.register("ada").await, house.register("bob").await);
     let mut guest = house.chat("ada", "").await;
@@ -204,7 +205,7 @@ async fn people_chat_through_an_edge_and_are_told_when_it_goes() {
 
 #[tokio::test]
 async fn chat_over_the_api_is_the_same_chat() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path(), &[]).await;
     let (_, bob) = (house.register("ada").await, house.register("bob").await);
     let mut guest = house.chat("ada", "").await;
@@ -227,7 +228,7 @@ async fn chat_over_the_api_is_the_same_chat() {
 /// Over TLS, by an HTTP/1.1 upgrade and by HTTP/2's extended CONNECT (RFC 8441), it is the same chat.
 #[tokio::test]
 async fn chat_comes_over_tls_in_either_version_of_http() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path(), &[]).await;
     let bob = house.register("bob").await;
     let mut plain = house.chat("bob", &bob).await;
@@ -267,7 +268,7 @@ async fn arrive(at: &str, asks: bool) -> TcpStream {
 
 #[tokio::test]
 async fn irc_clients_that_say_nothing_keep_no_others_out_and_are_told_when_they_are_too_many() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path(), &[]).await;
     let at = house.told["irc_ws_url"].as_str().expect("an address").trim_start_matches("ws://").trim_end_matches('/');
     let mut silent = Vec::new();
@@ -328,7 +329,7 @@ async fn flood(url: String, host: String, told: Arc<Told>) {
 /// watches is never more than a few parts behind what the origin makes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_chat_keeps_no_part_from_who_watches() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let house = House::open(dir.path(), &["--demo"]).await;
     let bots = [house.register("bot1").await, house.register("bot2").await, house.register("bot3").await];
     let (host, channel) = (house.host(), "demo");

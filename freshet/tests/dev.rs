@@ -15,6 +15,8 @@ async fn dev(data: &Path, more: &[&str]) -> (Freshet, serde_json::Value) {
     let arguments: Vec<&str> =
         ["dev", "--data", &data_arg].into_iter().chain(FREE_PORTS.split(' ')).chain(more.iter().copied()).collect();
     let mut freshet = Freshet::start(&arguments);
+    // First, for it tells the log of a process that does not come so far.
+    freshet.logged(&["following the registry"]).await;
     let file = data.join("dev.json");
     // What an earlier process told may still be there for a moment.
     let told = until("dev.json", async || {
@@ -23,7 +25,6 @@ async fn dev(data: &Path, more: &[&str]) -> (Freshet, serde_json::Value) {
         (told["pid"] == freshet.id()).then_some(told)
     })
     .await;
-    freshet.logged(&["following the registry"]).await;
     (freshet, told)
 }
 
@@ -33,7 +34,7 @@ fn url(told: &serde_json::Value, key: &str) -> String {
 
 #[tokio::test]
 async fn the_demo_plays_over_the_seam_of_its_loop_without_a_discontinuity() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let (mut freshet, told) = dev(dir.path(), &["--demo"]).await;
     let hls = url(&told, "hls_url");
     let index = text_with(&hls, "#EXT-X-STREAM-INF").await;
@@ -63,7 +64,7 @@ async fn the_demo_plays_over_the_seam_of_its_loop_without_a_discontinuity() {
 
 #[tokio::test]
 async fn the_demo_steps_back_for_an_encoder_and_comes_again_after_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let short = ["--demo", "--set", "registry.end_grace_ms=500", "--set", "registry.reconnect_grace_ms=500"];
     let (mut freshet, told) = dev(dir.path(), &short).await;
     let is_demo = |line: &&str| line.contains("a publish began") && line.contains("\"encoder\":\"freshet/");
@@ -82,7 +83,7 @@ async fn the_demo_steps_back_for_an_encoder_and_comes_again_after_it() {
 
 #[tokio::test]
 async fn programs_and_people_are_told_where_everything_listens() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let (mut freshet, told) = dev(dir.path(), &["--channel", "ada"]).await;
     assert_eq!(told["channel"], "ada");
     for (key, scheme) in [
@@ -111,7 +112,7 @@ async fn programs_and_people_are_told_where_everything_listens() {
 
 #[tokio::test]
 async fn secrets_are_private_and_outlive_a_restart_and_old_addresses_do_not() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let data = dir.path().join("data");
     let (freshet, first) = dev(&data, &[]).await;
     let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
@@ -134,7 +135,7 @@ async fn a_taken_port_is_an_error_that_names_it_its_owner_and_the_flag() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (flag, what) in [("--http-port", "HTTP"), ("--rtmp-port", "RTMP"), ("--https-port", "HTTPS")] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = support::tempdir();
         let data = support::arg(dir.path());
         let mut arguments = vec!["dev", "--data", &data];
         arguments.extend(FREE_PORTS.split(' '));
@@ -151,7 +152,7 @@ async fn a_taken_port_is_an_error_that_names_it_its_owner_and_the_flag() {
 
 #[tokio::test]
 async fn the_operators_listener_tells_health_readiness_and_metrics() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let (_freshet, told) = dev(dir.path(), &["--demo"]).await;
     let admin = url(&told, "admin_url");
     assert_eq!(get(&format!("{admin}/healthz")).await.unwrap().text(), r#"{"status":"ok"}"#);

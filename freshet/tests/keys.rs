@@ -90,7 +90,7 @@ async fn a_control_node_that_joins_cannot_sign_until_it_is_given_the_key_encrypt
 
 #[tokio::test]
 async fn a_key_encryption_key_that_is_none_is_refused_and_not_printed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     let data = support::arg(dir.path());
     let control = ["control", "--bootstrap", "--data", &data, "--quic", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let (code, _, error) = run(&control, &[("FRESHET_KEK", "hunter2")]).await;

@@ -50,7 +50,7 @@ impl Node {
 
 impl Site {
     fn new(settings: &'static str) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), settings }
+        Self { dir: support::tempdir(), settings }
     }
 
     fn data(&self, name: &str) -> PathBuf {

@@ -86,7 +86,7 @@ fn field(listens: &serde_json::Value, name: &str) -> String {
 
 #[tokio::test]
 async fn two_edges_serve_the_same_bytes_and_numbers_never_go_back_when_the_origin_is_killed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     prepare(dir.path()).await;
     let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
     let (rtmp, quic) = (field(&at, "rtmp"), field(&at, "quic"));
@@ -125,7 +125,7 @@ async fn two_edges_serve_the_same_bytes_and_numbers_never_go_back_when_the_origi
 
 #[tokio::test]
 async fn a_draining_origin_is_not_ready_lets_its_publisher_finish_and_leaves() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     prepare(dir.path()).await;
     let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
     let admin = format!("http://{}", field(&at, "admin"));
@@ -145,7 +145,7 @@ async fn a_draining_origin_is_not_ready_lets_its_publisher_finish_and_leaves() {
 
 #[tokio::test]
 async fn a_second_signal_means_now() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     prepare(dir.path()).await;
     let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
     let _encoder = Encoder::publish(&format!("rtmp://{}/live/{KEY}", field(&at, "rtmp")));
@@ -159,7 +159,7 @@ async fn a_second_signal_means_now() {
 
 #[tokio::test]
 async fn a_wrong_key_is_refused_and_the_encoder_stops() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     prepare(dir.path()).await;
     let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
     let mut encoder = Encoder::publish(&format!("rtmp://{}/live/not-the-key-at-all", field(&at, "rtmp")));
@@ -197,7 +197,7 @@ async fn answers_with(addr: &str, certificate: &[u8]) -> bool {
 
 #[tokio::test]
 async fn hangup_reads_the_certificate_again_and_a_bad_one_never_replaces_a_good_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     prepare(dir.path()).await;
     let first = write_certificate(dir.path());
     let tls = "[tls]\ncertificate = \"{dir}/tv.pem\"\nkey = \"{dir}/tv.key\"\n";
@@ -223,7 +223,7 @@ async fn hangup_reads_the_certificate_again_and_a_bad_one_never_replaces_a_good_
 
 #[tokio::test]
 async fn an_encoder_can_publish_over_rtmps() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = support::tempdir();
     prepare(dir.path()).await;
     write_certificate(dir.path());
     let config = origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0");

@@ -257,6 +257,18 @@ impl Encoder {
     }
 }
 
+/// The least room that is wanted in memory: what a test's nodes keep is a fifth of it at most.
+const ROOM: u64 = 48 << 20;
+
+/// A directory for what nodes keep: in memory where there is room. They answer when the disk has what they say, and a disk
+/// that others write to may take longer for that than anybody waits.
+pub fn tempdir() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let has_room = rustix::fs::statvfs(memory).is_ok_and(|at| at.f_bavail.saturating_mul(at.f_frsize) >= ROOM);
+    let made = if has_room { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a directory")
+}
+
 /// A path as an argument.
 pub fn arg(path: &Path) -> String {
     path.to_str().expect("UTF-8").to_owned()

@@ -171,7 +171,7 @@ impl Platform {
     }
 
     async fn found_with(version: Version, voters: usize, links: Option<(Profile, u64)>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = super::tempdir();
         let mut platform = Self { dir, control: Vec::new(), version, links };
         let link = platform.link("control-1").await;
         let first = Node::start(&platform, "control", "control-1", link, &["--bootstrap"]).await;
