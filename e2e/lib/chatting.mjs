@@ -61,12 +61,11 @@ export async function shows(page, text, count = 1) {
 /** Uses what comes with the pointer over a message. */
 export async function act(page, text, name) {
   const button = message(page, text).getByRole("button", { name });
-  // Another message that comes moves this one from under the pointer.
-  await until(`"${name}" over "${text}"`, 30_000, async () => {
+  // Another message that comes moves this one from under the pointer, and what is to be used with it.
+  await until(`"${name}" over "${text}"`, 60_000, async () => {
     await message(page, text).hover();
-    return button.waitFor({ timeout: 2_000 }).then(() => true, () => false);
+    return button.click({ timeout: 5_000 }).then(() => true, () => false);
   });
-  await button.click();
 }
 
 /** Bans who has said this, and says why. */
