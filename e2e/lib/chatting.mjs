@@ -62,7 +62,7 @@ export async function shows(page, text, count = 1) {
 export async function act(page, text, name) {
   const button = message(page, text).getByRole("button", { name });
   // Another message that comes moves this one from under the pointer, and takes away what is to be used.
-  await until(`"${name}" over "${text}"`, 60_000, async () => {
+  await until(`"${name}" over "${text}"`, 30_000, async () => {
     await message(page, text).hover();
     const shown = await button.waitFor({ timeout: 5_000 }).then(() => true, () => false);
     // Long enough that a click which is not done by then was none: a second one would be too many.

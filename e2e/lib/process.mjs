@@ -13,9 +13,12 @@ for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => process.exit(
 
 /** A check that doesn't end, as of a page that is stuck, is left so long after its time. */
 const GRACE_MS = 30_000;
+/** How much longer than on a machine that is quick and has nothing else to do anything may take. */
+const SLOWNESS = 3;
 
-/** Waits until `check` gives something true; fails after `ms`, saying what was awaited. */
-export async function until(what, ms, check) {
+/** Waits until `check` gives something true; fails after `usual` ms, and as many more as slow machines need, saying what was awaited. */
+export async function until(what, usual, check) {
+  const ms = usual * SLOWNESS;
   const deadline = performance.now() + ms;
   let stuck;
   const left = new Promise((_, fail) => (stuck = setTimeout(fail, ms + GRACE_MS, new Error(`no answer on whether there is ${what}`))));
@@ -121,7 +124,7 @@ export class Program {
     return this.ended;
   }
 
-  /** Ends it: `name` first, and by force after 5 s. */
+  /** Ends it: `name` first, and by force where it takes too long. */
   async stop(name = "SIGTERM") {
     for (const signal of [name, "SIGKILL"]) {
       if (this.ended) break;

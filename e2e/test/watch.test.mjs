@@ -162,7 +162,7 @@ test("sound alone, and a stable distance, are chosen in the menu and remembered"
 
 /**
  * Presses the key for the full screen, once no dialog has the keys any more, and again where Chromium without a screen is none
- * after 5 s.
+ * after some seconds.
  */
 async function entersFullScreen() {
   await page.evaluate(() => {
@@ -180,7 +180,7 @@ async function entersFullScreen() {
   await until("the end of the dialog", 20_000, () => page.evaluate(() => document.querySelector("dialog[open], [role=dialog]") === null));
   for (let presses = 1; presses <= 4; presses += 1) {
     await page.keyboard.press("f");
-    if (await until("a full screen", 5_000, isFull).catch(() => false)) return;
+    if (await until("a full screen", 2_000, isFull).catch(() => false)) return;
   }
   assert.fail(`no full screen after 4 presses: ${JSON.stringify(await asked())}`);
 }
