@@ -8,6 +8,9 @@ import { isDeepStrictEqual } from "node:util";
 const LINES_KEPT = 3_000;
 const LINES_TOLD = 100;
 const running = new Set();
+/** Programs that were started last, the newest at the end: a test that fails tells what they said. */
+export const latest = [];
+const LATEST_KEPT = 10;
 process.on("exit", () => running.forEach((child) => child.signal("SIGKILL")));
 for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => process.exit(1));
 
@@ -58,6 +61,8 @@ export class Program {
       env: { ...process.env, ...options.env },
     });
     running.add(this);
+    latest.push(this);
+    if (latest.length > LATEST_KEPT) latest.shift();
     this.child.on("error", (error) => this.#keep(`${this.name}: ${error.message}`));
     for (const stream of [this.child.stdout, this.child.stderr]) this.#listen(stream);
     this.exit = once(this.child, "close").then(
