@@ -61,12 +61,13 @@ export async function shows(page, text, count = 1) {
 /** Uses what comes with the pointer over a message. */
 export async function act(page, text, name) {
   const button = message(page, text).getByRole("button", { name });
-  // Another message that comes moves this one from under the pointer.
+  // Another message that comes moves this one from under the pointer, and takes away what is to be used.
   await until(`"${name}" over "${text}"`, 30_000, async () => {
     await message(page, text).hover();
-    return button.waitFor({ timeout: 2_000 }).then(() => true, () => false);
+    const shown = await button.waitFor({ timeout: 5_000 }).then(() => true, () => false);
+    // Long enough that a click which is not done by then was none: a second one would be too many.
+    return shown && button.click({ timeout: 20_000 }).then(() => true, () => false);
   });
-  await button.click();
 }
 
 /** Bans who has said this, and says why. */

@@ -1,7 +1,9 @@
-// What was to be seen when a test failed: of each open page its address, headings, messages, errors and last requests.
+// What was to be seen when a test failed: of each open page its address, headings, messages, errors and last requests; and what
+// servers, encoders and others said last.
 import { writeFile } from "node:fs/promises";
 import { afterEach } from "node:test";
 import { keep } from "./pictures.mjs";
+import { latest } from "./process.mjs";
 
 /** Requests and words of the console kept of each page; the oldest go first. */
 const KEPT = 500;
@@ -53,9 +55,20 @@ async function describe(page) {
   return [page.url(), ...filled.map(([name, value]) => `${name}: ${JSON.stringify(value)}`)];
 }
 
-/** Tells of all open pages when a test has failed. */
+/** Tells of the programs that were started last. */
+async function tellOfPrograms(t) {
+  if (latest.length === 0) return;
+  const heading = ({ name, ended }) => `${name}, ${ended ? `which has ended with ${ended.signal ?? ended.code}` : "which runs"}:`;
+  for (const program of latest) for (const line of [heading(program), ...program.lines.filter((line) => !line.includes('"level":"INFO"')).slice(-PRINTED)]) t.diagnostic(line.slice(0, 500));
+  const file = await keep(`failed ${t.name} programs`.replaceAll(/[^\w]+/g, "-"));
+  await writeFile(`${file}.txt`, latest.map((program) => `${heading(program)}\n${program.output}\n`).join("\n"));
+  t.diagnostic(`all that they said in ${file}.txt`);
+}
+
+/** Tells of all open pages and of programs when a test has failed. */
 async function tell(t) {
   if (t.passed !== false) return;
+  await tellOfPrograms(t);
   for (const [n, page] of [...open].entries()) {
     const seen = await describe(page);
     const faults = page.told.filter((line) => !/^\S+ ([123]\d\d|at|log:|info:) ?/.test(line)).slice(-PRINTED);

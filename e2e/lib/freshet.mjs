@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import "./failure.mjs";
 import { freePort } from "./ports.mjs";
 import { Program, until } from "./process.mjs";
 

@@ -6,6 +6,8 @@ import { createServer } from "node:net";
 const RANGE = "/proc/sys/net/ipv4/ip_local_port_range";
 /** Above 10080, the last that browsers refuse. */
 const LOWEST = 11_000;
+/** Those that were given: nobody may listen there yet. */
+const given = new Set();
 
 /** Above this the system gives ports to whoever connects somewhere, so that one which is free now may be taken a moment later. */
 const limit = () => Math.max(2 * LOWEST, Number.parseInt(readFileSync(RANGE, "utf8"), 10));
@@ -23,10 +25,12 @@ async function isFree(port, host) {
   return !(await taken) && !(await takenForUdp);
 }
 
-/** A port that can be bound at all of these addresses. */
+/** A port that can be bound at all of these addresses, and was not given before. */
 export async function freePort(hosts = ["127.0.0.1"]) {
   for (;;) {
     const port = LOWEST + Math.floor(Math.random() * (limit() - LOWEST));
+    if (given.has(port)) continue;
+    given.add(port);
     const free = await Promise.all(hosts.map((host) => isFree(port, host)));
     if (free.every(Boolean)) return port;
   }

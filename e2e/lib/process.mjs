@@ -8,14 +8,20 @@ import { isDeepStrictEqual } from "node:util";
 const LINES_KEPT = 3_000;
 const LINES_TOLD = 100;
 const running = new Set();
+/** Programs that were started last, the newest at the end: a test that fails tells what they said. */
+export const latest = [];
+const LATEST_KEPT = 10;
 process.on("exit", () => running.forEach((child) => child.signal("SIGKILL")));
 for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => process.exit(1));
 
 /** A check that doesn't end, as of a page that is stuck, is left so long after its time. */
 const GRACE_MS = 30_000;
+/** How much longer than on a machine that is quick and has nothing else to do anything may take. */
+const SLOWNESS = 3;
 
-/** Waits until `check` gives something true; fails after `ms`, saying what was awaited. */
-export async function until(what, ms, check) {
+/** Waits until `check` gives something true; fails after `usual` ms, and as many more as slow machines need, saying what was awaited. */
+export async function until(what, usual, check) {
+  const ms = usual * SLOWNESS;
   const deadline = performance.now() + ms;
   let stuck;
   const left = new Promise((_, fail) => (stuck = setTimeout(fail, ms + GRACE_MS, new Error(`no answer on whether there is ${what}`))));
@@ -55,6 +61,8 @@ export class Program {
       env: { ...process.env, ...options.env },
     });
     running.add(this);
+    latest.push(this);
+    if (latest.length > LATEST_KEPT) latest.shift();
     this.child.on("error", (error) => this.#keep(`${this.name}: ${error.message}`));
     for (const stream of [this.child.stdout, this.child.stderr]) this.#listen(stream);
     this.exit = once(this.child, "close").then(
@@ -121,7 +129,7 @@ export class Program {
     return this.ended;
   }
 
-  /** Ends it: `name` first, and by force after 5 s. */
+  /** Ends it: `name` first, and by force where it takes too long. */
   async stop(name = "SIGTERM") {
     for (const signal of [name, "SIGKILL"]) {
       if (this.ended) break;

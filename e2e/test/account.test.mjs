@@ -135,10 +135,10 @@ then("a profile and a picture are changed, and others see them", async () => {
 then("a colour that is chosen goes with the name in chat", async () => {
   await ada.goto(`${freshet.http}/settings`);
   await ada.getByTitle("Teal").click();
-  const token = await until("a token that says it", 20_000, async () => {
-    const { access_token } = await logInAs("ada");
-    return (await freshet.api("GET", "/api/me", undefined, access_token)).color === "#12a594" && access_token;
-  });
+  const before = await logInAs("ada");
+  await settles("the colour", "#12a594", async () => (await freshet.api("GET", "/api/me", undefined, before.access_token)).color);
+  // A token says what was so when it was made.
+  const { access_token: token } = await logInAs("ada");
   await freshet.api("POST", "/api/streams/ada/chat", { text: "in teal" }, token);
   const { events } = await freshet.api("GET", "/api/streams/ada/chat");
   assert.deepEqual(events.map(({ text, user }) => [text, user.color]), [["in teal", "#12a594"]]);

@@ -85,7 +85,7 @@ test("a server that is killed and comes back is found again, and nothing is said
     await say(owner, "before the break");
     await shows(guest, "before the break");
     await freshet.kill();
-    await guest.locator('[data-testid="chat"][data-status="away"]').waitFor({ timeout: 30_000 });
+    for (const page of [owner, guest]) await page.locator('[data-testid="chat"][data-status="away"]').waitFor({ timeout: 30_000 });
     await freshet.begin();
     await Promise.all([joined(owner), joined(guest)]);
     await say(owner, "after the break");

@@ -10,7 +10,9 @@ const LOADTEST = join(BINARY, "../loadtest");
 let freshet;
 
 before(async () => {
-  freshet = await Freshet.start("--demo", ...["http.connections_per_address", "reload.held_per_address"].flatMap((key) => ["--set", `edge.${key}=12000`]));
+  const room = ["http.connections_per_address", "reload.held_per_address"].map((key) => `edge.${key}=12000`);
+  // With parts as long as segments each viewer asks once a second: a slow machine can do that, in a debug build.
+  freshet = await Freshet.start("--demo", ...[...room, "origin.packaging.part_ms=2000"].flatMap((setting) => ["--set", setting]));
 });
 after(() => freshet?.stop());
 

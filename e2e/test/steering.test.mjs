@@ -63,6 +63,7 @@ test("a player goes on elsewhere when its edge is drained", async () => {
   await page.context().close();
   await platform.operate("node", "drain", "--undo", "edge-fra");
   await platform.tells("iad", ["iad", "fra"]);
+  await platform.tells("fra", ["fra", "iad"]);
 });
 
 test("a player goes on elsewhere when its edge is killed, without a reload", async (t) => {
