@@ -85,7 +85,6 @@ export const WORDS = {
 	listen: 'Listen only',
 	tryingIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s` : 'Trying again…'),
 	waiting: (seconds: number) => `Waiting for ${seconds < 60 ? `${seconds} s` : inWords(seconds)}`,
-	graceLeft: (seconds: number) => `${seconds} s left to come back`,
 	lastTime: (title: string) => `Last on: ${title}`,
 	behindCamera: 'Behind the camera',
 	latencyUnknown: 'Latency unknown',
