@@ -7,7 +7,7 @@ import type { Session } from './session.svelte';
 /** How often it is asked how the stream is while the picture says otherwise; with up to half more, so that a crowd doesn't ask at once. */
 const EVERY_MS = 2_000;
 
-/** For as long as the component lives: asks anew when the picture says otherwise, and tells the player how long an encoder has left. */
+/** For as long as the component lives: asks anew when the picture says otherwise, and tells the player whether the encoder is there, and how long it has left. */
 export function keepInStep(session: () => Session | null, about: () => About | null): void {
 	const status = $derived(session()?.status);
 	const told = $derived(about()?.stream?.state);
@@ -19,6 +19,10 @@ export function keepInStep(session: () => Session | null, about: () => About | n
 		const timer = setInterval(ask, EVERY_MS * (1 + Math.random() / 2));
 		ask();
 		return () => clearInterval(timer);
+	});
+	$effect(() => {
+		const player = session();
+		if (player) player.there = told === 'live';
 	});
 	$effect(() => {
 		const player = session();
