@@ -62,6 +62,21 @@ async function resetKey(page) {
   return until("copied key", 20_000, () => clipboard(page).catch(() => ""));
 }
 
+/** The page waits for the encoder, whatever becomes of the page, until that is taken back. */
+async function goesLiveByHand(page, token) {
+  await freshet.api("PATCH", "/api/streams/ada", { go_live: "manual" }, token);
+  const start = () => page.getByRole("button", { name: "Start", exact: true }).click();
+  const waits = () => page.locator('[data-testid="state"][data-awaits="true"]').waitFor({ timeout: 20_000 });
+  await start();
+  await waits();
+  await page.reload();
+  await waits();
+  await accessible(page);
+  await page.getByRole("button", { name: "Stop waiting" }).click();
+  await start();
+  await waits();
+}
+
 test("whoever is not signed in is shown the way in", async () => {
   const page = await newPage(browser);
   await page.goto(`${freshet.http}/dashboard`);
@@ -134,6 +149,7 @@ test("an encoder is tested in private, goes live with a key from the page, and i
   await encoder.end(30_000);
   assert.notEqual(next, key);
   await state(page, "ended");
+  await goesLiveByHand(page, access_token);
   encoder = ffmpeg(`${server}/${next}`);
   await state(page, "live");
   await page.getByRole("button", { name: "End stream" }).click();

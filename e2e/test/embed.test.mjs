@@ -28,7 +28,7 @@ async function otherSite() {
 
 before(async () => {
   browser = await launch();
-  freshet = await Freshet.start();
+  freshet = await Freshet.start(...["reconnect", "end"].flatMap((what) => ["--set", `registry.${what}_grace_ms=60000`]));
   channel = new URL(freshet.info.hls_url).pathname.split("/")[2];
   elsewhere = await otherSite();
 });
@@ -124,4 +124,16 @@ test("what a player reports shows in the health of the channel", async () => {
   });
   assert.ok(all.players >= 1, JSON.stringify(all));
   assert.ok(all.rebuffering_ratio > 0 && all.rebuffering_ratio < 1 && Object.keys(regions).length === 1, JSON.stringify(all));
+});
+
+test("a frame, and the card of the channel, count down to the end of the grace", async () => {
+  page = await newPage(browser);
+  await page.goto(elsewhere.show(`/embed/${channel}`));
+  const frame = await frameOf();
+  await plays(frame);
+  await encoder.stop("SIGKILL");
+  const left = /^\d+ s left/;
+  await frame.getByTestId("waiting").getByText(left).waitFor({ timeout: 40_000 });
+  await page.goto(freshet.http);
+  await page.locator(`[data-channel="${channel}"]`).getByTestId("grace").getByText(left).last().waitFor({ timeout: 20_000 });
 });

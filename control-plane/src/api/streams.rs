@@ -79,6 +79,8 @@ pub(super) struct Stream {
     started_ms: Option<u64>,
     /// While `reconnecting`: until when the encoder may come back, in ms since 1970; then the session ends.
     reconnect_until_ms: Option<u64>,
+    /// Whether a channel that goes live by hand was started, and no session goes on: the next publish begins one, until `end`.
+    awaits_encoder: bool,
     /// How many watch.
     viewers: u64,
     /// Where it is watched.
@@ -380,8 +382,9 @@ impl Shared {
         let (id, hls_url) = (name.to_string(), format!("/live/{name}/index.m3u8"));
         let state = state(live.map(|live| live.state).unwrap_or_default());
         let session = live.and_then(|live| live.session).map(|session| session.to_string());
-        let Timing { started_ms, reconnect_until_ms } = self.platform.timing(name);
-        let told = Stream { id, state, session, started_ms, reconnect_until_ms, viewers, hls_url, ..Stream::default() };
+        let Timing { started_ms, reconnect_until_ms, awaits_encoder } = self.platform.timing(name);
+        let times = Stream { started_ms, reconnect_until_ms, awaits_encoder, ..Stream::default() };
+        let told = Stream { id, state, session, viewers, hls_url, ..times };
         match settings {
             Some(of) => Stream {
                 avatar_url: avatar_url(name.as_str(), of.avatar.as_deref()),
@@ -415,6 +418,7 @@ impl Default for Stream {
             session: None,
             started_ms: None,
             reconnect_until_ms: None,
+            awaits_encoder: false,
             viewers: 0,
             hls_url: String::new(),
         }

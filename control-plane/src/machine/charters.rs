@@ -45,6 +45,13 @@ pub(crate) struct Kept {
     using: Option<KeyHash>,
 }
 
+impl Kept {
+    /// Whether sessions begin only after somebody has said so.
+    fn by_hand(&self) -> bool {
+        self.charter.as_ref().is_some_and(|charter| charter.go_live == GoLive::Manual)
+    }
+}
+
 impl Registry {
     /// Whether the channel belongs to an account.
     pub fn is_chartered(&self, channel: &ChannelName) -> bool {
@@ -71,8 +78,12 @@ impl Registry {
     /// Whether a session may begin: by itself, or because it was started.
     pub(super) fn may_begin(&self, channel: &ChannelName) -> Result<(), Refused> {
         let Some(kept) = self.later.charters.get(channel) else { return Ok(()) };
-        let waits = kept.charter.as_ref().is_some_and(|charter| charter.go_live == GoLive::Manual) && !kept.started;
-        if waits { Err(Refused::NotStarted) } else { Ok(()) }
+        if kept.by_hand() && !kept.started { Err(Refused::NotStarted) } else { Ok(()) }
+    }
+
+    /// Whether the channel's sessions are begun by hand, and one may begin.
+    pub(super) fn was_started(&self, channel: &ChannelName) -> bool {
+        self.later.charters.get(channel).is_some_and(|kept| kept.by_hand() && kept.started)
     }
 
     /// Remembers with which key a publish was begun.

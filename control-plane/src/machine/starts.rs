@@ -1,4 +1,4 @@
-//! When sessions went live, and until when a publisher that has gone is waited for: what viewers are told beside the state.
+//! When sessions went live, and whether and until when a publisher is waited for: what is told beside a channel's state.
 //! Since version 2.
 
 use freshet_proto::{id::ChannelName, level::Level, view::ChannelState};
@@ -13,19 +13,22 @@ pub struct Timing {
     /// Until when its publisher, who has gone, may come back; `None` where nobody is waited for. A leader that begins may
     /// put it off.
     pub reconnect_until_ms: Option<u64>,
+    /// Whether it was started by hand, and no session goes on: the next publish begins one.
+    pub awaits_encoder: bool,
 }
 
 impl Registry {
     /// How a channel's session stands in time.
     pub fn timing(&self, name: &ChannelName) -> Timing {
         let Some(channel) = self.channels.get(name).filter(|channel| channel.continues()) else {
-            return Timing::default();
+            return Timing { awaits_encoder: self.was_started(name), ..Timing::default() };
         };
         let started = self.later.started.get(name).filter(|(session, _)| channel.session() == Some(*session));
         let waits = channel.state() == ChannelState::Grace;
         Timing {
             started_ms: started.map(|(_, at_ms)| *at_ms),
             reconnect_until_ms: channel.deadline_ms().filter(|_| waits),
+            awaits_encoder: false,
         }
     }
 
@@ -90,7 +93,7 @@ mod tests {
     }
 
     fn told(registry: &Registry) -> (Option<u64>, Option<u64>) {
-        let Timing { started_ms, reconnect_until_ms } = registry.timing(&ada());
+        let Timing { started_ms, reconnect_until_ms, .. } = registry.timing(&ada());
         (started_ms, reconnect_until_ms)
     }
 

@@ -35,13 +35,20 @@ pub async fn a_session_is_started_and_ended_by_its_owner_alone(place: Place) {
     let (ada, eve) = (bench.join("ada").await, bench.join("eve").await);
     let manual = bench.ask(&ada, "PATCH", "/api/streams/ada", json!({ "go_live": "manual" })).await;
     assert_eq!((manual.status, manual.json()["go_live"].as_str()), (200, Some("manual")));
+    let awaits = async || {
+        let told = bench.ask(&nobody(), "GET", "/api/streams/ada", Value::Null).await.json();
+        (told["state"].clone(), told["awaits_encoder"].clone())
+    };
     assert_eq!(bench.house.publish(&ada.stream_key), Err(Refused::NotStarted));
+    assert_eq!(awaits().await, (json!("offline"), json!(false)));
     assert_eq!(bench.ask(&eve, "POST", "/api/streams/ada/start", Value::Null).await.status, 403);
     assert_eq!(bench.ask(&ada, "POST", "/api/streams/ada/start", Value::Null).await.status, 204);
+    assert_eq!(awaits().await, (json!("offline"), json!(true)));
     assert!(bench.house.publish(&ada.stream_key).is_ok());
+    assert_eq!(awaits().await, (json!("live"), json!(false)));
     assert_eq!(bench.ask(&eve, "POST", "/api/streams/ada/end", Value::Null).await.status, 403);
     assert_eq!(bench.ask(&ada, "POST", "/api/streams/ada/end", Value::Null).await.status, 204);
-    assert_eq!(bench.house.state("ada"), Some(ChannelState::Ended));
+    assert_eq!(awaits().await, (json!("ended"), json!(false)));
 }
 
 pub async fn a_private_channel_is_for_its_owner_and_whom_they_let_in(place: Place) {

@@ -1,5 +1,6 @@
 use freshet_proto::{
     id::NodeId,
+    registry::Departure,
     view::{ChannelState, NodeView, Role},
 };
 
@@ -104,6 +105,25 @@ fn where_sessions_are_started_by_hand_publishing_waits_for_it_and_again_after_th
     take(&mut registry, Input::End { channel: ada() }).unwrap();
     assert_eq!(state(&registry), Some(ChannelState::Ended));
     assert_eq!(publish(&mut registry, "one"), Err(Refused::NotStarted));
+}
+
+#[test]
+fn a_channel_that_was_started_awaits_its_encoder_until_the_end() {
+    let mut registry = registry();
+    let awaits = |registry: &Registry| registry.timing(&ada()).awaits_encoder;
+    take(&mut registry, charter(1, &["one"], GoLive::Manual)).unwrap();
+    assert!(!awaits(&registry), "nobody has started it");
+    take(&mut registry, Input::Start { channel: ada() }).unwrap();
+    assert!(awaits(&registry));
+    take(&mut registry, charter(2, &["one"], GoLive::Auto)).unwrap();
+    assert!(!awaits(&registry), "it goes live by itself");
+    take(&mut registry, charter(3, &["one"], GoLive::Manual)).unwrap();
+    let epoch = publish(&mut registry, "one").unwrap().unwrap().epoch;
+    assert!(!awaits(&registry), "it is there");
+    take(&mut registry, Input::Release { channel: ada(), epoch, how: Departure::EndSession }).unwrap();
+    assert!(awaits(&registry), "its session is over, and another publish begins the next");
+    take(&mut registry, Input::End { channel: ada() }).unwrap();
+    assert!(!awaits(&registry));
 }
 
 #[test]

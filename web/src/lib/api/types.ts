@@ -20,6 +20,8 @@ export interface Stream {
 	readonly started_ms: number | null;
 	/** While `reconnecting`: until when the encoder may come back. */
 	readonly reconnect_until_ms: number | null;
+	/** Started by hand, and no session goes on: the next publish begins one. */
+	readonly awaits_encoder: boolean;
 	readonly viewers: number;
 	readonly hls_url: string;
 }
@@ -127,6 +129,7 @@ export const stream: Reader<Stream> = (body) => {
 		session: textOrNull(of['session']),
 		started_ms: numberOrNull(of['started_ms']),
 		reconnect_until_ms: numberOrNull(of['reconnect_until_ms']),
+		awaits_encoder: of['awaits_encoder'] === true,
 		viewers: number(of['viewers']),
 		hls_url: text(of['hls_url'])
 	};

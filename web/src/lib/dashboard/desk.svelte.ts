@@ -17,8 +17,6 @@ export class Desk {
 	stream = $state.raw<Stream | null>(null);
 	health = $state.raw<Health | null>(null);
 	history = $state.raw<History | null>(null);
-	/** Started by hand on this page, and no encoder has come yet. */
-	started = $state(false);
 	/** Why nothing is known; null while it goes well. */
 	problem = $state.raw<Problem | null>(null);
 
@@ -59,7 +57,7 @@ export class Desk {
 
 	async start(): Promise<Reply<null>> {
 		const reply = await theApi().post(`${this.#path()}/start`);
-		this.started = reply.ok;
+		await this.#readState();
 		return reply;
 	}
 
@@ -77,7 +75,6 @@ export class Desk {
 		if (this.#closing.signal.aborted || this.#changing > 0) return;
 		this.problem = reply.ok ? null : reply.problem;
 		if (reply.ok) this.stream = reply.body;
-		if (this.goesOn) this.started = false;
 	}
 
 	async #readHealth(): Promise<void> {

@@ -32,6 +32,8 @@ export class Session {
 	stands = $state<number | null>(null);
 	/** Seconds that the encoder has left to come back, where whoever shows the session knows them. */
 	graceLeft = $state<number | null>(null);
+	/** Whether whoever shows the session knows that the encoder is there, though the picture may stand. */
+	there = $state(false);
 	/** Whether the browser refuses to start by itself, even without sound. */
 	blocked = $state(false);
 	/** Pixels of the picture, "1280 × 720"; empty without one. */

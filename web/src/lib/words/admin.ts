@@ -29,8 +29,8 @@ export const WORDS = {
 } as const;
 
 export const OVERVIEW = {
-	liveStreams: 'live streams',
-	viewers: 'viewers',
+	liveStreams: (number: number) => (number === 1 ? 'live stream' : 'live streams'),
+	viewers: (number: number) => (number === 1 ? 'viewer' : 'viewers'),
 	nodes: 'nodes are there',
 	leader: 'leads the control nodes',
 	noLeader: 'nobody leads',

@@ -48,6 +48,8 @@ export function titleOf({ search, category, tag }: Asked): string {
 export const openChannel = (channel: string) => `Open the channel ${channel}`;
 export const watchChannel = (channel: string) => `Watch ${channel}`;
 export const waitsFor = (channel: string) => `${channel} shows its stream as soon as it begins.`;
+/** Until when an interrupted stream is waited for, in the room of a badge. */
+export const graceShort = (seconds: number) => `${seconds} s left`;
 export const onFor = (time: string) => `on for ${time}`;
 export const tagged = (tag: string) => `Tag ${tag}`;
 export const withoutTag = (tag: string) => `Show those without the tag ${tag}, too`;

@@ -52,6 +52,8 @@ export const accountMenu = (username: string) => `${username}, your account`;
 export const pageTitle = (what: string) => (what === '' ? WORDS.site : `${what} · ${WORDS.site}`);
 
 export const viewerWords = (viewers: number, shown: string) => (viewers === 1 ? '1 viewer' : `${shown} viewers`);
+/** How long an encoder that is away has left. */
+export const graceWords = (seconds: number) => `${seconds} s left to come back`;
 export const followerWords = (followers: number, shown: string) => (followers === 1 ? '1 follower' : `${shown} followers`);
 
 /** What went wrong, and what to do. */

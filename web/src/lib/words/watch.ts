@@ -27,8 +27,12 @@ const NOTICES: Record<Exclude<Status, 'live'>, Notice> = {
 	broken: { title: 'The picture is damaged', detail: 'This browser could not decode what it was sent. It is being loaded anew.' }
 };
 
-/** What to say over the picture; nothing while it is live. */
-export function notice(status: Status): Notice | null {
+/** Nothing new is shown, though the streamer is there: it may be anything between. */
+const STALLED: Notice = { title: 'Waiting for the picture', detail: 'Nothing new has come for a moment. It goes on by itself.' };
+
+/** What to say over the picture; nothing while it is live. `there` is whether the streamer is known to be. */
+export function notice(status: Status, there = false): Notice | null {
+	if (status === 'reconnecting' && there) return STALLED;
 	return status === 'live' ? null : NOTICES[status];
 }
 
@@ -85,7 +89,6 @@ export const WORDS = {
 	listen: 'Listen only',
 	tryingIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s` : 'Trying again…'),
 	waiting: (seconds: number) => `Waiting for ${seconds < 60 ? `${seconds} s` : inWords(seconds)}`,
-	graceLeft: (seconds: number) => `${seconds} s left to come back`,
 	lastTime: (title: string) => `Last on: ${title}`,
 	behindCamera: 'Behind the camera',
 	latencyUnknown: 'Latency unknown',
