@@ -90,7 +90,7 @@ async fn however_many_ask_for_it_each_edge_is_asked_once() {
     assert_eq!(rig.origin.fetched().len(), 3, "{:?}", rig.origin.fetched());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_so_many_edges_are_asked_and_that_nobody_has_it_is_remembered_for_a_moment() {
     let rig = rig(8..60, &[]);
     rig.origin.lets("origin-1", Odd::Dead);

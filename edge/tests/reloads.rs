@@ -28,7 +28,7 @@ fn live(config: Config) -> Rig {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_held_reloads_are_released_by_one_part() {
-    let mut rig = Rig::live();
+    let mut rig = Rig::crowded();
     let follow = rig.patient(5, 0).await;
     let before = rig.edge.stats().released.get();
     let mut viewers = JoinSet::new();
@@ -48,7 +48,7 @@ async fn ten_thousand_held_reloads_are_released_by_one_part() {
     assert!(rig.origin.fetched().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_version_is_served_at_once_with_what_players_and_caches_need() {
     let mut rig = Rig::live();
     let _follow = rig.following(5, 1).await;

@@ -4,7 +4,7 @@ mod common;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use common::{HOUR_MS, Object, Reply, Rig, TARGET_MS, part_bytes, view};
+use common::{HOUR_MS, Object, Reply, Rig, part_bytes, view};
 use freshet_edge::{Config, Site};
 use freshet_proto::{
     annex::{Algorithm, KeyState, Keyring, Mark, Marks, PathSecret, Revocations, Revoked, SigningKey, Visibility},
@@ -230,7 +230,7 @@ async fn a_playback_token_is_traded_once_for_a_path_under_which_all_of_a_private
     let mut viewer = rig.viewer();
     viewer.ask(&format!("{dir}v0.m3u8"), "").await;
     let follow = rig.followed().await;
-    follow.constants_with(1, TARGET_MS);
+    follow.constants_with(1, HOUR_MS);
     follow.publish(1, 7, 0);
     assert_eq!(viewer.reply().await.status, 200);
     let reload = format!("{dir}v0.m3u8?_HLS_msn=7&_HLS_part=1");
@@ -522,7 +522,7 @@ async fn distinct_sessions_are_counted_by_their_requests_for_playlists_and_media
     let mut first = rig.viewer();
     first.ask(&format!("{}v0.m3u8", places[0]), "").await;
     let follow = rig.followed().await;
-    follow.constants_with(1, TARGET_MS);
+    follow.constants_with(1, HOUR_MS);
     follow.publish(1, 7, 0);
     assert_eq!(first.reply().await.status, 200);
     for place in &places {

@@ -5,11 +5,12 @@ mod common;
 use std::{ops::Range, time::Duration};
 
 use common::{
-    BOUND, Heard, KEY, World, ada,
+    BOUND, Heard, KEY, Plan, World, ada,
     encoder::{Encoder, clip, make_clip, only},
     world,
 };
 use freshet_media::flv::{TagKind, file::Tag};
+use freshet_origin::Config;
 use freshet_proto::{
     id::TrackName,
     message::{Arrival, FollowEvent},
@@ -126,7 +127,9 @@ async fn at_20_a_codec_that_is_not_packaged_is_named_to_the_encoder() {
 
 #[tokio::test]
 async fn at_20_ffmpeg_sending_a_codec_that_is_not_packaged_is_told_which_and_exits() {
-    let world = world().await;
+    // It looks for answers between the pictures that it sends, which are far apart on a busy machine.
+    let config = Config { farewell_ms: 10_000, ..common::config() };
+    let world = Plan { config, ..Plan::default() }.start().await;
     let (status, said) = common::tool::ffmpeg(&world.publish_url(), 60, &["-c:v", "flv1"]).exit().await;
     assert!(!status.success());
     assert!(said.contains("Sorenson") && said.contains("not supported"), "{said}");

@@ -246,7 +246,7 @@ async fn the_thumbnail_shows_one_picture() {
 
 #[tokio::test]
 async fn draining_tells_publishers_and_takes_no_new_ones() {
-    let config = freshet_origin::Config { drain_timeout_ms: 100, ..Default::default() };
+    let config = freshet_origin::Config { drain_timeout_ms: 100, ..common::config() };
     let mut world = Plan { config, ..Plan::default() }.start().await;
     let mut encoder = Encoder::publish(world.rtmp, KEY).await.unwrap();
     assert!(world.origin.ready());

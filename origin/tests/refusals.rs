@@ -55,7 +55,7 @@ async fn the_words_of_a_refusal_never_repeat_the_key() {
 
 #[tokio::test]
 async fn a_peer_that_trickles_bytes_is_closed_when_the_handshake_takes_too_long() {
-    let config = Config { handshake_timeout_ms: 300, ..Config::default() };
+    let config = Config { handshake_timeout_ms: 1000, ..Config::default() };
     let world = Plan { config, ..Plan::default() }.start().await;
     let mut slow = TcpStream::connect(world.rtmp).await.unwrap();
     let trickle = async {

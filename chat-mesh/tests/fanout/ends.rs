@@ -1,7 +1,5 @@
 //! How connections end, and what is known of it.
 
-use std::time::Duration;
-
 use freshet_chat_mesh::{
     fanout::{Ended, MAX_LOGS, MAX_ORDERS, MAX_PRIVATE_BYTES, OrderError},
     ws::{Close, CloseCode, Received},

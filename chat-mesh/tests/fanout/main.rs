@@ -6,7 +6,7 @@ mod marks;
 mod order;
 mod slow;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use freshet_chat_mesh::{
@@ -20,8 +20,10 @@ use client::Client;
 /// How many logs and readers a test of many has.
 const MANY: usize = 100;
 
+/// No reader is too slow for it because the machine is.
 fn fanout(config: Config) -> Fanout {
-    Fanout::new(Config { shards: 2, ..config })
+    let hour = Duration::from_secs(3600);
+    Fanout::new(Config { shards: 2, patience: hour, stall: hour, ..config })
 }
 
 /// A gap is told as `gap FIRST NEXT`.

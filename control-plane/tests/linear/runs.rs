@@ -101,7 +101,6 @@ fn claims_are_linearizable_under_partition_pause_and_crash() {
     assert!(Answer::KINDS.iter().all(|kind| answers.get(kind).is_some_and(|times| *times >= runs)), "{answers:?}");
 }
 
-/// See the head of `main.rs` for what could make this fail where nothing is wrong.
 #[test]
 fn the_same_seed_gives_the_same_history() {
     for seed in 0..3 {

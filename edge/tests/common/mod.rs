@@ -339,6 +339,14 @@ impl Rig {
         Self::with(config, view(1, ChannelState::Live, 1, &[(1, 1)]))
     }
 
+    /// The same for a crowd that needs longer to come than viewers and origins are waited for.
+    pub fn crowded() -> Self {
+        let (mut config, hour) = (Config::default(), u64::from(HOUR_MS));
+        (config.follow.silence_ms, config.cache.fill_timeout_ms) = (hour, hour);
+        (config.http.open_timeout_ms, config.http.head_timeout_ms) = (hour, hour);
+        Self::with(config, view(1, ChannelState::Live, 1, &[(1, 1)]))
+    }
+
     pub fn with(config: Config, view: Arc<View>) -> Self {
         let (origin, follows) = Origin::new();
         let (view, views) = watch::channel(view);

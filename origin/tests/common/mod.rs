@@ -64,8 +64,20 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { config: Config::default(), times: Times::default(), policy: Policy::Newest }
+        Self { config: config(), times: Times::default(), policy: Policy::Newest }
     }
+}
+
+/// Waits for an encoder for longer than a busy machine takes to make it a clip; one that has sent that says nothing either.
+pub fn config() -> Config {
+    let mut config = Config { lost_after_ms: 60_000, ..Config::default() };
+    config.packaging.limits.stall_ms = 60_000;
+    config
+}
+
+/// Nobody is lost because the machine was busy: that is for other tests.
+fn patient() -> Tuning {
+    Tuning { connect: BOUND, idle: BOUND, request: BOUND, ..Tuning::default() }
 }
 
 /// An origin with the channel `ada`.
@@ -87,7 +99,7 @@ impl Plan {
         let bind = |name: &str| {
             let identity = ca.issue(name, &[], 1, &clock).unwrap().identity().unwrap();
             let doors = Doors { clock: clock.clone(), random: random.clone() };
-            Endpoint::bind(loopback(), &identity, doors, Tuning::default()).unwrap()
+            Endpoint::bind(loopback(), &identity, doors, patient()).unwrap()
         };
         let (ours, theirs) = (bind("origin-1"), bind("edge-1"));
         let quic = ours.local_addr().unwrap();
