@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     aac, avc,
+    frame::TrackId,
     health::{Alert, Arrival, Uplink},
     output::Part,
 };
