@@ -1,14 +1,15 @@
 //! The command line: what can be asked of the binary, and the flags that set configuration keys.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+mod key;
+mod settings;
+
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use freshet_proto::{id::ChannelName, registry::Policy, view::Role};
 
-use crate::config::{self, ConfigError, Loaded, Override};
+pub use key::{KeyCommand, RevokeWhat};
+pub use settings::Settings;
 
 /// Live streaming anyone can host: RTMP in, low-latency HLS out.
 #[derive(Debug, Parser)]
@@ -256,67 +257,6 @@ pub enum ChannelCommand {
     },
 }
 
-/// What can be done with signing keys, on a control node's host.
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// List the keys, and say whether this control node can sign with them.
-    Ls {
-        /// How the answer is written.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-        /// The control node whose host this is.
-        #[command(flatten)]
-        at: Settings,
-    },
-    /// Make the next key now, before its time. It signs once it has been known for keys.publish_minutes.
-    Rotate {
-        /// The key-encryption key is lost everywhere: the control node that leads wraps the next key with its own, and it signs
-        /// at once.
-        #[arg(long)]
-        lost_kek: bool,
-        /// How the answer is written.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-        /// The control node whose host this is.
-        #[command(flatten)]
-        at: Settings,
-    },
-    /// Revoke a key, or tokens: what is revoked is refused at once, by every node that hears of it.
-    Revoke(Box<RevokeArgs>),
-}
-
-/// `freshet key revoke`.
-#[derive(Debug, Args)]
-pub struct RevokeArgs {
-    /// What to revoke.
-    #[command(flatten)]
-    pub what: RevokeWhat,
-    /// The control node whose host this is.
-    #[command(flatten)]
-    pub at: Settings,
-}
-
-/// One of these.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct RevokeWhat {
-    /// A signing key: whatever it signed. If it is the one that signs, another does from now on.
-    #[arg(value_name = "KID")]
-    pub kid: Option<String>,
-    /// What was minted so far for this channel.
-    #[arg(long, value_name = "NAME")]
-    pub channel: Option<ChannelName>,
-    /// What was minted so far for this account, by its id.
-    #[arg(long, value_name = "ID")]
-    pub user: Option<String>,
-    /// What was minted so far for this playback session.
-    #[arg(long, value_name = "ID")]
-    pub playback: Option<u64>,
-    /// The secrets of path tokens: every path token there is.
-    #[arg(long)]
-    pub path_tokens: bool,
-}
-
 fn policy(text: &str) -> Result<Policy, String> {
     match text {
         "newest" => Ok(Policy::Newest),
@@ -382,96 +322,6 @@ pub enum ConfigCommand {
     Check(Settings),
     /// Print every key, its value, and where the value comes from.
     Print(Settings),
-}
-
-/// How logs are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormatFlag {
-    /// Human on a terminal, JSON otherwise.
-    Auto,
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Flags that every role takes, each of which sets a configuration key.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Settings {
-    /// Configuration file (TOML). Every key can also be set as FRESHET_SECTION__KEY in the environment.
-    #[arg(long, short, value_name = "FILE", env = "FRESHET_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// Set any configuration key, e.g. `--set edge.max_held=5000`. May be repeated.
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Where state is kept (`node.data`).
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Where to listen for HTTP (`listen.http`).
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub http: Option<SocketAddr>,
-    /// Where to listen for HTTPS (`listen.https`).
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub https: Option<SocketAddr>,
-    /// Where to listen for RTMP (`listen.rtmp`).
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub rtmp: Option<SocketAddr>,
-    /// Where to listen for RTMPS (`listen.rtmps`).
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub rtmps: Option<SocketAddr>,
-    /// Where to listen for other nodes, by QUIC (`listen.quic`).
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub quic: Option<SocketAddr>,
-    /// Where to listen for /healthz, /readyz and /metrics (`listen.admin`).
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub admin: Option<SocketAddr>,
-    /// How logs are written (`log.format`).
-    #[arg(long, value_enum)]
-    pub log_format: Option<LogFormatFlag>,
-    /// Which logs are written, as in `info,freshet_edge=debug` (`log.filter`).
-    #[arg(long, value_name = "FILTER", env = "FRESHET_LOG")]
-    pub log: Option<String>,
-}
-
-impl Settings {
-    /// Reads file, environment and these flags over the defaults.
-    ///
-    /// # Errors
-    /// See [`ConfigError`].
-    pub fn load(&self) -> Result<Loaded, ConfigError> {
-        self.load_over(config::Config::default(), Vec::new())
-    }
-
-    /// As [`Settings::load`], over other defaults and under further flags; for `freshet dev`.
-    pub fn load_over(&self, defaults: config::Config, more: Vec<Override>) -> Result<Loaded, ConfigError> {
-        let mut flags = self.overrides()?;
-        flags.extend(more);
-        config::load(defaults, self.config.as_deref(), std::env::vars_os(), flags)
-    }
-
-    fn overrides(&self) -> Result<Vec<Override>, ConfigError> {
-        let mut all = Vec::new();
-        for set in &self.set {
-            let (key, value) = set.split_once('=').ok_or_else(|| ConfigError::MalformedSet { text: set.clone() })?;
-            all.push(Override::flag("--set", key.trim(), value.trim()));
-        }
-        let addresses = [
-            ("--http", "listen.http", self.http),
-            ("--https", "listen.https", self.https),
-            ("--rtmp", "listen.rtmp", self.rtmp),
-            ("--rtmps", "listen.rtmps", self.rtmps),
-            ("--quic", "listen.quic", self.quic),
-            ("--admin", "listen.admin", self.admin),
-        ];
-        for (flag, key, address) in addresses {
-            all.extend(address.map(|address| Override::flag(flag, key, &address.to_string())));
-        }
-        all.extend(self.data.as_ref().map(|dir| Override::flag("--data", "node.data", &dir.to_string_lossy())));
-        let format = self.log_format.as_ref().and_then(ValueEnum::to_possible_value);
-        all.extend(format.map(|format| Override::flag("--log-format", "log.format", format.get_name())));
-        all.extend(self.log.as_ref().map(|filter| Override::flag("--log or FRESHET_LOG", "log.filter", filter)));
-        Ok(all)
-    }
 }
 
 /// Writes completions for `shell` to standard output.

@@ -30,7 +30,7 @@ use freshet_proto::{
     random::Random,
     view::{ChannelState, NodeView, Role},
 };
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::{
     cli::{ChannelCommand, ControlCommand, NodeCommand, Output, Settings},
@@ -42,6 +42,10 @@ use crate::{
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// When the operator is told that an answer is waited for.
+const SOON: Duration = Duration::from_secs(1);
+/// How long to wait after all control nodes have been asked for a backup and none leads.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How long the leader is waited for where another node has answered already.
 const BRIEF: Duration = Duration::from_secs(2);
 /// How long a membership change may take: a node is waited for.
@@ -187,7 +191,7 @@ impl Desk {
     /// In words for the operator.
     pub async fn ask(&self, command: AdminCommand) -> anyhow::Result<AdminReply> {
         let limit = if matches!(command, AdminCommand::RemoveNode { .. }) { LONG } else { PATIENCE };
-        self.remote.ask(&Request::Admin(command), limit).await.map_err(explain)
+        told_to_wait(limit, self.remote.ask(&Request::Admin(command), limit)).await.map_err(explain)
     }
 
     /// Asks the REST API as the operator; the answer's JSON, null where it has none.
@@ -207,7 +211,8 @@ impl Desk {
             headers: vec![field("x-client-roles", OPERATOR), field("content-type", "application/json")],
             body: body.map(|body| body.to_string()).unwrap_or_default().into(),
         };
-        let (head, body) = ApiRemote::new(self.remote.clone()).ask(&request, PATIENCE).await.map_err(explain_api)?;
+        let api = ApiRemote::new(self.remote.clone());
+        let (head, body) = told_to_wait(PATIENCE, api.ask(&request, PATIENCE)).await.map_err(explain_api)?;
         let json = if body.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&body)? };
         match head.status {
             200..=299 => Ok(json),
@@ -257,12 +262,21 @@ impl Desk {
 
     /// A backup is longer than a frame may be, so it follows one.
     async fn backup(&self) -> anyhow::Result<bytes::Bytes> {
+        told_to_wait(PATIENCE, self.backup_of_leader()).await
+    }
+
+    async fn backup_of_leader(&self) -> anyhow::Result<bytes::Bytes> {
+        let until = Instant::now() + PATIENCE;
         let mut candidates = self.seeds.clone();
-        let mut why = None;
-        for _ in 0..3 * self.seeds.len() {
-            let Some(node) = candidates.pop() else { break };
+        let mut why = NOBODY_LEADS.to_owned();
+        while Instant::now() < until {
+            let Some(node) = candidates.pop() else {
+                candidates.clone_from(&self.seeds);
+                sleep(PAUSE).await;
+                continue;
+            };
             let asked = self.pool.request(node.quic, &node.server_name, &Request::Admin(AdminCommand::Backup)).await;
-            let Ok(mut reader) = asked.inspect_err(|error| why = Some(error.to_string())) else { continue };
+            let Ok(mut reader) = asked.inspect_err(|error| why = error.to_string()) else { continue };
             match reader.read_frame::<Result<AdminReply, Denied>>(MAX_FRAME).await? {
                 Ok(AdminReply::Backup { length }) => {
                     let backup = reader.read_payload(length.into()).await?;
@@ -271,15 +285,26 @@ impl Desk {
                 }
                 Ok(_) => bail!(UNEXPECTED),
                 Err(Denied::Elsewhere(Some(leader))) => candidates.push(leader),
-                Err(Denied::Elsewhere(None)) => why = Some(NOBODY_LEADS.to_owned()),
-                Err(denied) => why = Some(denied.to_string()),
+                Err(Denied::Elsewhere(None)) => why = NOBODY_LEADS.to_owned(),
+                Err(denied) => why = denied.to_string(),
             }
         }
         bail!(
-            "no control node gave a backup: {}; if most of them are lost for good, take one from the disk of one that is \
-             stopped: freshet control backup --from DIR FILE",
-            why.unwrap_or_else(|| NOBODY_LEADS.to_owned())
+            "no control node gave a backup: {why}; if most of them are lost for good, take one from the disk of one that is \
+             stopped: freshet control backup --from DIR FILE"
         )
+    }
+}
+
+/// Waits for an answer, and says so where it does not come soon.
+async fn told_to_wait<T>(limit: Duration, answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    match timeout(SOON, &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            eprintln!("no answer yet, as while no control node leads; waiting up to {} s", limit.as_secs());
+            answer.await
+        }
     }
 }
 

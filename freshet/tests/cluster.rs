@@ -225,6 +225,26 @@ async fn a_wrong_key_is_refused_through_the_platform_and_a_drained_origin_sends_
 }
 
 #[tokio::test]
+async fn an_operator_waits_for_a_leader_is_told_so_and_then_what_to_look_at() {
+    let mut platform = Platform::found(1).await;
+    platform.enrol("edge", "edge-1").await;
+    platform.control[0].kill().await;
+    let config = platform.control[0].config().to_owned();
+    let drain = ["node", "drain", "edge-1", "--config", &config];
+    let (code, _, error) = run(&drain, &[]).await;
+    let told = "no answer yet, as while no control node leads; waiting up to 10 s\n";
+    assert!(code == 1 && error.starts_with(told), "{error}");
+    assert!(error.ends_with("see that most of them are up (`freshet node ls`)\n"), "{error}");
+    // It comes back while it is waited for.
+    let revive = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        platform.control[0].revive().await;
+    };
+    let ((code, out, error), ()) = tokio::join!(run(&drain, &[]), revive);
+    assert_eq!((code, out.as_str()), (0, "edge-1 takes nothing new\n"), "{error}");
+}
+
+#[tokio::test]
 async fn a_platform_is_restored_from_a_backup_by_one_new_control_node() {
     let mut platform = Platform::found(1).await;
     let key = platform.operate(&["channel", "put", "ada"]).await;

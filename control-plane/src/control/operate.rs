@@ -169,7 +169,9 @@ impl Inner {
         found.ok_or(Denied::Refused(Refused::NoSuch(NoSuch::Node)))
     }
 
+    /// A leader that has just begun may not have read of it yet.
     async fn drain_node(&self, name: &str, draining: bool) -> Result<AdminReply, Denied> {
+        self.group.confirm().await.map_err(denied)?;
         let (node, _) = self.named(name)?;
         if draining && node == self.id && self.group.status().voters.len() < 2 {
             return Err(Denied::Forbidden("it is the only control node, and nobody else can lead".to_owned()));

@@ -196,7 +196,8 @@ impl Version {
         if self.asked.head || self.asked.if_none_match.is_some() {
             return None;
         }
-        let like = Written { date: edge.dates.header(), age: reply::age(self.playlist.made), fresh_s: self.fresh_s };
+        let (date, age) = (edge.dates.header(), reply::age(self.playlist.made));
+        let like = Written { date, age, fresh_s: self.fresh_s, timing: self.timing.header() };
         let body = self.playlist.bytes(self.form, edge.config.follow.max_playlist_bytes)?;
         let len = body.len() as u64;
         let whole = self.playlist.written(self.form, like, || {

@@ -46,6 +46,7 @@ pub(crate) struct Written {
     pub date: HeaderValue,
     pub age: u64,
     pub fresh_s: u64,
+    pub timing: HeaderValue,
 }
 
 const ENDLIST: &[u8] = b"#EXT-X-ENDLIST\n";
@@ -200,6 +201,19 @@ pub(crate) mod tests {
     fn what_would_unpack_beyond_the_limit_is_not_served() {
         let playlist = playlist(VERSION, &"x".repeat(5000), "", "");
         assert_eq!(playlist.bytes(PLAIN, 4999), None);
+    }
+
+    #[test]
+    fn a_reply_is_written_once_for_all_who_are_told_the_same_of_it() {
+        let playlist = playlist(VERSION, "a", "", "");
+        let written = |timing, whole: &'static str| {
+            let date = HeaderValue::from_static("Wed, 18 Nov 2026 11:06:40 GMT");
+            let like = Written { date, age: 0, fresh_s: 24, timing: HeaderValue::from_static(timing) };
+            playlist.written(PLAIN, like, || Bytes::from_static(whole.as_bytes()))
+        };
+        assert_eq!(written("edge;desc=held", "one"), "one");
+        assert_eq!(written("edge;desc=held", "two"), "one");
+        assert_eq!(written("edge;desc=stalled", "three"), "three");
     }
 
     #[test]

@@ -7,12 +7,15 @@
 //! ```
 //! Whatever a playlist names is output before it. Bad frames are dropped and counted: no call fails.
 
+mod breaks;
 mod config;
 mod gather;
 mod heir;
 mod live;
 mod meter;
 mod publish;
+mod stall;
+mod start;
 mod uplink;
 
 use std::{sync::Arc, time::Duration};
@@ -20,27 +23,18 @@ use std::{sync::Arc, time::Duration};
 pub use config::{InvalidPackaging, PackagingConfig, PackagingLimits};
 
 use crate::{
-    frame::{CodecConfig, Frame, Media, TrackId, TrackKind},
+    frame::{CodecConfig, Frame, Media, TrackKind},
     health,
     output::Output,
     playlist::inherit::Inherited,
     timeline::{Event, LINE_SCALE, Timeline, Unit, WallAnchor, rescale},
 };
+use breaks::Breaks;
 use gather::Gather;
 use heir::Heir;
 use live::Live;
 use meter::Meter;
 use uplink::Uplink;
-
-/// The most discontinuities in [`BREAKS_MS`]. Each costs a segment, however short, and segments are what a playlist
-/// costs; so an encoder that has more is not listened to until the time is over.
-const MAX_BREAKS: u32 = 30;
-
-/// Over what time discontinuities are counted, in wall milliseconds.
-const BREAKS_MS: u64 = 60_000;
-
-/// How far an encoder's clock may be from when its media comes to be believed after a stall, in milliseconds.
-const CLOCK_TOLERANCE_MS: u64 = 1000;
 
 /// Where a session's numbers begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,26 +70,6 @@ pub struct Pipeline {
     /// Players have seen other playlists of this session, of which nothing is left.
     bereft: bool,
     breaks: Breaks,
-}
-
-/// How often what came didn't continue what was.
-#[derive(Debug, Clone, Copy, Default)]
-struct Breaks {
-    since_ms: u64,
-    count: u32,
-}
-
-impl Breaks {
-    fn note(&mut self, now_ms: u64) {
-        if now_ms >= self.since_ms + BREAKS_MS {
-            *self = Self { since_ms: now_ms, count: 0 };
-        }
-        self.count += 1;
-    }
-
-    fn are_too_many(&self, now_ms: u64) -> bool {
-        self.count > MAX_BREAKS && now_ms < self.since_ms + BREAKS_MS
-    }
 }
 
 #[derive(Debug)]
@@ -327,27 +301,6 @@ impl Pipeline {
         self.events = events;
     }
 
-    /// The first frame comes after a stall. It may be the oldest of many that waited with it: what the encoder's clock says of
-    /// it is truer than when it comes.
-    fn end_stall(&mut self, now_ms: u64, frame: &Frame, out: &mut Vec<Output>) {
-        let State::Live(live) = &mut self.state else { return };
-        live.stalled = false;
-        live.flush(now_ms, &mut self.wall, out);
-        self.meter.discontinuities += 1;
-        let (kind, timestamp_ms) = (frame.track.kind, frame.timestamp_ms);
-        let was_at_ms = self.timeline.foresee(kind, timestamp_ms);
-        let lies_at_ms = self.timeline.restart(live.segmenter.position());
-        let made = self.last_media_ms.saturating_sub(CLOCK_TOLERANCE_MS)..=now_ms + CLOCK_TOLERANCE_MS;
-        let is_plausible = |line_ms: i64| {
-            let date_ms = self.wall.date_ms(line_ms * 1000).and_then(|date_ms| u64::try_from(date_ms).ok());
-            date_ms.is_some_and(|date_ms| made.contains(&date_ms))
-        };
-        match was_at_ms.filter(|line_ms| is_plausible(*line_ms)) {
-            Some(line_ms) => self.wall.shift((lies_at_ms - line_ms) * 1000),
-            None => self.wall.reset(),
-        }
-    }
-
     fn discontinue(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         self.meter.discontinue();
         self.breaks.note(now_ms);
@@ -395,47 +348,6 @@ impl Pipeline {
         }
     }
 
-    /// Freezes the constants and publishes what was gathered.
-    fn begin(&mut self, now_ms: u64, out: &mut Vec<Output>) {
-        let State::Gathering(gather) = &mut self.state else { return };
-        let codec = |kind, codec: &Option<Arc<CodecConfig>>| codec.clone().filter(|_| gather.has(kind));
-        let video = codec(TrackKind::Video, &self.video).map(|codec| (TrackId::V0, codec));
-        let audio = codec(TrackKind::Audio, &self.audio).map(|codec| (TrackId::A0, codec));
-        let tracks: Vec<_> = [video, audio].into_iter().flatten().collect();
-        let mut live = match &mut self.heir {
-            None => {
-                let mut live = Live::new(&self.config, &self.start, gather, tracks, out);
-                if self.bereft {
-                    live.segmenter.begin_with_discontinuity();
-                }
-                Box::new(live)
-            }
-            Some(heir) => match heir.live(&self.config, self.start.epoch, &tracks) {
-                Ok(live) => Box::new(live),
-                Err(reason) => return self.new_session(reason, out),
-            },
-        };
-        let units = gather.take();
-        self.heir = None;
-        for (kind, unit) in units {
-            let line = rescale(unit.dts, live.scale(kind), LINE_SCALE);
-            // Tracks can't change here: these are the units by which they were settled.
-            let _ = live.push(now_ms, kind, unit, line, &mut self.wall, out);
-        }
-        self.state = State::Live(live);
-    }
-
-    /// The publisher is gone before the constants were known: begins with what there is.
-    fn begin_anyway(&mut self, now_ms: u64, out: &mut Vec<Output>) {
-        let can_begin = |gather: &Gather| match &self.heir {
-            Some(heir) => !heir.refused && gather.can_continue(&heir.kinds()),
-            None => gather.can_begin(),
-        };
-        if matches!(&self.state, State::Gathering(gather) if can_begin(gather)) {
-            self.begin(now_ms, out);
-        }
-    }
-
     fn new_session(&mut self, reason: &'static str, out: &mut Vec<Output>) {
         if self.is_refused() {
             return;
@@ -453,19 +365,6 @@ impl Pipeline {
             State::Live(live) => live.refused,
             _ => self.heir.as_ref().is_some_and(|heir| heir.refused),
         }
-    }
-
-    /// When the next part is to be announced as missing.
-    fn stall_ms(&self, live: &Live) -> u64 {
-        let first = self.last_media_ms + u64::from(self.config.limits.stall_ms);
-        if live.stalled { live.stalled_at_ms + u64::from(self.config.part_ms) } else { first }
-    }
-
-    fn stall(&mut self, now_ms: u64, out: &mut Vec<Output>) {
-        let State::Live(live) = &mut self.state else { return };
-        live.stalled = true;
-        live.stalled_at_ms = now_ms;
-        live.stall(now_ms, &mut self.wall, out);
     }
 
     fn scale(&self, kind: TrackKind) -> u32 {

@@ -5,10 +5,15 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     aac, avc,
+    frame::TrackId,
     health::{Alert, Arrival, Uplink},
     output::Part,
 };
 
+mod coding;
+mod dates;
+mod reconnects;
+mod stalls;
 mod takeover;
 
 /// A sequence parameter set's profile is all that is read of this.
@@ -231,183 +236,6 @@ fn at_24_a_finished_segment_is_listed_with_the_next_part_or_after_a_silent_part_
 }
 
 #[test]
-fn a_stalled_encoder_leaves_missing_parts_and_comes_back_after_a_discontinuity() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4300);
-    for now in (4300..10_400).step_by(100) {
-        session.tick(NOON + now);
-    }
-    let gaps = session.parts(TrackId::V0).iter().filter(|part| part.gap).count();
-    assert!((2..=3).contains(&gaps), "{gaps} parts are missing in 6.1 s, of which 5 s are waited");
-    assert_eq!(session.pipeline.health(NOON + 10_400).alerts, [Alert::Stalled]);
-    session.zero_ms += 3000;
-    session.send(8000, 10_600);
-    let playlist = session.playlist(TrackId::V0);
-    assert!(playlist.contains(",GAP=YES,") && playlist.contains("#EXT-X-DISCONTINUITY\n"), "{playlist}");
-    let health = session.pipeline.health(NOON + 13_600);
-    let Uplink { stalls, stalled_ms, longest_stall_ms, .. } = health.uplink;
-    assert_eq!((stalls, stalled_ms, longest_stall_ms), (1, 6712, 6712), "from 4.288 s to 11 s");
-    assert_eq!(health.alerts, [Alert::UplinkStalls { stalls: 1, longest_ms: 6712 }]);
-    assert_eq!(session.pipeline.health(NOON + 13_600 + 60_000).alerts, [Alert::Stalled], "and not for ever");
-}
-
-#[test]
-fn after_a_stall_dates_are_those_of_the_encoders_clock_as_long_as_it_goes_on() {
-    let dates = |zero_ms: u64, at: [u32; 2], burst: bool| {
-        let mut session = Session::new(true, true);
-        session.send(0, 4300);
-        for now in (4300..10_000).step_by(100) {
-            session.tick(NOON + now);
-        }
-        if burst {
-            // What waited comes at once, 10 s after noon.
-            session.came_at = Some(NOON + 10_000);
-            session.send(4300, 10_000);
-            session.came_at = None;
-        }
-        session.zero_ms = zero_ms;
-        session.send(at[0], at[1]);
-        let playlist = session.playlist(TrackId::V0);
-        let after = playlist.split("#EXT-X-DISCONTINUITY\n").nth(1).expect("a discontinuity");
-        after
-            .lines()
-            .filter_map(|line| line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:2026-11-21T").map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(
-        dates(NOON, [10_000, 12_600], true),
-        ["12:00:06.001Z", "12:00:08.002Z", "12:00:10.001Z", "12:00:12.000Z"]
-    );
-    assert_eq!(dates(NOON, [10_000, 12_600], false), ["12:00:10.000Z", "12:00:12.000Z"]);
-    assert_eq!(dates(NOON + 10_000, [0, 2600], false), ["12:00:10.000Z", "12:00:12.000Z"], "its clock began anew");
-}
-
-#[test]
-fn at_12_a_reconnect_goes_on_with_the_next_number_in_a_new_epoch_after_a_discontinuity() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4400);
-    session.interrupt(NOON + 4400);
-    let playlist = session.playlist(TrackId::V0);
-    assert!(playlist.contains("7/v0/102.m4s") && !playlist.contains("PRELOAD-HINT"), "{playlist}");
-    session.pipeline.resume(NOON + 9000, 9);
-    session.configure();
-    session.zero_ms = NOON + 9000;
-    session.send(0, 2600);
-    session.check();
-    let playlist = session.playlist(TrackId::V0);
-    let expected = r#"7/v0/102.m4s
-#EXT-X-DISCONTINUITY
-#EXT-X-MAP:URI="9/v0/init-0.mp4"
-#EXT-X-PROGRAM-DATE-TIME:2026-11-21T12:00:09.000Z
-#EXT-X-PART:DURATION=0.500000,INDEPENDENT=YES,URI="9/v0/103.0.m4s"
-"#;
-    assert!(playlist.contains(expected), "{playlist}");
-    assert_eq!(session.inits(TrackId::A0), [(7, 0), (9, 0)]);
-}
-
-#[test]
-fn a_publish_that_is_readmitted_in_its_epoch_never_uses_a_name_for_other_bytes() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4400);
-    session.interrupt(NOON + 4400);
-    session.pipeline.resume(NOON + 9000, 7);
-    session.configure();
-    session.zero_ms = NOON + 9000;
-    session.send(0, 2600);
-    session.check();
-    let playlist = session.playlist(TrackId::V0);
-    let expected = r#"7/v0/102.m4s
-#EXT-X-DISCONTINUITY
-#EXT-X-MAP:URI="7/v0/init-0.mp4"
-#EXT-X-PROGRAM-DATE-TIME:2026-11-21T12:00:09.000Z
-#EXT-X-PART:DURATION=0.500000,INDEPENDENT=YES,URI="7/v0/103.0.m4s"
-"#;
-    assert!(playlist.contains(expected), "{playlist}");
-    assert_eq!(session.inits(TrackId::V0), [(7, 0)]);
-    session.interrupt(NOON + 12_000);
-    session.pipeline.resume(NOON + 15_000, 7);
-    session.push(NOON + 15_000, Media::Config(TrackId::V0, h264(100, 640)));
-    session.zero_ms = NOON + 15_000;
-    session.send(0, 4600);
-    session.check();
-    assert_eq!(session.inits(TrackId::V0), [(7, 0), (7, 1)], "what is coded otherwise has another name");
-}
-
-#[test]
-fn a_publish_that_is_lost_before_the_session_began_leaves_nothing_behind() {
-    let mut session = Session::new(true, true);
-    session.send(0, 1500);
-    session.interrupt(NOON + 1500);
-    assert!(session.out.is_empty());
-    session.pipeline.resume(NOON + 5000, 9);
-    session.configure();
-    session.zero_ms = NOON + 5000;
-    session.send(0, 2600);
-    session.check();
-    assert_eq!(session.inits(TrackId::V0), [(9, 0)]);
-    assert!(session.playlist(TrackId::V0).contains("#EXT-X-PROGRAM-DATE-TIME:2026-11-21T12:00:05.000Z"));
-}
-
-#[test]
-fn a_reconnect_with_another_resolution_is_one_discontinuity() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4400);
-    session.interrupt(NOON + 4400);
-    session.pipeline.resume(NOON + 9000, 9);
-    session.push(NOON + 9000, Media::Config(TrackId::V0, h264(100, 640)));
-    session.zero_ms = NOON + 9000;
-    session.send(0, 8600);
-    session.check();
-    assert_eq!(session.playlist(TrackId::V0).matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-    assert_eq!(session.inits(TrackId::V0), [(7, 0), (9, 0)]);
-}
-
-#[test]
-fn a_session_whose_video_does_not_come_back_asks_for_another() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4400);
-    session.interrupt(NOON + 4400);
-    session.pipeline.resume(NOON + 9000, 9);
-    session.video = false;
-    session.send(0, 4900);
-    assert_eq!(session.reason(), None);
-    session.send(4900, 9000);
-    assert_eq!(session.reason(), Some("the video did not come back"));
-    let asked = session.out.iter().filter(|output| matches!(output, Output::NewSession(_))).count();
-    assert_eq!(asked, 1);
-}
-
-#[test]
-fn at_14_repeated_parameter_sets_change_nothing() {
-    let mut session = Session::new(true, true);
-    for second in 0..6 {
-        session.configure();
-        session.send(second * 2000, second * 2000 + 2000);
-    }
-    session.check();
-    assert_eq!(session.inits(TrackId::V0), [(7, 0)]);
-    assert!(!session.playlist(TrackId::V0).contains("#EXT-X-DISCONTINUITY\n"));
-}
-
-#[test]
-fn at_15_another_resolution_begins_with_its_keyframe_a_new_init_that_is_hinted_at() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4600);
-    session.push(NOON + 4600, Media::Config(TrackId::V0, h264(100, 640)));
-    session.send(4600, 6010);
-    let hinted = session.playlist(TrackId::V0);
-    assert!(hinted.contains("#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"7/v0/init-1.mp4\"\n"), "{hinted}");
-    session.send(6010, 8600);
-    session.check();
-    for (track, init) in [(TrackId::V0, "init-1"), (TrackId::A0, "init-0")] {
-        let playlist = session.playlist(track);
-        let at = playlist.find("#EXT-X-DISCONTINUITY\n").expect("a discontinuity");
-        assert!(playlist[..at].ends_with("102.m4s\n"), "{playlist}");
-        assert!(playlist[at..].contains(&format!("#EXT-X-MAP:URI=\"7/{track}/{init}.mp4\"")), "{playlist}");
-    }
-}
-
-#[test]
 fn at_16_nothing_is_published_before_the_first_keyframe() {
     let mut session = Session::new(true, true);
     session.send(500, 4600);
@@ -415,42 +243,6 @@ fn at_16_nothing_is_published_before_the_first_keyframe() {
     assert!(session.parts(TrackId::V0)[0].independent);
     let playlist = session.playlist(TrackId::A0);
     assert!(playlist.contains("#EXT-X-PROGRAM-DATE-TIME:2026-11-21T12:00:02."), "{playlist}");
-}
-
-#[test]
-fn at_17_audio_alone_is_a_session_with_parts() {
-    let mut session = Session::new(false, true);
-    session.send(0, 6000);
-    session.check();
-    let playlist = session.playlist(TrackId::A0);
-    assert!(playlist.contains("#EXT-X-PART:DURATION=0.490667,INDEPENDENT=YES,URI=\"7/a0/100.0.m4s\""), "{playlist}");
-    assert!(playlist.contains("7/a0/101.m4s"), "{playlist}");
-}
-
-#[test]
-fn at_17_a_track_that_comes_later_asks_for_a_new_session() {
-    let mut session = Session::new(false, true);
-    session.send(0, 3000);
-    session.video = true;
-    session.configure();
-    session.send(3000, 3100);
-    assert!(session.reason().is_some_and(|reason| reason.contains("a track came after")), "{:?}", session.reason());
-    let start = Start { epoch: 8, msn_base: session.pipeline.next_msn(), now_ms: NOON };
-    session.end();
-    session.pipeline = Pipeline::new(PackagingConfig::default(), start);
-    session.configure();
-    session.out.clear();
-    session.send(4000, 6600);
-    assert_eq!(session.reason(), None);
-    assert_eq!((session.inits(TrackId::V0), session.inits(TrackId::A0)), (vec![(8, 0)], vec![(8, 0)]));
-}
-
-#[test]
-fn another_sample_rate_asks_for_a_new_session() {
-    let mut session = Session::new(true, true);
-    session.send(0, 3000);
-    session.push(NOON + 3000, Media::Config(TrackId::A0, aac(44_100)));
-    assert_eq!(session.reason(), Some("the audio's sample rate changed"));
 }
 
 #[test]
@@ -504,19 +296,6 @@ fn an_encoder_whose_clock_jumps_all_the_time_is_not_listened_to_for_a_while() {
 }
 
 #[test]
-fn at_05_a_session_goes_on_without_its_video() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4000);
-    session.video = false;
-    session.send(4000, 14_000);
-    session.check();
-    let newest = session.parts(TrackId::A0).last().map(|part| part.msn);
-    assert!(newest >= Some(103), "{newest:?}");
-    assert!(session.parts(TrackId::V0).iter().filter(|part| part.gap).count() > 10);
-    assert_eq!(session.pipeline.health(NOON + 14_000).alerts[0], Alert::TrackMissing { track: "video" });
-}
-
-#[test]
 fn at_25_date_map_and_parts_come_before_their_segment() {
     let mut session = Session::new(true, true);
     session.send(0, 40_000);
@@ -539,27 +318,6 @@ fn at_26_only_parts_that_begin_with_a_keyframe_are_independent() {
     session.send(0, 6600);
     let independent: Vec<_> = session.parts(TrackId::V0).iter().map(|part| part.independent).collect();
     assert_eq!(independent[..4], [true, false, false, false], "keyframes inside parts are not told");
-}
-
-#[test]
-fn at_29_dates_are_an_anchor_plus_media_time_alike_in_all_tracks() {
-    let mut session = Session::new(true, true);
-    session.send(0, 30_000);
-    let dates = |track: TrackId| {
-        let playlist = session.playlist(track);
-        let dates: Vec<_> = playlist
-            .lines()
-            .filter_map(|line| line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:"))
-            .map(|date| date.parse::<jiff::Timestamp>().expect("a date").as_millisecond() - NOON as i64)
-            .collect();
-        dates
-    };
-    let (video, audio) = (dates(TrackId::V0), dates(TrackId::A0));
-    assert!(video.len() > 10);
-    for (i, (v, a)) in video.iter().zip(&audio).enumerate() {
-        assert_eq!(*v, i as i64 * 2000);
-        assert!((0..22).contains(&(a - v)), "the first audio frame not before {v} is at {a}");
-    }
 }
 
 #[test]
@@ -595,22 +353,6 @@ fn a_broadcast_shorter_than_a_group_of_pictures_is_published_at_its_end() {
     session.end();
     session.check();
     assert_eq!(session.parts(TrackId::V0).len(), 3);
-}
-
-#[test]
-fn what_waits_on_the_way_from_the_encoder_shows_as_lateness_and_not_in_the_dates() {
-    let mut session = Session::new(true, true);
-    session.send(0, 10_000);
-    session.pipeline.measure(Some(Duration::from_micros(41_900)));
-    assert_eq!(session.pipeline.arrival(), Some(Arrival { rtt_ms: Some(41), late_ms: 0 }));
-    session.zero_ms += 300;
-    session.send(10_000, 20_000);
-    // The dates have followed by a millisecond for each of four segments.
-    assert_eq!(session.pipeline.arrival(), Some(Arrival { rtt_ms: Some(41), late_ms: 296 }));
-    let uplink = session.pipeline.health(NOON + 20_300).uplink;
-    assert_eq!((uplink.rtt_ms, uplink.late_ms), (Some(41), 298));
-    session.pipeline.resume(NOON + 21_000, 8);
-    assert_eq!(session.pipeline.arrival(), None, "another connection");
 }
 
 #[test]
