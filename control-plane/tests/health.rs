@@ -119,9 +119,11 @@ impl Origin {
 
     async fn publish(&self, key: &str) -> Claimed {
         let commands = self.node.commands();
-        let claimed = commands.claim(key.to_owned(), self.node.papers.node).await.expect("a claim");
+        // As an origin does: what a busy control node did not answer in time is asked again.
+        let claim = async || commands.claim(key.to_owned(), self.node.papers.node).await.ok();
+        let claimed = until("a claim", claim).await;
         let live = Command::Live { channel: claimed.channel.clone(), epoch: claimed.epoch };
-        commands.tell(live).await.expect("it is live");
+        until("it to be live", async || commands.tell(live.clone()).await.ok()).await;
         claimed
     }
 

@@ -49,6 +49,18 @@ pub(super) struct Seat {
     pub lost_us: u64,
 }
 
+impl Seat {
+    /// Whether there is nothing to wait for any more: it is in and has all up to `last_seq`, or is away for good. One that
+    /// `comes_back` is never away for good.
+    pub(super) fn is_done(&self, last_seq: u64, comes_back: bool) -> bool {
+        match self.way {
+            Way::In => self.cursor.has(last_seq),
+            Way::Away => !comes_back,
+            Way::Opening | Way::Joining => false,
+        }
+    }
+}
+
 impl Loop {
     /// Opens connections, as many at a time as may come in at once, and tries again those whose turn it is.
     pub(super) fn come_in(&mut self) {
@@ -277,5 +289,23 @@ impl Loop {
             let spread_us = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % COME_BACK_US;
             self.timers.push(Reverse((now_us + 50_000 + spread_us, index)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_back_is_waited_for_though_it_has_all() {
+        let is_done = |way, last_seq, comes_back| {
+            let (cursor, inbox) = (Cursor::counting(), Vec::new());
+            Seat { socket: None, target: 0, way, cursor, inbox, lost_us: 0 }.is_done(last_seq, comes_back)
+        };
+        // It has event 0 and nothing more.
+        assert_eq!((is_done(Way::In, 0, true), is_done(Way::In, 0, false)), (true, true));
+        assert_eq!((is_done(Way::In, 1, true), is_done(Way::In, 1, false)), (false, false));
+        assert_eq!((is_done(Way::Away, 0, true), is_done(Way::Joining, 0, true)), (false, false));
+        assert_eq!((is_done(Way::Away, 0, false), is_done(Way::Away, 1, false)), (true, true));
     }
 }

@@ -25,7 +25,7 @@ use super::{
     checker::Checker,
     job::{Job, Order, Parcel, Report, Stage},
     posts::Posts,
-    seat::{Seat, Way},
+    seat::Seat,
     wire::Dialect,
 };
 use crate::{report::Distribution, view::tls};
@@ -211,10 +211,9 @@ impl Loop {
         true
     }
 
-    /// Whether nobody has more to wait for; who is away for good has not.
+    /// Whether nobody has more to wait for.
     fn all_have(&self, seq: u64) -> bool {
-        let is_away = |seat: &Seat| seat.way == Way::Away && !self.job.reconnect;
-        self.seats.iter().all(|seat| seat.cursor.has(seq) || is_away(seat))
+        self.seats.iter().all(|seat| seat.is_done(seq, self.job.reconnect))
     }
 
     fn post(&mut self) {

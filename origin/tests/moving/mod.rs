@@ -85,6 +85,7 @@ impl Registry {
     }
 }
 
+/// Answers what one node asks, and ends what is due.
 async fn keep(registry: Arc<Mutex<Registry>>, mut asks: mpsc::Receiver<Ask>) {
     let mut tick = interval(Duration::from_millis(20));
     loop {
@@ -115,7 +116,6 @@ pub struct Platform {
     registry: Arc<Mutex<Registry>>,
     nodes: BTreeMap<NodeId, Node>,
     edges: BTreeMap<NodeId, Edge>,
-    _keeper: JoinSet<()>,
     _dir: tempfile::TempDir,
 }
 
@@ -151,12 +151,12 @@ impl Platform {
         registry.show();
         let views: BTreeMap<_, _> = registry.views.iter().map(|(id, view)| (*id, view.subscribe())).collect();
         let registry = Arc::new(Mutex::new(registry));
-        let (commands, asks) = Commands::channel();
-        let mut keeper = JoinSet::new();
-        keeper.spawn(keep(registry.clone(), asks));
         let mut nodes = BTreeMap::new();
         for id in [A, B] {
-            let node = origin(id, endpoints.remove(&id).unwrap(), commands.clone(), views[&id].clone(), &clock).await;
+            let (commands, asks) = Commands::channel();
+            let mut node = origin(id, endpoints.remove(&id).unwrap(), commands, views[&id].clone(), &clock).await;
+            // Ends with the node: what goes on of it can't say that its publish does.
+            node.tasks.spawn(keep(registry.clone(), asks));
             nodes.insert(id, node);
         }
         let mut edges = BTreeMap::new();
@@ -167,7 +167,7 @@ impl Platform {
             nodes.insert(id, node(endpoint, edge.clone()));
             edges.insert(id, edge);
         }
-        Self { registry, nodes, edges, _keeper: keeper, _dir: dir }
+        Self { registry, nodes, edges, _dir: dir }
     }
 
     pub fn rtmp(&self, id: NodeId) -> SocketAddr {
