@@ -2,7 +2,7 @@
 # make test    everything that must hold; installs the Debian packages it needs when it may
 # make bench   measure beside nginx, nginx-rtmp, pingora, etcd, Bun and NATS, and write docs/performance.md (an hour and a half)
 # make fuzz    every parser that faces the network, ten minutes each (fuzz/README.md)
-# make sim     thousands of seeds of the simulated platform and of the mesh of chat hubs, and 14 bugs that must be found (netsim/; 30 minutes on two cores)
+# make sim     thousands of seeds of the simulated platform and of the mesh of chat hubs, and 15 bugs that must be found (netsim/; 30 minutes on two cores)
 # make screenshots  pictures of every page of the site, into docs/screenshots (the binary must be there)
 # make soak    100,000 connections to six edges, viewers that are counted, and 100,000 subscribers of a chat (twenty minutes)
 SHELL := /bin/bash

@@ -16,7 +16,7 @@ pub fn mesh(input: &[u8]) {
     let Ok(channel) = "ada".parse() else { return };
     let (mut mesh, mut out) = (Mesh::new(NodeId(2), Limits::default(), now(0)), Vec::new());
     let member = |n: u64| (NodeId(n), Member { number: n as u16, weight: 1 });
-    let members = Members { epoch: 3, hubs: [1, 2, 3].map(member).into(), before: Vec::new() };
+    let members = Members { epoch: 3, hubs: [1, 2, 3].map(member).into(), ..Members::default() };
     for input in [Input::Members(members), Input::Lease { until_ms: u64::MAX, epoch: 3 }, Input::Want(channel)] {
         take(&mut mesh, 0, input, &mut out);
     }

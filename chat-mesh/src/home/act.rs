@@ -228,7 +228,7 @@ impl Home {
     /// Roles that were given or taken outside of chat, but for those that can't be kept: in the owner's name, as only the owner and those above may.
     pub(super) fn told_roles(&mut self, now: Now, roles: &BTreeMap<Login, Role>, out: &mut Vec<Output>) {
         let known = &self.state.durable.roles;
-        let is_over = |login: &&Login| !roles.contains_key(*login) && !self.unkept.contains(*login);
+        let is_over = |login: &&Login| !roles.contains_key(*login) && !self.unkept.contains_key(*login);
         let taken = known.keys().filter(is_over).map(|login| (login.clone(), None));
         let given = roles.iter().filter(|(login, role)| known.get(*login) != Some(role));
         let told: Vec<_> = taken.chain(given.map(|(login, role)| (login.clone(), Some(*role)))).collect();

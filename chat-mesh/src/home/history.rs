@@ -171,6 +171,12 @@ impl History {
         self.at(*self.ids.get(&id)?)?.what.message()
     }
 
+    /// Where somebody's role was last given or taken, if that is still here.
+    pub(super) fn gave_role(&self, of: &Login) -> Option<Position> {
+        let gives = |what: &What| matches!(what, What::User { login, action: UserAction::Role(_), .. } if login == of);
+        self.events.iter().rev().find(|event| gives(&event.what)).map(|event| event.position)
+    }
+
     /// Everything, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
         self.events.iter()

@@ -147,8 +147,9 @@ pub struct Home {
     bucket: Bucket,
     standby: Option<(u64, Position)>,
     admins: BTreeSet<Login>,
-    /// Whose roles are in force and can't be kept: what is stored says nothing of these.
-    unkept: BTreeSet<Login>,
+    /// Whose roles are in force and can't be kept, and where they were given, 0.0 where
+    /// that is not known: what is stored says nothing of these.
+    unkept: BTreeMap<Login, Position>,
     stopped: bool,
 }
 
@@ -225,10 +226,13 @@ impl Home {
             if let Change::Role(login, Some(_)) = change
                 && self.state.durable.roles.contains_key(login)
             {
-                self.unkept.insert(login.clone());
+                self.unkept.insert(login.clone(), self.state.history.gave_role(login).unwrap_or_default());
             }
         }
-        self.pending.stored(version, |wanted| lacks.iter().any(|(lacking, _)| *lacking == wanted));
+        let unkept = &self.unkept;
+        self.pending.stored(version, |wanted, accepted| {
+            lacks.iter().any(|(lacking, _)| *lacking == wanted) || is_unkept(unkept, accepted)
+        });
     }
 
     fn submit(&mut self, now: Now, ticket: u64, submit: Submit, out: &mut Vec<Output>) {
@@ -247,6 +251,7 @@ impl Home {
     fn again(&self, outcome: Outcome) -> Result<Posted, Refusal> {
         match outcome {
             Outcome::Done(_) if self.pending.count() >= 2 * Pending::MAX => Err(Code::RateLimit.into()),
+            Outcome::Done(accepted) if is_unkept(&self.unkept, &accepted) => Err(Code::NotStored.into()),
             Outcome::Done(accepted) => {
                 let version = accepted.done.map(|_| self.state.durable.version);
                 Ok(Posted { accepted, version: version.filter(|version| !self.pending.is_stored(*version)) })
@@ -285,4 +290,9 @@ impl Home {
         }
         out.push(Output::Record(Record::Release { origin: held.origin, id }));
     }
+}
+
+/// Whether this is what gave a role that can't be kept.
+fn is_unkept(unkept: &BTreeMap<Login, Position>, accepted: &Accepted) -> bool {
+    accepted.position.is_some_and(|position| unkept.values().any(|given| *given == position))
 }

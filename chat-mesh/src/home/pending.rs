@@ -38,10 +38,10 @@ impl Pending {
     }
 
     /// Everything up to this version is stored, but for what `lacks`: whoever waits for that is told at once.
-    pub fn stored(&mut self, version: u64, lacks: impl Fn(u64) -> bool) {
-        for (wanted, by_ms) in self.waits.iter_mut().filter_map(|wait| wait.stored.as_mut()) {
-            if lacks(*wanted) {
-                (*wanted, *by_ms) = (u64::MAX, 0);
+    pub fn stored(&mut self, version: u64, lacks: impl Fn(u64, &Accepted) -> bool) {
+        for wait in &mut self.waits {
+            if wait.stored.is_some_and(|(wanted, _)| lacks(wanted, &wait.accepted)) {
+                wait.stored = Some((u64::MAX, 0));
             }
         }
         self.version = self.version.max(version);

@@ -1,9 +1,6 @@
 //! A channel gets a home: the first, or another.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use freshet_proto::chat::{Event, Position, Role, Snowflake};
 
@@ -62,7 +59,7 @@ impl Home {
             bucket,
             standby: None,
             admins,
-            unkept: BTreeSet::new(),
+            unkept: BTreeMap::new(),
             stopped: false,
         })
     }

@@ -12,6 +12,7 @@
 //! relay. What may be lost ([`Message::lane`]) goes beside them, by datagrams on the connection on which a hub asks. A relay
 //! lane waits [`BATCH`] for company, or for [`BATCH_BYTES`], unless something in it is urgent.
 
+mod former;
 mod incoming;
 mod outgoing;
 
@@ -28,9 +29,14 @@ use freshet_proto::{
     random::Random,
     view::{Role, View},
 };
-use tokio::{sync::watch, task::JoinHandle, time::Duration};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Duration, Instant, timeout},
+};
 use tracing::{debug, info};
 
+pub use self::former::Former;
 use self::outgoing::Outgoing;
 use crate::{
     hub::{Hub, Links},
@@ -83,13 +89,14 @@ impl MeshLinks {
         Self(Arc::new(Shared { me, pool, view, random, peers: Mutex::default() }))
     }
 
-    /// Keeps links to all members of the mesh, and those of the set before, for as long as the view lasts; tells `hub`
-    /// what they say.
+    /// Keeps links to all members of the mesh, those of the set before, and for a while those from before the control nodes
+    /// began anew, for as long as the view lasts; tells `hub` what they say.
     pub async fn run(self, hub: Hub) {
         let mut view = self.0.view.clone();
         let mut asking: BTreeMap<NodeId, JoinHandle<()>> = BTreeMap::new();
+        let mut former = Former::default();
         loop {
-            let wanted = self.wanted(&view.borrow_and_update());
+            let wanted = self.wanted(&view.borrow_and_update(), &mut former);
             asking.retain(|node, task| {
                 let stays = wanted.contains(node);
                 if !stays {
@@ -101,16 +108,17 @@ impl MeshLinks {
                 let task = || tokio::spawn(incoming::listen(self.clone(), node, hub.clone()));
                 asking.entry(node).or_insert_with(task);
             }
-            if view.changed().await.is_err() {
+            if let Ok(Err(_)) = timeout(former::KEEP, view.changed()).await {
                 asking.values().for_each(JoinHandle::abort);
                 return;
             }
         }
     }
 
-    fn wanted(&self, view: &View) -> BTreeSet<NodeId> {
+    fn wanted(&self, view: &View, former: &mut Former) -> BTreeSet<NodeId> {
         let hubs = &view.annex.hubs;
-        let before = hubs.before.last().into_iter().flat_map(|set| set.members.keys());
+        let before = hubs.before.last().into_iter().chain(former.of(view, Instant::now()));
+        let before = before.flat_map(|set| set.members.keys());
         hubs.members.keys().chain(before).copied().filter(|node| *node != self.0.me).collect()
     }
 

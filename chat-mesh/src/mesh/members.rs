@@ -27,6 +27,9 @@ pub struct Members {
     pub hubs: BTreeMap<NodeId, Member>,
     /// The sets before this one, the newest last; at most [`Members::BEFORE`].
     pub before: Vec<Earlier>,
+    /// The last set that this hub knew before the control nodes began anew from a backup: what they have agreed on since
+    /// says nothing of it. A new home asks these hubs too, and waits for them as for those of any earlier set.
+    pub former: Option<Earlier>,
 }
 
 /// The hubs at an earlier mesh epoch.
@@ -41,6 +44,11 @@ pub struct Earlier {
 impl Members {
     /// How many earlier sets are remembered.
     pub const BEFORE: usize = 8;
+
+    /// All earlier sets that may still matter.
+    pub(super) fn earlier(&self) -> impl Iterator<Item = &Earlier> {
+        self.former.iter().chain(&self.before)
+    }
 
     /// The hubs by preference for `channel`: the first is its home, the second its standby. The same at every hub.
     ///
@@ -82,7 +90,7 @@ mod tests {
 
     fn members(weights: &[u32]) -> Members {
         let member = |(n, weight): (usize, &u32)| (NodeId(n as u64 + 1), Member { number: n as u16, weight: *weight });
-        Members { epoch: 1, hubs: weights.iter().enumerate().map(member).collect(), before: Vec::new() }
+        Members { epoch: 1, hubs: weights.iter().enumerate().map(member).collect(), ..Members::default() }
     }
 
     fn channels() -> impl Iterator<Item = ChannelName> {

@@ -92,7 +92,7 @@ impl Mesh {
         if channel.opening.is_none() {
             (channel.fenced, channel.fenced_ms) = (channel.fenced.max(epoch), now.mono_ms);
             out.push(Output::Open(name.clone()));
-            self.ask_all(name, out);
+            self.ask_all(now, name, out);
         }
         let channel = self.channels.entry(name.clone()).or_default();
         channel.opening.get_or_insert_with(|| Opening {
@@ -107,11 +107,11 @@ impl Mesh {
     }
 
     /// Asks those that have not answered.
-    fn ask_all(&mut self, name: &ChannelName, out: &mut Vec<Output>) {
+    fn ask_all(&mut self, now: Now, name: &ChannelName, out: &mut Vec<Output>) {
         let epoch = self.standing.current().epoch;
         let opening = self.channels.get(name).and_then(|channel| channel.opening.as_ref());
         let has_answered = |hub: &NodeId| opening.is_some_and(|opening| opening.known.contains_key(hub));
-        let to: Vec<_> = self.standing.others().into_iter().filter(|hub| !has_answered(hub)).collect();
+        let to: Vec<_> = self.standing.others(now.mono_ms).into_iter().filter(|hub| !has_answered(hub)).collect();
         for hub in to {
             self.send(hub, Message::Takeover { channel: name.clone(), epoch }, out);
         }
@@ -197,7 +197,7 @@ impl Mesh {
         let Some(opening) = opening else { return };
         if opening.asked_ms + AGAIN_MS <= now.mono_ms {
             opening.asked_ms = now.mono_ms;
-            self.ask_all(name, out);
+            self.ask_all(now, name, out);
         }
         if !self.may_open(now, name) {
             return;
@@ -234,7 +234,7 @@ impl Mesh {
         self.is_mine(now, name)
             && opening.epoch == members.epoch
             && is_stored
-            && members.before.iter().all(|set| self.standing.is_over(set, now_ms) || has_ended(set, name, &has))
+            && members.earlier().all(|set| self.standing.is_over(set, now_ms) || has_ended(set, name, &has))
             && self.standing.is_settled(now_ms)
             && (members.hubs.keys().all(has) || now_ms >= opening.began_ms + LOST_MS)
     }

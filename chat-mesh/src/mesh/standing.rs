@@ -85,12 +85,12 @@ impl Standing {
         let is_next = members.before.last().is_some_and(|last| last.epoch == self.members.epoch);
         self.heard_of = self.heard_of.max(members.epoch);
         self.members = members;
-        self.ended_ms.retain(|epoch, _| self.members.before.iter().any(|set| set.epoch == *epoch));
-        for set in &self.members.before {
+        self.ended_ms.retain(|epoch, _| self.members.earlier().any(|set| set.epoch == *epoch));
+        for set in self.members.earlier() {
             self.ended_ms.entry(set.epoch).or_insert(now_ms);
         }
         let is_known = |hub: &NodeId| {
-            self.members.hubs.contains_key(hub) || self.members.before.iter().any(|set| set.hubs.contains_key(hub))
+            self.members.hubs.contains_key(hub) || self.members.earlier().any(|set| set.hubs.contains_key(hub))
         };
         self.peers.retain(|hub, _| is_known(hub));
         self.note_settled(now_ms);
@@ -126,13 +126,15 @@ impl Standing {
         if self.asks.len() > MAX_ASKS {
             self.asks.pop_first();
         }
-        (self.next_ask, self.others())
+        (self.next_ask, self.others(now_ms))
     }
 
-    /// All other hubs that there are, and those of the set before, which may still have something.
-    pub fn others(&self) -> Vec<NodeId> {
-        let before = self.members.before.last().map(|set| &set.hubs);
-        let all = self.members.hubs.keys().chain(before.into_iter().flat_map(|hubs| hubs.keys()));
+    /// All other hubs that there are, and those of the set before, which may still have something; for a minute, also those
+    /// from before the control nodes began anew.
+    pub fn others(&self, now_ms: u64) -> Vec<NodeId> {
+        let former = self.members.former.as_ref().filter(|set| !self.is_given_up(set, now_ms));
+        let before = self.members.before.last().into_iter().chain(former);
+        let all = self.members.hubs.keys().chain(before.flat_map(|set| set.hubs.keys()));
         let all: std::collections::BTreeSet<_> = all.copied().filter(|hub| *hub != self.me).collect();
         all.into_iter().collect()
     }
@@ -184,7 +186,7 @@ impl Standing {
 
     /// Whether a home of an earlier epoch has neither a lease nor anybody's word for it any more; or counts as lost.
     pub fn is_over(&self, set: &Earlier, now_ms: u64) -> bool {
-        if self.ended_ms.get(&set.epoch).is_some_and(|ended| now_ms >= ended + GIVEN_UP_MS) {
+        if self.is_given_up(set, now_ms) {
             return true;
         }
         let ended = self.ended_ms.get(&set.epoch).is_some_and(|ended| now_ms >= ended + OVER_MS);
@@ -193,17 +195,20 @@ impl Standing {
 
     /// Whether no home of an earlier epoch can find enough hubs that know of no later one.
     pub fn is_settled(&self, now_ms: u64) -> bool {
-        self.members.before.iter().all(|set| {
-            let ended = self.ended_ms.get(&set.epoch);
-            self.settled_ms.contains_key(&set.epoch) || ended.is_some_and(|ended| now_ms >= ended + GIVEN_UP_MS)
-        })
+        let mut all = self.members.earlier();
+        all.all(|set| self.settled_ms.contains_key(&set.epoch) || self.is_given_up(set, now_ms))
+    }
+
+    /// Whether an earlier set ended so long ago that whoever is silent of it counts as lost.
+    fn is_given_up(&self, set: &Earlier, now_ms: u64) -> bool {
+        self.ended_ms.get(&set.epoch).is_some_and(|ended| now_ms >= ended + GIVEN_UP_MS)
     }
 
     /// Notes of which earlier epochs at least half of the members know of a later one.
     fn note_settled(&mut self, now_ms: u64) {
-        let before = &self.members.before;
-        self.settled_ms.retain(|epoch, _| before.iter().any(|set| set.epoch == *epoch));
-        for set in before {
+        let members = &self.members;
+        self.settled_ms.retain(|epoch, _| members.earlier().any(|set| set.epoch == *epoch));
+        for set in members.earlier() {
             let knows =
                 |hub: &NodeId| *hub == self.me || self.peers.get(hub).is_some_and(|peer| peer.knows > set.epoch);
             if 2 * set.hubs.keys().filter(|hub| knows(hub)).count() >= set.hubs.len() {

@@ -87,7 +87,7 @@ pub enum Command {
     },
 }
 
-/// Reads a command; `None` where `text` is none: it doesn't begin with a slash.
+/// Reads a command; `None` where `text` is none: it doesn't begin with a slash. `/slow 0` is `/slowoff`.
 ///
 /// # Errors
 /// [`Code::UnknownCommand`], [`Code::Usage`] with how the command is written.
@@ -95,7 +95,9 @@ pub fn parse(text: &str) -> Option<Result<(Verb, Command), Refusal>> {
     let text = text.strip_prefix('/')?;
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let Some(verb) = Verb::from_word(word) else { return Some(Err(Code::UnknownCommand.into())) };
-    Some(command(verb, rest.trim()).map(|command| (verb, command)).ok_or(Code::Usage(verb).into()))
+    let Some(command) = command(verb, rest.trim()) else { return Some(Err(Code::Usage(verb).into())) };
+    let verb = if command == Command::Mode(ModeChange::Slow(0)) { Verb::SlowOff } else { verb };
+    Some(Ok((verb, command)))
 }
 
 fn command(verb: Verb, rest: &str) -> Option<Command> {
@@ -114,7 +116,7 @@ fn command(verb: Verb, rest: &str) -> Option<Command> {
         }
         Verb::Delete => Command::Delete(rest.parse().ok()?),
         Verb::Clear => rest.is_empty().then_some(Command::Clear)?,
-        Verb::Slow => Command::Mode(ModeChange::Slow(amount(rest, DEFAULT_SLOW_S, 1, 1..=Modes::MAX_SLOW_S)?)),
+        Verb::Slow => Command::Mode(ModeChange::Slow(amount(rest, DEFAULT_SLOW_S, 1, 0..=Modes::MAX_SLOW_S)?)),
         Verb::SlowOff => mode(ModeChange::Slow(0))?,
         Verb::Followers => {
             let seconds = amount(rest, 0, 60, 0..=Modes::MAX_FOLLOWERS_MIN * 60)?;
@@ -235,6 +237,7 @@ mod tests {
     fn modes_have_amounts_within_limits() {
         assert_eq!(read("/slow"), Command::Mode(ModeChange::Slow(30)));
         assert_eq!(read("/slow 2m"), Command::Mode(ModeChange::Slow(120)));
+        assert_eq!(parse("/slow 0"), parse("/slowoff"));
         assert_eq!(read("/followers"), Command::Mode(ModeChange::Followers(Some(0))));
         assert_eq!(read("/followers 10"), Command::Mode(ModeChange::Followers(Some(10))));
         assert_eq!(read("/followers 1d"), Command::Mode(ModeChange::Followers(Some(1440))));
@@ -253,7 +256,6 @@ mod tests {
             ("/ban b/b", "/ban USER [REASON]"),
             ("/warn bob", "/warn USER REASON"),
             ("/delete x", "/delete MESSAGE-ID"),
-            ("/slow 0", "/slow [SECONDS]"),
             ("/slow 1é", "/slow [SECONDS]"),
             ("/clear all", "/clear"),
             ("/shield maybe", "/shield [on|off]"),

@@ -124,7 +124,7 @@ impl House {
         let me = NodeId(1);
         let house = Self::of_mesh(config, tls, me, Arc::new(NoLinks), Kept::default()).await;
         let hubs = [(me, Member { number: 1, weight: 1 })].into();
-        house.hub.tell(Input::Members(Members { epoch: 3, hubs, before: Vec::new() })).await;
+        house.hub.tell(Input::Members(Members { epoch: 3, hubs, ..Members::default() })).await;
         house.hub.tell(Input::Lease { until_ms: u64::MAX / 2, epoch: 3 }).await;
         house
     }

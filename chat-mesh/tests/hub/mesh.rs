@@ -68,7 +68,7 @@ impl Mesh {
     /// Tells all who they are at `epoch`.
     async fn tell(&self, epoch: u64, before: Vec<Earlier>) {
         for house in self.houses.values() {
-            let members = Members { epoch, hubs: self.members(), before: before.clone() };
+            let members = Members { epoch, hubs: self.members(), before: before.clone(), former: None };
             house.hub.tell(Input::Members(members)).await;
             house.hub.tell(Input::Lease { until_ms: u64::MAX / 2, epoch }).await;
         }
@@ -87,7 +87,7 @@ impl Mesh {
     }
 
     fn home_of(&self, channel: &str) -> NodeId {
-        let members = Members { epoch: 5, hubs: self.members(), before: Vec::new() };
+        let members = Members { epoch: 5, hubs: self.members(), ..Members::default() };
         members.home_of(&channel.parse().unwrap()).unwrap()
     }
 }

@@ -101,7 +101,7 @@ struct Platform {
 
 fn members() -> Members {
     let member = |n: u16| (NodeId(n.into()), Member { number: n, weight: 1 });
-    Members { epoch: 5, hubs: (1..=3).map(member).collect(), before: Vec::new() }
+    Members { epoch: 5, hubs: (1..=3).map(member).collect(), ..Members::default() }
 }
 
 impl Platform {

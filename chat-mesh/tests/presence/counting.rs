@@ -28,7 +28,7 @@ fn ada() -> ChannelName {
 
 fn members() -> Members {
     let member = |n: u16| (NodeId(n.into()), Member { number: n, weight: 1 });
-    Members { epoch: 1, hubs: (1..=3).map(member).collect(), before: Vec::new() }
+    Members { epoch: 1, hubs: (1..=3).map(member).collect(), ..Members::default() }
 }
 
 /// Ada's home, and the two others.

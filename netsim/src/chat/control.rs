@@ -29,6 +29,8 @@ pub struct Control {
     epochs: BTreeMap<ChannelName, u64>,
     numbers: u16,
     revision: u64,
+    /// How often it began anew.
+    pub registry: u64,
     pub is_out: bool,
 }
 
@@ -76,6 +78,14 @@ impl Control {
             let life = self.heard.get(hub).map_or(0, |(_, life)| *life);
             self.heard.insert(*hub, (now_ms + GRACE_MS - TTL_MS, life));
         }
+    }
+
+    /// Begins anew from a backup: no hub is a member until it comes in, and epochs go on by the clock.
+    pub fn begin_anew(&mut self) {
+        self.registry += 1;
+        self.heard.clear();
+        self.members = Members { epoch: self.revision, ..Members::default() };
+        self.revision += 1_000_000;
     }
 
     fn change(&mut self, change: impl FnOnce(&mut BTreeMap<NodeId, Member>)) {

@@ -26,7 +26,7 @@ mod world;
 
 pub use self::{
     judge::{Outcome, Sometimes, Violation},
-    plan::{Fault, Kind, Plan},
+    plan::{Fault, Kind, Plan, What},
 };
 
 /// A bug that the judge must find, put in by the world around the hubs.
@@ -43,12 +43,20 @@ pub enum Bug {
     LanesUnordered,
     /// A standby that is asked by a new home goes on taking what the old one says, and so does the old one.
     FenceIgnored,
+    /// What homes and standbys tell a new home comes three seconds late.
+    TailsLate,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::StandbyLies, Self::LeasesForEver, Self::NonceForgotten, Self::LanesUnordered, Self::FenceIgnored];
+    pub const ALL: [Self; 6] = [
+        Self::StandbyLies,
+        Self::LeasesForEver,
+        Self::NonceForgotten,
+        Self::LanesUnordered,
+        Self::FenceIgnored,
+        Self::TailsLate,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -58,6 +66,7 @@ impl Bug {
             Self::NonceForgotten => "nonce-forgotten",
             Self::LanesUnordered => "lanes-unordered",
             Self::FenceIgnored => "fence-ignored",
+            Self::TailsLate => "tails-late",
         }
     }
 
@@ -66,7 +75,7 @@ impl Bug {
         match self {
             Self::LanesUnordered => 1_000,
             Self::LeasesForEver | Self::NonceForgotten => 500,
-            Self::StandbyLies | Self::FenceIgnored => 200,
+            Self::StandbyLies | Self::FenceIgnored | Self::TailsLate => 200,
         }
     }
 }

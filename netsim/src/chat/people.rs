@@ -15,6 +15,11 @@ pub struct Post {
     pub submit: Submit,
     /// When it was first sent.
     pub since_ms: u64,
+    /// Since when the hubs have had it without an end of the process that had it: what a client waits beyond that before it
+    /// goes elsewhere is its own patience.
+    pub kept_ms: u64,
+    /// Which process of `hub` has it.
+    pub life: Option<u64>,
     /// Whether the client sends it again, at another hub, if it hears nothing.
     pub persists: bool,
 }
@@ -47,7 +52,7 @@ pub fn draw(random: &Random, hub: usize, channels: usize, n: u64, now_ms: u64) -
         reply_to: None,
         pdt_ms: None,
     };
-    Post { hub, submit, since_ms: now_ms, persists: random.below(3) == 0 }
+    Post { hub, submit, since_ms: now_ms, kept_ms: now_ms, life: None, persists: random.below(3) == 0 }
 }
 
 fn author(login: &str) -> Author {

@@ -45,6 +45,8 @@ pub enum What {
     Drain(usize),
     /// A hub's clock jumps by so many ms.
     Jump(usize, i64),
+    /// There is no control plane, and then one that began anew from a backup. Not drawn: tests plan it.
+    Restore,
 }
 
 /// Everything that a seed decides.

@@ -10,7 +10,7 @@ use std::{
 
 use freshet_chat_mesh::{
     home::Limits,
-    mesh::{Input, Members, Mesh, Message, Now, Output, Stored, TELL_MS},
+    mesh::{Earlier, Input, Known, Members, Mesh, Message, Now, Output, Stored, TELL_MS},
     moderation::Change,
     presence,
 };
@@ -39,6 +39,8 @@ const SPEAK_MS: u64 = 9_000;
 const REST_MS: u64 = 2_000;
 const MURMUR_MS: u64 = 1_000;
 const GATHER_MS: u64 = 7_000;
+/// For how long hubs remember who there was before the control plane began anew.
+const FORMER_MS: u64 = 60_000;
 /// How long a post may take, in ms, when a single hub dies.
 const FAILOVER_MS: u64 = 4_000;
 
@@ -77,6 +79,9 @@ struct Hub {
     stores: Vec<(ChannelName, u64, u64, Change)>,
     opens: BTreeSet<ChannelName>,
     leaves: bool,
+    /// The registry and the members that it was told last, and those before the control plane began anew, with when.
+    told: (u64, Earlier),
+    former: Option<(u64, Earlier)>,
     /// When it tells next who reads.
     tells_ms: u64,
     /// How many it was told there are.
@@ -212,6 +217,8 @@ impl<'a> World<'a> {
             stores: Vec::new(),
             opens: BTreeSet::new(),
             leaves: false,
+            told: Default::default(),
+            former: None,
             tells_ms: self.now_ms,
             counts: BTreeMap::new(),
         });
@@ -309,8 +316,17 @@ impl<'a> World<'a> {
         }
     }
 
-    fn tell_members(&mut self, hub: usize, members: Members) {
+    fn tell_members(&mut self, hub: usize, mut members: Members) {
         let Some(life) = self.life(hub).filter(|_| self.reaches_control(hub)) else { return };
+        if let Some(slot) = &mut self.hubs[hub] {
+            let now = (self.control.registry, Earlier { epoch: members.epoch, hubs: members.hubs.clone() });
+            let (registry, before) = std::mem::replace(&mut slot.told, now);
+            if registry < self.control.registry && !before.hubs.is_empty() {
+                slot.former = Some((self.now_ms, before));
+            }
+            slot.former.take_if(|(since, _)| *since + FORMER_MS <= self.now_ms);
+            members.former = slot.former.as_ref().map(|(_, set)| set.clone());
+        }
         let at = self.now_ms + self.delay();
         self.at(at, Happening::Input(hub, life, Box::new(Input::Members(members))));
     }
@@ -326,6 +342,8 @@ impl<'a> World<'a> {
         }
         let ordered = self.bug != Some(Bug::LanesUnordered);
         let delay = self.delay();
+        let tells = matches!(&message, Message::Tail { known, .. } if matches!(**known, Known::Whole { .. }));
+        let delay = delay + if tells && self.bug == Some(Bug::TailsLate) { 3_000 } else { 0 };
         let at = self.lanes.send((from, to), self.now_ms, delay, &message, ordered);
         if let (Some(at), Some(life)) = (at, self.life(to)) {
             let input = Input::Message { from: Self::id(from), message };

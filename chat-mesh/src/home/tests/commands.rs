@@ -98,14 +98,15 @@ fn a_role_that_cannot_be_kept_is_told_at_once_and_what_was_stored_with_it_stands
     let stored = Input::Stored { version: 4, lacks: vec![(3, ghost)] };
     assert_eq!(channel.input(100, stored), "#1!not_stored #2=1.2");
     assert_eq!(channel.home.deadline_ms(at(100)), None, "nobody waits any more");
+    assert_eq!(channel.submit(150, submit("ada", "a", "/mod ghost")), "#3!not_stored", "nor the second time");
     // It is in force, whatever is stored of others, until it is taken.
     let stored = |more: &[(&str, Role)]| Input::Roles(more.iter().map(|(name, role)| (login(name), *role)).collect());
     let known = [("mod", Role::Moderator), ("vip", Role::Vip)];
     assert_eq!(channel.input(200, stored(&known)), "");
     assert_eq!(channel.input(200, stored(&known[..1])), "+5 1.3:role:vip/none");
-    assert_eq!(channel.post(300, "ghost", "/clear"), "1.4:clear log:ghost:clear #3=1.4");
+    assert_eq!(channel.post(300, "ghost", "/clear"), "1.4:clear log:ghost:clear #4=1.4");
     channel.post(300, "ada", "/unmod ghost");
-    assert_eq!(channel.post(400, "ghost", "/clear"), "#5!no_permission");
+    assert_eq!(channel.post(400, "ghost", "/clear"), "#6!no_permission");
 }
 
 #[test]

@@ -47,11 +47,18 @@ impl Room {
     }
 
     fn members(&mut self, epoch: u64, now: &[u64], before: &[(u64, &[u64])]) {
-        let set = |hubs: &[u64]| {
-            hubs.iter().map(|n| (NodeId(*n), Member { number: *n as u16, weight: 1 })).collect::<BTreeMap<_, _>>()
-        };
         let before = before.iter().map(|(epoch, hubs)| Earlier { epoch: *epoch, hubs: set(hubs) }).collect();
-        let members = Members { epoch, hubs: set(now), before };
+        self.tell(Members { epoch, hubs: set(now), before, former: None });
+    }
+
+    /// The control nodes began anew from a backup in which there is no mesh; these have come in since.
+    fn begun_anew(&mut self, epoch: u64, now: &[u64], former: (u64, &[u64])) {
+        let former = Some(Earlier { epoch: former.0, hubs: set(former.1) });
+        self.tell(Members { epoch, hubs: set(now), before: Vec::new(), former });
+        self.lease_all(epoch);
+    }
+
+    fn tell(&mut self, members: Members) {
         for n in self.hubs.keys().copied().collect::<Vec<_>>() {
             self.give(n, Input::Members(members.clone()));
         }
@@ -146,10 +153,13 @@ fn picture(output: &Output) -> Option<String> {
     })
 }
 
+fn set(hubs: &[u64]) -> BTreeMap<NodeId, Member> {
+    hubs.iter().map(|n| (NodeId(*n), Member { number: *n as u16, weight: 1 })).collect()
+}
+
 /// By rank of three hubs for this channel: its home, its standby, and the third.
 fn ranked() -> [u64; 3] {
-    let member = |n: u64| (NodeId(n), Member { number: n as u16, weight: 1 });
-    let members = Members { epoch: 1, hubs: [1, 2, 3].map(member).into(), before: Vec::new() };
+    let members = Members { epoch: 1, hubs: set(&[1, 2, 3]), ..Members::default() };
     let ranked = members.rank(&login("ada"));
     [ranked[0].0, ranked[1].0, ranked[2].0]
 }
@@ -235,11 +245,9 @@ fn one_of_three_is_left() -> Room {
     room.apart = BTreeSet::from([(standby.min(third), standby.max(third)), (home.min(standby), home.max(standby))]);
     let only: Members = Members {
         epoch: 5,
-        hubs: [(NodeId(standby), Member { number: 2, weight: 1 })].into(),
-        before: vec![Earlier {
-            epoch: 1,
-            hubs: [1, 2, 3].map(|n| (NodeId(n), Member { number: n as u16, weight: 1 })).into(),
-        }],
+        hubs: set(&[standby]),
+        before: vec![Earlier { epoch: 1, hubs: set(&[1, 2, 3]) }],
+        former: None,
     };
     room.give(standby, Input::Members(only));
     room.give(standby, Input::Lease { until_ms: room.ms + 120_000, epoch: 5 });
@@ -289,6 +297,44 @@ fn hubs_go_on_under_control_nodes_that_began_anew_from_a_backup() {
     let did = room.did();
     assert!([1, 2, 3].iter().all(|hub| did.contains(&format!("{hub}:{epoch}.2=ho"))), "{did}");
     assert!(did.contains("2:#8"), "{did}");
+}
+
+/// Somebody has said "hi", and the third hub has not heard it.
+fn two_of_three_heard() -> Room {
+    let mut room = Room::open(3);
+    room.want(&[1, 2, 3]);
+    room.wait(600, &[1, 2, 3], 1);
+    room.deaf_to = |message| matches!(message, Message::Events { .. });
+    room.say(1, 7, "hi");
+    room.deaf_to = |_| false;
+    room.did();
+    room
+}
+
+#[test]
+fn the_first_home_after_a_backup_asks_hubs_that_are_no_members_yet() {
+    let (third, epoch) = (ranked()[2], 1_800_000_000 << 20);
+    let mut room = two_of_three_heard();
+    room.begun_anew(epoch, &[third], (1, &[1, 2, 3]));
+    room.say(third, 8, "ho");
+    room.wait(600, &[third], epoch);
+    let did = room.did();
+    assert_eq!(room.home(), [third]);
+    assert!([1, 2, 3].iter().all(|hub| did.contains(&format!("{hub}:{epoch}.2=ho"))), "{did}");
+    assert!(did.contains(&format!("{third}:1.1=hi")), "{did}");
+}
+
+#[test]
+fn hubs_from_before_a_backup_that_do_not_answer_are_waited_for_a_minute() {
+    let ([home, standby, third], epoch) = (ranked(), 1_800_000_000 << 20);
+    let mut room = two_of_three_heard();
+    room.hubs.retain(|hub, _| *hub == third);
+    room.begun_anew(epoch, &[third], (1, &[1, 2, 3]));
+    room.wait(59_000, &[third], epoch);
+    assert_eq!(room.home(), [0; 0], "{home} and {standby} might go on");
+    room.wait(1_000, &[third], epoch);
+    room.say(third, 8, "ho");
+    assert_eq!((room.home(), room.did()), (vec![third], format!("{third}:#8 {third}:{epoch}.1=ho")));
 }
 
 #[test]

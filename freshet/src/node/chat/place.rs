@@ -4,24 +4,28 @@ use std::sync::Arc;
 
 use freshet_chat_mesh::{
     hub::Hub,
+    links::Former,
     mesh::{Earlier, Input, Member, Members},
 };
 use freshet_control_plane::remote::HubHeld;
 use freshet_proto::{
-    hub::{HubMember, Hubs},
+    hub::{EarlierHubs, HubMember, Hubs},
     id::NodeId,
     view::View,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 /// Tells the hub who the members are, whenever that changes.
 pub(super) async fn tell_members(mut view: watch::Receiver<Arc<View>>, hub: Hub) {
-    let mut told = 0;
+    let (mut told, mut former) = (0, Former::default());
     loop {
-        let hubs = view.borrow_and_update().annex.hubs.clone();
+        let (hubs, before) = {
+            let view = view.borrow_and_update();
+            (view.annex.hubs.clone(), former.of(&view, Instant::now()).cloned())
+        };
         if hubs.revision > told {
             told = hubs.revision;
-            hub.tell(Input::Members(members(&hubs))).await;
+            hub.tell(Input::Members(members(&hubs, before.as_ref()))).await;
         }
         if view.changed().await.is_err() {
             return;
@@ -58,9 +62,10 @@ pub(super) fn others(view: &View, me: NodeId) -> Others {
     Others { count: others.len(), hosts: hosts.collect() }
 }
 
-fn members(hubs: &Hubs) -> Members {
-    let earlier = hubs.before.iter().map(|set| Earlier { epoch: set.revision, hubs: all(&set.members) });
-    Members { epoch: hubs.revision, hubs: all(&hubs.members), before: earlier.collect() }
+fn members(hubs: &Hubs, former: Option<&EarlierHubs>) -> Members {
+    let earlier = |set: &EarlierHubs| Earlier { epoch: set.revision, hubs: all(&set.members) };
+    let before = hubs.before.iter().map(earlier).collect();
+    Members { epoch: hubs.revision, hubs: all(&hubs.members), before, former: former.map(earlier) }
 }
 
 fn all(members: &std::collections::BTreeMap<NodeId, HubMember>) -> std::collections::BTreeMap<NodeId, Member> {

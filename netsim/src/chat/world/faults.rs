@@ -25,7 +25,7 @@ impl World<'_> {
                     hub.backlog.get_or_insert_default();
                 }
             }
-            What::Outage => self.control.is_out = true,
+            What::Outage | What::Restore => self.control.is_out = true,
             What::NewLeader => self.control.new_leader(self.now_ms),
             What::Drain(hub) => {
                 self.input(hub, Input::Leave);
@@ -63,6 +63,10 @@ impl World<'_> {
             What::Pause(hub) if !self.holds(|what| what == What::Pause(hub)) => {
                 let backlog = self.hubs[hub].as_mut().and_then(|hub| hub.backlog.take());
                 backlog.into_iter().flatten().for_each(|input| self.input(hub, input));
+            }
+            What::Restore => {
+                self.control.is_out = false;
+                self.control.begin_anew();
             }
             What::Outage if !self.holds(|what| what == What::Outage) => {
                 self.control.is_out = false;

@@ -45,13 +45,14 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn submit(&mut self, post: Post) -> u64 {
+    pub(super) fn submit(&mut self, mut post: Post) -> u64 {
         self.count += 1;
         let ticket = self.count;
         if post.persists {
             self.at(self.now_ms + 3_000, Happening::Again(ticket));
         }
         let (hub, submit) = (post.hub, Box::new(post.submit.clone()));
+        post.life = self.life(hub);
         self.posts.insert(ticket, post);
         self.input(hub, Input::Submit { ticket, submit });
         ticket
@@ -63,6 +64,10 @@ impl World<'_> {
         // Longer than that, and homes have forgotten the nonce.
         if post.since_ms + 30_000 < self.now_ms {
             return;
+        }
+        // Its hub's process ended, and the answer with it; a real client hears of that by its socket.
+        if self.life(post.hub) != post.life {
+            post.kept_ms = self.now_ms;
         }
         let mut others = (1..=self.plan.hubs).map(|n| (post.hub + n) % self.plan.hubs);
         post.hub = others.find(|hub| self.hubs[*hub].is_some()).unwrap_or(post.hub);
@@ -91,7 +96,7 @@ impl World<'_> {
                 self.sometimes.alone += u64::from(self.control.is_out);
                 // A command waits until it is stored.
                 if accepted.done.is_none() && post.submit.channel != self.quiet() {
-                    self.in_time(hub, self.now_ms - post.since_ms);
+                    self.in_time(hub, self.now_ms - post.kept_ms);
                 }
                 if let Some(position) = accepted.position {
                     let origin =
