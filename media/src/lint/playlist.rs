@@ -174,7 +174,7 @@ fn check_dates(log: &mut Log, url: &str, media: &Media) {
     }
 }
 
-/// By how much a date may be off: an origin corrects them by 15 ms a segment at most, and tracks are seen some segments apart.
+/// By how much a date may be off: slewing against the encoder's clock is a millisecond a segment.
 pub(super) const DATE_SLACK_US: i64 = 50_000;
 
 fn check_hints(log: &mut Log, url: &str, media: &Media) {

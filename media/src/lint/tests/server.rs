@@ -218,8 +218,7 @@ fn push(list: &mut MediaPlaylist, k: u64) {
     let (msn, part) = place(k);
     let init = Some(u32::from(msn >= BREAK));
     if part == 0 {
-        // Corrected by as much as an origin ever does.
-        let program_date_time = 1_795_250_000_000_000 + k as i64 * 512_000 - msn as i64 * 15_000;
+        let program_date_time = 1_795_250_000_000_000 + k as i64 * 512_000;
         list.begin_segment(SegmentStart { epoch: 3, msn, program_date_time, discontinuity: msn == BREAK, init });
     }
     let video = list.report().is_none_or(|report| report.track == TrackId::V0);
