@@ -117,7 +117,7 @@ fn config(addr: SocketAddr) -> Config {
 /// An address of this process alone: no other test takes a port of it while nobody listens there.
 fn anywhere() -> SocketAddr {
     let [_, b, c, d] = std::process::id().to_be_bytes();
-    ([127, 64 | b % 64, c, d], 0).into()
+    ([127, 64 | (b % 64), c, d], 0).into()
 }
 
 fn follow(pool: Pool, addr: SocketAddr, dir: Option<&Path>) -> Receiver<Arc<View>> {

@@ -303,7 +303,7 @@ fn datagram_sources(socket: &std::net::UdpSocket) -> usize {
 /// An address of this process alone: no other test takes a port of it while nobody listens there.
 fn own_address() -> SocketAddr {
     let [_, b, c, d] = std::process::id().to_be_bytes();
-    ([127, 64 | b % 64, c, d], 0).into()
+    ([127, 64 | (b % 64), c, d], 0).into()
 }
 
 #[tokio::test]
