@@ -12,15 +12,20 @@ export class Account {
 	username = $state<string | null>(null);
 	/** Counts changes of who is signed in: a login as the same person is one too. */
 	changes = $state(0);
+	/** Counts renewals for what an access token says of the account, in this tab or another. */
+	renewals = $state(0);
 	/** Which form is open. */
 	form = $state<'log-in' | 'sign-up' | null>(null);
 
 	readonly #keeper: Keeper;
+	/** Other tabs of the site. */
+	readonly #tabs = new BroadcastChannel('account');
 
 	constructor() {
 		const store = openStore(() => this.#keeper.storeChanged());
 		this.#keeper = new Keeper(ask, store, drawKey, () => this.#show());
 		this.username = this.#keeper.username;
+		this.#tabs.onmessage = () => void this.#renew();
 		setInterval(() => this.#tick(), TICK_MS);
 	}
 
@@ -34,9 +39,10 @@ export class Account {
 		return this.#keeper.refused(Date.now());
 	}
 
-	/** What an access token says of the account has changed: gets another one. */
-	renew(): Promise<void> {
-		return this.#keeper.refused(Date.now());
+	/** What an access token says of the account has changed: gets another one, and other tabs do too. */
+	async renew(): Promise<void> {
+		await this.#renew();
+		this.#tabs.postMessage(null);
 	}
 
 	/** Signs in, or makes an account and signs in; gives the first stream key of a new channel, else an empty text. */
@@ -57,6 +63,11 @@ export class Account {
 	/** The account has been deleted. */
 	forget(): void {
 		this.#keeper.forget();
+	}
+
+	async #renew(): Promise<void> {
+		await this.#keeper.refused(Date.now());
+		this.renewals += 1;
 	}
 
 	#show(): void {

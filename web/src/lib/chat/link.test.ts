@@ -31,6 +31,16 @@ describe('beginning', () => {
 		expect(link.status).toBe('joined');
 	});
 
+	it('says who it is again where the token says something else, once it is joined', () => {
+		const renewed = { kind: 'renewed', token: 'new' } as const;
+		link.handle(0, { kind: 'open' });
+		expect(link.handle(0, renewed)).toEqual([]);
+		opens(0, WELCOME, JOINED);
+		expect(link.handle(0, renewed)).toEqual([{ kind: 'send', object: { type: 'hello', proto: 1, batch: true, token: 'new' } }]);
+		link.handle(0, { kind: 'closed' });
+		expect(link.handle(0, renewed)).toEqual([]);
+	});
+
 	it('hears every object of a frame, and passes over what it does not know', () => {
 		link.handle(0, { kind: 'open' });
 		const heard = opens(0, `${WELCOME}\n{"type":"hologram"}\nnot JSON\n${JOINED}`).filter((output) => output.kind === 'heard');

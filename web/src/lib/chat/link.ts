@@ -24,6 +24,8 @@ export type Input =
 	| { kind: 'closed' }
 	/** Somebody logged in or out: come back as who they are now. */
 	| { kind: 'reidentify' }
+	/** The token says something else of the same person: tell the hub, without coming anew. */
+	| { kind: 'renewed'; token: string | null }
 	/** The browser has a network again: don't wait. */
 	| { kind: 'online' }
 	| { kind: 'timeout' };
@@ -85,6 +87,8 @@ export class Link {
 				return this.#lost(now);
 			case 'reidentify':
 				return this.#again(now);
+			case 'renewed':
+				return this.status === 'joined' && input.token !== null ? [hello(input.token)] : [];
 			case 'online':
 				return this.#phase === 'idle' && this.status === 'away' ? this.#connect(now) : [];
 			case 'timeout':
@@ -104,7 +108,7 @@ export class Link {
 		const resume = this.#resume();
 		const from = resume === null ? { history: HISTORY } : { resume };
 		return [
-			{ kind: 'send', object: { type: 'hello', proto: 1, batch: true, ...(token !== null && { token }) } },
+			hello(token),
 			{ kind: 'send', object: { type: 'join', channel: this.#channel, ...from } }
 		];
 	}
@@ -177,4 +181,8 @@ export class Link {
 				return [{ kind: 'close' }, ...this.#lost(now)];
 		}
 	}
+}
+
+function hello(token: string | null): Output {
+	return { kind: 'send', object: { type: 'hello', proto: 1, batch: true, ...(token !== null && { token }) } };
 }

@@ -92,6 +92,12 @@ export class Room {
 		this.#handle(this.#link.handle(performance.now(), { kind: 'reidentify' }));
 	}
 
+	/** What the token says of who is signed in has changed, their colour for one. */
+	async renewed(): Promise<void> {
+		const token = await this.#reader.token();
+		if (!this.#closing.signal.aborted) this.#handle(this.#link.handle(performance.now(), { kind: 'renewed', token }));
+	}
+
 	get moderates(): boolean {
 		return this.role === 'moderator' || this.owns;
 	}
