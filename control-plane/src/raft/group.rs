@@ -119,6 +119,10 @@ fn not_leader(forward: ForwardToLeader<Types>) -> ProposeError {
     ProposeError::NotLeader { leader: forward.leader_id.map(NodeId).zip(forward.leader_node) }
 }
 
+/// How long a new group may take to begin. It writes several times, nobody else can be asked meanwhile, and a disk to which
+/// others write may take seconds for each.
+const BEGIN: Duration = Duration::from_secs(60);
+
 impl Group {
     /// Starts the member `id` from its store. Nobody else may use the store, or the id, ever.
     ///
@@ -217,7 +221,7 @@ impl Group {
         }
         let mut view = self.feed().view();
         let begun = view.wait_for(|view| view.cluster != 0);
-        match timeout(Duration::from_millis(self.0.config.propose_ms), begun).await {
+        match timeout(BEGIN, begun).await {
             Ok(Ok(_)) => {
                 info!(node = self.0.id.0, "a new control plane");
                 Ok(())

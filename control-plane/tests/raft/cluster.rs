@@ -190,9 +190,13 @@ pub fn config() -> Config {
 }
 
 pub async fn open(id: u64, mesh: &Mesh, disk: &Disk, config: Config) -> Result<Group, OpenError> {
+    open_store(id, mesh, Store::over(disk.clone())?, config).await
+}
+
+/// The same, from a store that is open.
+pub async fn open_store(id: u64, mesh: &Mesh, store: Store, config: Config) -> Result<Group, OpenError> {
     let from = member(id).addr;
     let carrier = Arc::new(End { mesh: mesh.clone(), from, life: mesh.begin(from) });
-    let store = Store::over(disk.clone())?;
     let seed = mesh.wires().seed;
     Group::open(NodeId(id), store, carrier, config, Random::seeded(seed.wrapping_mul(1_000) + id)).await
 }

@@ -1,11 +1,11 @@
 //! One member alone, and three together: elections, writes, losses, restarts.
 
-use std::time::Duration;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use freshet_control_plane::{
     feed::Since,
     machine::Input,
-    raft::{ChangeError, Config, Group, MAX_PROPOSAL, Proposal, ProposeError, restore},
+    raft::{ChangeError, Config, Group, MAX_PROPOSAL, Pace, Proposal, ProposeError, Store, restore},
 };
 use freshet_proto::{
     id::{ChannelName, Epoch, NodeId},
@@ -15,7 +15,7 @@ use freshet_proto::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    cluster::{BOUND, Cluster, config, member, open, put},
+    cluster::{BOUND, Cluster, config, member, open, open_store, put},
     disk::{Crash, Disk},
 };
 
@@ -82,6 +82,27 @@ async fn a_group_is_bootstrapped_once_and_a_proposal_has_a_limit() {
         },
     };
     assert!(matches!(group.propose(Proposal { now_ms: 1, input: long }).await, Err(ProposeError::TooLong(_))));
+}
+
+/// A disk that takes eight seconds for each sync.
+#[derive(Debug)]
+struct Slow;
+
+impl Pace for Slow {
+    fn wait(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(sleep(Duration::from_secs(8)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_begins_also_on_a_disk_that_takes_longer_than_a_proposal_may() {
+    let cluster = Cluster::of(1, config()).await;
+    let store = Store::paced(Disk::default(), Arc::new(Slow)).unwrap();
+    let group = open_store(2, &cluster.mesh, store, config()).await.unwrap();
+    group.bootstrap(member(2)).await.unwrap();
+    assert_eq!(group.propose(put(1).1).await, Err(ProposeError::Unknown), "nobody waits for it as long as that");
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(group.read(|registry| registry.channels().count()), 1, "and yet it is done");
 }
 
 #[tokio::test(start_paused = true)]
