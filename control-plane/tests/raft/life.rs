@@ -101,8 +101,9 @@ async fn a_group_begins_also_on_a_disk_that_takes_longer_than_a_proposal_may() {
     let group = open_store(2, &cluster.mesh, store, config()).await.unwrap();
     group.bootstrap(member(2)).await.unwrap();
     assert_eq!(group.propose(put(1).1).await, Err(ProposeError::Unknown), "nobody waits for it as long as that");
-    sleep(Duration::from_secs(10)).await;
-    assert_eq!(group.read(|registry| registry.channels().count()), 1, "and yet it is done");
+    let mut view = group.feed().view();
+    let done = timeout(BOUND, view.wait_for(|view| !view.channels.is_empty())).await;
+    assert!(done.is_ok_and(|view| view.is_ok()), "and yet it comes to be");
 }
 
 #[tokio::test(start_paused = true)]
