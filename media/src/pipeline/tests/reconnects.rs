@@ -2,11 +2,17 @@
 
 use super::*;
 
-#[test]
-fn at_12_a_reconnect_goes_on_with_the_next_number_in_a_new_epoch_after_a_discontinuity() {
+/// A session whose encoder has gone after 4.4 s.
+fn cut_off() -> Session {
     let mut session = Session::new(true, true);
     session.send(0, 4400);
     session.interrupt(NOON + 4400);
+    session
+}
+
+#[test]
+fn at_12_a_reconnect_goes_on_with_the_next_number_in_a_new_epoch_after_a_discontinuity() {
+    let mut session = cut_off();
     let playlist = session.playlist(TrackId::V0);
     assert!(playlist.contains("7/v0/102.m4s") && !playlist.contains("PRELOAD-HINT"), "{playlist}");
     session.pipeline.resume(NOON + 9000, 9);
@@ -27,9 +33,7 @@ fn at_12_a_reconnect_goes_on_with_the_next_number_in_a_new_epoch_after_a_discont
 
 #[test]
 fn a_publish_that_is_readmitted_in_its_epoch_never_uses_a_name_for_other_bytes() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4400);
-    session.interrupt(NOON + 4400);
+    let mut session = cut_off();
     session.pipeline.resume(NOON + 9000, 7);
     session.configure();
     session.zero_ms = NOON + 9000;
@@ -70,9 +74,7 @@ fn a_publish_that_is_lost_before_the_session_began_leaves_nothing_behind() {
 
 #[test]
 fn a_reconnect_with_another_resolution_is_one_discontinuity() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4400);
-    session.interrupt(NOON + 4400);
+    let mut session = cut_off();
     session.pipeline.resume(NOON + 9000, 9);
     session.push(NOON + 9000, Media::Config(TrackId::V0, h264(100, 640)));
     session.zero_ms = NOON + 9000;
@@ -84,9 +86,7 @@ fn a_reconnect_with_another_resolution_is_one_discontinuity() {
 
 #[test]
 fn a_session_whose_video_does_not_come_back_asks_for_another() {
-    let mut session = Session::new(true, true);
-    session.send(0, 4400);
-    session.interrupt(NOON + 4400);
+    let mut session = cut_off();
     session.pipeline.resume(NOON + 9000, 9);
     session.video = false;
     session.send(0, 4900);
