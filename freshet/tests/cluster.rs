@@ -5,7 +5,7 @@ mod support;
 use std::{fs, time::Duration};
 
 use support::{
-    Encoder, arg, get, newest_segment,
+    Encoder, arg, get, newest_segment, own_address,
     platform::{Node, Platform, Version},
     publisher::Publisher,
     run, text_with, until,
@@ -261,8 +261,8 @@ async fn a_platform_is_restored_from_a_backup_by_one_new_control_node() {
     let at = platform.control[0].field("quic");
     let config = platform.dir.path().join("restored.toml");
     let data = arg(&platform.dir.path().join("restored"));
-    let text =
-        format!("[node]\nname = \"control-1\"\ndata = {data:?}\n[listen]\nquic = {at:?}\nadmin = \"127.0.0.1:0\"\n");
+    let listen = format!("[listen]\nquic = {at:?}\nadmin = {:?}\n", own_address());
+    let text = format!("[node]\nname = \"control-1\"\ndata = {data:?}\n{listen}");
     fs::write(&config, text).unwrap();
     let restore = ["control", "restore", &backup, "--config", &arg(&config)];
     let (code, out, error) = run(&restore, &[]).await;

@@ -122,7 +122,6 @@ impl Stage {
             [("origin", "origin-1"), ("origin", "origin-2"), ("edge", "edge-1"), ("edge", "edge-2"), ("edge", "edge-3")]
         {
             let node = platform.join(role, name).await;
-            node.pin(&["rtmp", "http"]);
             if role == "origin" { origins.push(node) } else { edges.push(node) }
         }
         let rtmp = origins.iter().map(|origin| format!("rtmp://{}/live/{key}", origin.field("rtmp")));

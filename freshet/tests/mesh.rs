@@ -12,9 +12,7 @@ use tokio::time::Instant;
 async fn edges(platform: &Platform) -> (Vec<Node>, Vec<String>) {
     let mut edges = Vec::new();
     for name in ["edge-1", "edge-2", "edge-3"] {
-        let edge = platform.join("edge", name).await;
-        edge.pin(&["quic", "http"]);
-        edges.push(edge);
+        edges.push(platform.join("edge", name).await);
     }
     let hosts = edges.iter().map(|edge| edge.field("http")).collect();
     (edges, hosts)

@@ -11,7 +11,7 @@ use std::{
 
 use freshet_control_plane::ca::validity_of;
 use freshet_proto::clock::WallClock;
-use support::{Encoder, Freshet, arg, get, newest_segment, run, text_with, until};
+use support::{Encoder, Freshet, arg, get, newest_segment, own_address, run, text_with, until};
 
 /// Nodes of one platform, their directories and where they listen.
 struct Site {
@@ -60,7 +60,8 @@ impl Site {
     fn config(&self, name: &str) -> PathBuf {
         let path = self.dir.path().join(format!("{name}.toml"));
         if !path.exists() {
-            let ports = ["http", "https", "rtmp", "quic", "admin"].map(|port| format!("{port} = \"127.0.0.1:0\"\n"));
+            let any = own_address();
+            let ports = ["http", "https", "rtmp", "quic", "admin"].map(|port| format!("{port} = {any:?}\n"));
             let (data, ports, settings) = (arg(&self.data(name)), ports.concat(), self.settings);
             let text = format!("[node]\nname = {name:?}\ndata = {data:?}\n[listen]\n{ports}{settings}");
             fs::write(&path, text).unwrap();
@@ -76,7 +77,8 @@ impl Site {
         // An edge does not say where: nobody need know.
         if let Some(quic) = node.at["quic"].as_str() {
             let text = fs::read_to_string(&path).unwrap();
-            fs::write(&path, text.replace("quic = \"127.0.0.1:0\"", &format!("quic = {quic:?}"))).unwrap();
+            fs::write(&path, text.replace(&format!("quic = {:?}", own_address()), &format!("quic = {quic:?}")))
+                .unwrap();
         }
         node
     }

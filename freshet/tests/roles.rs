@@ -4,7 +4,7 @@ mod support;
 
 use std::{fs, path::Path, process::Stdio};
 
-use support::{Encoder, Freshet, arg, get, newest_segment, run, text_with, until};
+use support::{Encoder, Freshet, arg, get, newest_segment, own_address, run, text_with, until};
 use tokio::{net::TcpStream, process::Command};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -88,7 +88,7 @@ fn field(listens: &serde_json::Value, name: &str) -> String {
 async fn two_edges_serve_the_same_bytes_and_numbers_never_go_back_when_the_origin_is_killed() {
     let dir = support::tempdir();
     prepare(dir.path()).await;
-    let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
+    let (mut origin, at) = start("origin", &origin_config(dir.path(), &own_address(), &own_address())).await;
     let (rtmp, quic) = (field(&at, "rtmp"), field(&at, "quic"));
     let (_one, one) = start("edge", &edge_config(dir.path(), "one", &quic, "")).await;
     let (_two, two) = start("edge", &edge_config(dir.path(), "two", &quic, "")).await;
@@ -127,7 +127,7 @@ async fn two_edges_serve_the_same_bytes_and_numbers_never_go_back_when_the_origi
 async fn a_draining_origin_is_not_ready_lets_its_publisher_finish_and_leaves() {
     let dir = support::tempdir();
     prepare(dir.path()).await;
-    let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
+    let (mut origin, at) = start("origin", &origin_config(dir.path(), &own_address(), &own_address())).await;
     let admin = format!("http://{}", field(&at, "admin"));
     let mut encoder = Encoder::publish(&format!("rtmp://{}/live/{KEY}", field(&at, "rtmp")));
     text_with(&format!("{admin}/readyz"), "1 publishing").await;
@@ -147,7 +147,7 @@ async fn a_draining_origin_is_not_ready_lets_its_publisher_finish_and_leaves() {
 async fn a_second_signal_means_now() {
     let dir = support::tempdir();
     prepare(dir.path()).await;
-    let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
+    let (mut origin, at) = start("origin", &origin_config(dir.path(), &own_address(), &own_address())).await;
     let _encoder = Encoder::publish(&format!("rtmp://{}/live/{KEY}", field(&at, "rtmp")));
     text_with(&format!("http://{}/readyz", field(&at, "admin")), "1 publishing").await;
     origin.signal("TERM").await;
@@ -161,7 +161,7 @@ async fn a_second_signal_means_now() {
 async fn a_wrong_key_is_refused_and_the_encoder_stops() {
     let dir = support::tempdir();
     prepare(dir.path()).await;
-    let (mut origin, at) = start("origin", &origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0")).await;
+    let (mut origin, at) = start("origin", &origin_config(dir.path(), &own_address(), &own_address())).await;
     let mut encoder = Encoder::publish(&format!("rtmp://{}/live/not-the-key-at-all", field(&at, "rtmp")));
     assert!(!encoder.ended().await.success());
     origin.signal("TERM").await;
@@ -226,7 +226,7 @@ async fn an_encoder_can_publish_over_rtmps() {
     let dir = support::tempdir();
     prepare(dir.path()).await;
     write_certificate(dir.path());
-    let config = origin_config(dir.path(), "127.0.0.1:0", "127.0.0.1:0");
+    let config = origin_config(dir.path(), &own_address(), &own_address());
     let tls = format!("[tls]\ncertificate = \"{0}/tv.pem\"\nkey = \"{0}/tv.key\"\n", arg(dir.path()));
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replace("[listen]\n", &format!("{tls}[listen]\nrtmps = \"127.0.0.1:0\"\n"))).unwrap();

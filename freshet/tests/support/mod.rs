@@ -126,6 +126,13 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
     timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
+/// A free port of an address that only this process and what it starts listen on: while a node is down, no other test is
+/// given its port.
+pub fn own_address() -> String {
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    format!("127.{}.{c}.{d}:0", 64 | (b % 64))
+}
+
 /// An HTTP answer.
 #[derive(Debug)]
 pub struct Answer {

@@ -1,10 +1,17 @@
 //! A platform of processes, as an operator builds it: founded, joined by token, each node in a directory of its own.
 
-use std::{fs, net::UdpSocket, path::Path};
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    path::Path,
+};
 
 use freshet_netsim::link::{Link, Profile, Side};
 
-use super::{Freshet, arg, get, run, until};
+use super::{Freshet, arg, get, own_address, run, until};
+
+/// What a node may listen for.
+const PORTS: [&str; 5] = ["http", "https", "rtmp", "quic", "admin"];
 
 /// What a node is run by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +56,7 @@ impl Node {
             fs::write(&config, configuration(&dir.join(name), name, link.as_ref())).unwrap();
         }
         let node = Self::run_as(platform.version, role, arg(&config), flags).await;
+        node.pin();
         Self { link, ..node }
     }
 
@@ -64,13 +72,17 @@ impl Node {
     }
 
     /// From now on it listens where it listens now, also after a restart.
-    pub fn pin(&self, keys: &[&str]) {
+    fn pin(&self) {
         let mut text = fs::read_to_string(&self.config).unwrap();
-        for key in keys.iter().filter(|key| self.at[**key].is_string()) {
-            let old = format!("{key} = \"127.0.0.1:0\"");
-            text = text.replace(&old, &format!("{key} = \"{}\"", self.field(key)));
+        for key in PORTS.into_iter().filter(|key| self.listens(key)) {
+            let old = format!("{key} = {:?}", own_address());
+            text = text.replace(&old, &format!("{key} = {:?}", self.field(key)));
         }
         fs::write(&self.config, text).unwrap();
+    }
+
+    fn listens(&self, name: &str) -> bool {
+        self.at[name].is_string() && self.field(name).parse::<SocketAddr>().is_ok()
     }
 
     /// What it told of itself when it started: `http`, `rtmp`, `quic`, `admin`.
@@ -130,17 +142,21 @@ impl Node {
 
 /// With a link, the node's own address is known before it starts, and others are told that of the link.
 fn configuration(data: &Path, name: &str, link: Option<&Link>) -> String {
-    let quic = link.map_or("127.0.0.1:0".to_owned(), |link| link.node().to_string());
+    let any = own_address();
+    let ports = PORTS.map(|port| match link {
+        Some(link) if port == "quic" => format!("quic = \"{}\"\n", link.node()),
+        _ => format!("{port} = {any:?}\n"),
+    });
     let behind = link.map_or(String::new(), |link| {
         // As the example configuration advises for nodes that are far apart.
         let slow = "[control.raft]\nheartbeat_ms = 250\nelection_min_ms = 1000\nelection_max_ms = 2000\n";
         format!("[quic]\nadvertise = \"{}\"\n{slow}", link.addr())
     });
     format!(
-        "[node]\nname = {name:?}\ndata = {:?}\n[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n\
-         rtmp = \"127.0.0.1:0\"\nquic = \"{quic}\"\nadmin = \"127.0.0.1:0\"\n{behind}\
+        "[node]\nname = {name:?}\ndata = {:?}\n[listen]\n{}{behind}\
          [origin]\ndrain_timeout_ms = 500\n[edge.http]\ndrain_timeout_ms = 500\n",
-        arg(data)
+        arg(data),
+        ports.concat()
     )
 }
 
@@ -175,11 +191,9 @@ impl Platform {
         let mut platform = Self { dir, control: Vec::new(), version, links };
         let link = platform.link("control-1").await;
         let first = Node::start(&platform, "control", "control-1", link, &["--bootstrap"]).await;
-        first.pin(&["quic"]);
         platform.control.push(first);
         for n in 2..=voters {
             let node = platform.join("control", &format!("control-{n}")).await;
-            node.pin(&["quic"]);
             platform.control.push(node);
         }
         platform
@@ -204,13 +218,11 @@ impl Platform {
         assert_eq!(code, 0, "{error}");
     }
 
-    /// Two origins and two edges that listen where they listen.
+    /// Two origins and two edges.
     pub async fn join_others(&self) -> Vec<Node> {
         let mut others = Vec::new();
         for (role, name) in [("origin", "origin-1"), ("origin", "origin-2"), ("edge", "edge-1"), ("edge", "edge-2")] {
-            let node = self.join(role, name).await;
-            node.pin(&["quic", "rtmp", "http"]);
-            others.push(node);
+            others.push(self.join(role, name).await);
         }
         others
     }
@@ -261,8 +273,8 @@ impl Platform {
 
     async fn link(&self, name: &str) -> Option<Link> {
         let (profile, seed) = self.links?;
-        // A port that is free, and not the link's own.
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        // A port that is free.
+        let socket = UdpSocket::bind(own_address()).expect("a free port");
         let node = socket.local_addr().expect("an address");
         let salt = name.bytes().fold(seed, |salt, byte| salt.wrapping_mul(31).wrapping_add(byte.into()));
         let link = Link::open("127.0.0.1:0".parse().expect("an address"), node, salt).await.expect("a relay");
