@@ -8,13 +8,16 @@
 //! ```
 //! It never waits for anybody. Per turn it takes [`TURN`] commands at most, then appends to the logs what came of them.
 
+mod joins;
+mod standings;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use freshet_proto::{
-    chat::{Code, Event, Login, Modes, Refusal, Role, Submit, To, UserAction, What},
+    chat::{Event, Login, Modes, Role, Submit, To, UserAction, What},
     id::ChannelName,
 };
 use tokio::{
@@ -23,8 +26,8 @@ use tokio::{
 };
 
 use super::{
-    Access, Shared, Standing,
-    channel::{Channel, Reader, Waiting},
+    Shared, Standing,
+    channel::Channel,
     format::Encoder,
     inbox::{Inbox, Letter},
     join,
@@ -32,16 +35,13 @@ use super::{
     pace::Paces,
     seat::{Join, Known},
 };
-use crate::mesh::{Follower, Input, Mesh, Now, Output};
+use crate::mesh::{Input, Mesh, Now, Output};
 
 /// How many commands may wait for a hub. Beyond that, clients are told to come again in a moment, and others wait.
 pub(super) const MAX_COMMANDS: usize = 8_192;
 
 /// How many commands are taken before the logs are written.
 const TURN: usize = 256;
-
-/// How many joins may wait until their channels can be read, over all channels.
-const MAX_WAITING: usize = 100_000;
 
 /// How often what has a time limit is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -254,86 +254,6 @@ impl Actor {
         }
     }
 
-    fn join(&mut self, join: Join, now: Instant) {
-        let name = join.channel.clone();
-        let channel = self.channels.entry(name.clone());
-        let is_new = matches!(channel, std::collections::btree_map::Entry::Vacant(_));
-        channel.or_insert_with(|| Channel::new(name.clone()));
-        if is_new {
-            // Also where the machine still has it: it would forget it else.
-            self.tell(Input::Want(name.clone()));
-        }
-        if self.mesh.follower(&name).is_some_and(Follower::is_current) {
-            return self.seat(join, Known::All);
-        }
-        if self.waiting >= MAX_WAITING {
-            return refuse(&join, &Refusal::for_ms(Code::Paused, 1_000));
-        }
-        self.waiting += 1;
-        let until = now + Duration::from_millis(self.shared.config.join_timeout_ms);
-        if let Some(channel) = self.channels.get_mut(&name) {
-            channel.waiting.push(Waiting { join, until });
-        }
-    }
-
-    fn ready(&mut self, name: &ChannelName) {
-        self.moderators_may_lack(name);
-        let Some(channel) = self.channels.get_mut(name) else { return };
-        let waiting = std::mem::take(&mut channel.waiting);
-        self.waiting -= waiting.len();
-        for Waiting { join, .. } in waiting {
-            self.seat(join, Known::All);
-        }
-    }
-
-    /// What began to wait while the home was out of reach, or was decided, was not told here.
-    fn moderators_may_lack(&mut self, name: &ChannelName) {
-        let (Some(channel), Some(follower)) = (self.channels.get(name), self.mesh.follower(name)) else { return };
-        let moderators = join::addressees(channel, follower, &To::Moderators);
-        if moderators.iter().any(|login| channel.readers_of(login).next().is_some()) {
-            self.tell(Input::Waiting { channel: name.clone(), to: To::Moderators });
-        }
-    }
-
-    /// Lets a reader in.
-    fn seat(&mut self, join: Join, known: Known) {
-        let name = join.channel.clone();
-        if self.flushed(&name, |_| ()).is_none() {
-            return refuse(&join, &Code::NoSuchChannel.into());
-        }
-        let (Some(channel), Some(follower)) = (self.channels.get_mut(&name), self.mesh.follower(&name)) else {
-            return refuse(&join, &Refusal::for_ms(Code::Paused, 1_000));
-        };
-        let login = join.identity.as_ref().map(|identity| identity.user.login.clone());
-        match join::arrive(&self.shared, channel, (follower, known), join) {
-            Ok(role) => {
-                self.shared.stats.joins.add(1);
-                if let Some(login) = login.filter(|_| role >= MODERATES) {
-                    self.tell(Input::Waiting { channel: name, to: To::User(login) });
-                }
-            }
-            Err(join) => {
-                refuse(&join, &Code::NoSuchChannel.into());
-                self.forget_unwanted(&name);
-            }
-        }
-    }
-
-    fn leave(&mut self, name: &ChannelName, key: usize) {
-        let Some(channel) = self.channels.get_mut(name) else { return };
-        channel.leave(key);
-        self.forget_unwanted(name);
-    }
-
-    /// Forgets a channel that nobody reads or waits for. The machine keeps it for a while.
-    fn forget_unwanted(&mut self, name: &ChannelName) {
-        if self.channels.get(name).is_some_and(|channel| !channel.is_wanted()) {
-            self.channels.remove(name);
-            self.nobody_reads(name);
-            self.tell(Input::Unwant(name.clone()));
-        }
-    }
-
     /// Numbers begin anew: readers go on in other logs, and are told that something is missing.
     fn restart(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.get_mut(name) else { return };
@@ -367,53 +287,6 @@ impl Actor {
         }
     }
 
-    /// What is stored of somebody: since when they follow, and a role that may have been given or taken outside of chat.
-    fn stands(&mut self, name: &ChannelName, login: &Login, standing: Standing) {
-        let Some(channel) = self.channels.get_mut(name) else { return };
-        for key in channel.by_login.get(login).cloned().unwrap_or_default() {
-            if let Some(reader) = channel.readers.get_mut(key) {
-                reader.follows_since_ms = standing.follows_since_ms;
-            }
-        }
-        self.standing(name, login);
-        let known = self.mesh.follower(name).filter(|follower| follower.is_current() && follower.owner() != login);
-        if known.is_some_and(|known| known.state().durable().roles.get(login).copied() != standing.role) {
-            self.tell(Input::Recheck(name.clone()));
-        }
-    }
-
-    /// Tells the connections of somebody what they are in a channel now.
-    fn standing(&mut self, name: &ChannelName, login: &Login) {
-        let (Some(channel), Some(follower)) = (self.channels.get(name), self.mesh.follower(name)) else { return };
-        let access = self.shared.door.channel(name);
-        for reader in channel.readers_of(login) {
-            let role = join::role(follower, reader.identity.as_ref(), reader.follows_since_ms);
-            if !join::may_read(access, role, reader.watches) {
-                evict(reader, name, &Code::NoSuchChannel.into());
-                continue;
-            }
-            reader.inbox.put(Letter::Standing(name.clone(), role, reader.follows_since_ms));
-        }
-    }
-
-    /// Sends those away who may not read a channel any more.
-    fn recheck(&mut self) {
-        let refusal = Code::NoSuchChannel.into();
-        for (name, channel) in &self.channels {
-            let Some(follower) = self.mesh.follower(name) else { continue };
-            let access = self.shared.door.channel(name);
-            if access == Access::Open {
-                continue;
-            }
-            for (_, reader) in &channel.readers {
-                let role = join::role(follower, reader.identity.as_ref(), reader.follows_since_ms);
-                if !join::may_read(access, role, reader.watches) {
-                    evict(reader, name, &refusal);
-                }
-            }
-        }
-    }
-
     /// What has a time limit: joins that wait, and counts.
     fn look(&mut self, now: Instant) {
         let mut late = Vec::new();
@@ -439,15 +312,6 @@ impl Shared {
         let mono_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Now { mono_ms, wall_ms: self.clock.now_ms() }
     }
-}
-
-fn refuse(join: &Join, refusal: &Refusal) {
-    let (channel, refusal) = (join.channel.clone(), refusal.clone());
-    join.inbox.put(Letter::NotJoined { join: Some(join.join), channel, refusal });
-}
-
-fn evict(reader: &Reader, channel: &ChannelName, refusal: &Refusal) {
-    reader.inbox.put(Letter::NotJoined { join: None, channel: channel.clone(), refusal: refusal.clone() });
 }
 
 /// Who may be told what concerns moderators.

@@ -1,5 +1,8 @@
 //! This hub is a channel's home: what it orders goes to the standby at once, and to hubs with readers when it stands.
 
+mod standby;
+mod stored;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -10,7 +13,7 @@ use freshet_proto::{
     id::{ChannelName, NodeId},
 };
 
-use super::{Follow, Mesh, Message, Now, Output, Stored, opening::Opening, standby::Standby};
+use super::{Follow, Mesh, Message, Now, Output, opening::Opening, standby::Standby};
 use crate::{
     home::{Home, Input as HomeInput, Output as HomeOutput, Record, Resume, State, Tail},
     moderation::Change,
@@ -18,8 +21,6 @@ use crate::{
 
 /// How often the standby hears something, in ms, so that it keeps what it has.
 const TELL_STANDBY_MS: u64 = 20_000;
-/// For how many ms a standby that lacks something is not sent everything again.
-const WHOLE_MS: u64 = 1_000;
 /// How many events a hub is told that comes without any.
 const JOINED_EVENTS: usize = 1_000;
 
@@ -301,131 +302,6 @@ impl Mesh {
         }
         let notice = Notice { to, note: Note::Waiting { messages } };
         self.send(from, Message::Notice { channel: name, notice }, out);
-    }
-
-    /// Looks at what is stored, unless something that was done here is not yet.
-    pub(super) fn recheck(&mut self, now: Now, name: ChannelName, out: &mut Vec<Output>) {
-        let is_mine = self.is_mine(now, &name);
-        let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) else { return };
-        let version = running.state().durable().version;
-        if is_mine && running.stored.is_some_and(|stored| stored >= version) && running.looks.replace(version).is_none()
-        {
-            out.push(Output::Open(name));
-        }
-    }
-
-    /// What was looked at. It says nothing where something was done here meanwhile.
-    pub(super) fn looked(&mut self, now: Now, name: &ChannelName, stored: Option<Box<Stored>>, out: &mut Vec<Output>) {
-        let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
-        if running.stored.is_none()
-            && let Some(stored) = &stored
-        {
-            return self.make_up(now, name, stored, out);
-        }
-        let is_same = running.looks.take() == Some(running.state().durable().version);
-        if let Some(stored) = stored.filter(|_| is_same) {
-            self.home_input(now, name, HomeInput::Roles(stored.durable.roles), out);
-        }
-    }
-
-    /// What is stored was not known when the channel opened: stores what an earlier home did that was not.
-    fn make_up(&mut self, now: Now, name: &ChannelName, stored: &Stored, out: &mut Vec<Output>) {
-        let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
-        let (epoch, durable) = (running.epoch(), running.state().durable());
-        let (changes, version) = (durable.since(&stored.durable), durable.version);
-        running.stored = Some(stored.durable.version);
-        let last = changes.len();
-        for (n, (number, change)) in (stored.durable.version + 1..).zip(changes).enumerate() {
-            // The last one stands for all that this hub knows.
-            let version = if n + 1 == last { version.max(number) } else { number };
-            out.push(Output::Store { channel: name.clone(), epoch, version, change });
-        }
-        if last == 0 {
-            self.stored(now, name.clone(), version, Vec::new(), out);
-        }
-    }
-
-    pub(super) fn stored(
-        &mut self,
-        now: Now,
-        name: ChannelName,
-        version: u64,
-        lacks: Vec<(u64, Change)>,
-        out: &mut Vec<Output>,
-    ) {
-        if let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) {
-            running.stored = running.stored.max(Some(version));
-        }
-        self.home_input(now, &name, HomeInput::Stored { version, lacks }, out);
-    }
-
-    pub(super) fn standby_has(
-        &mut self,
-        now: Now,
-        name: ChannelName,
-        from: NodeId,
-        epoch: u64,
-        position: Position,
-        out: &mut Vec<Output>,
-    ) {
-        let acts = self.is_mine(now, &name);
-        let Some(running) = self.channels.get_mut(&name).and_then(|channel| channel.running.as_mut()) else { return };
-        if running.standby != Some(from) || running.epoch() != epoch || position > running.state().head() {
-            return;
-        }
-        running.has = running.has.max(position);
-        if acts {
-            self.answer(now, &name, out);
-        }
-    }
-
-    /// Tells the home what the standby has, so that it answers.
-    fn answer(&mut self, now: Now, name: &ChannelName, out: &mut Vec<Output>) {
-        let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
-        let Some(hub) = running.standby.filter(|_| running.has > running.answered) else { return };
-        running.answered = running.has;
-        let position = running.has;
-        self.home_input(now, name, HomeInput::StandbyHas { hub: hub.0, position }, out);
-    }
-
-    /// Makes sure that the right hub is the standby, and that it has everything; `again` where that one may have lost some.
-    pub(super) fn give_standby(&mut self, now: Now, name: &ChannelName, again: Option<NodeId>, out: &mut Vec<Output>) {
-        if !self.is_mine(now, name) {
-            return;
-        }
-        let standby = self.next_in_line(now, name);
-        let Some(running) = self.channels.get_mut(name).and_then(|channel| channel.running.as_mut()) else { return };
-        let is_new = running.standby != standby;
-        if !is_new && (standby.is_none() || again != standby) {
-            return;
-        }
-        if is_new {
-            (running.standby, running.has, running.answered) = (standby, Position::default(), Position::default());
-        }
-        let whole = running.whole(name, now);
-        (running.told_ms, running.whole_ms) = (now.mono_ms, now.mono_ms);
-        if let Some(standby) = standby {
-            self.send(standby, whole, out);
-        }
-        if is_new {
-            self.home_input(now, name, HomeInput::Standby(standby.map(|hub| hub.0)), out);
-        }
-    }
-
-    /// The standby lacks something: it may be what is on its way already.
-    pub(super) fn lacks(&mut self, now: Now, name: &ChannelName, from: NodeId, out: &mut Vec<Output>) {
-        let running = self.channels.get(name).and_then(|channel| channel.running.as_ref());
-        if running.is_some_and(|running| now.mono_ms >= running.whole_ms + WHOLE_MS) {
-            self.give_standby(now, name, Some(from), out);
-        }
-    }
-
-    /// The first in rank beside this hub that is in reach; where none is, the first.
-    fn next_in_line(&self, now: Now, name: &ChannelName) -> Option<NodeId> {
-        let me = self.standing.me();
-        let ranked: Vec<_> = self.standing.current().rank(name).into_iter().filter(|hub| *hub != me).collect();
-        let reached = ranked.iter().find(|hub| self.standing.reaches(**hub, now.mono_ms));
-        reached.or(ranked.first()).copied()
     }
 
     /// What becomes of the channel here now that the members are others.

@@ -1,5 +1,8 @@
 //! Channels as broadcasts: what is on, who is live, how a session begins and ends, who may watch.
 
+mod settings;
+mod shown;
+
 use std::{cmp::Reverse, sync::Arc};
 
 use axum::{
@@ -10,7 +13,6 @@ use axum::{
 use freshet_proto::{
     admin::AdminCommand,
     id::{ChannelName, TrackName},
-    registry::Policy,
     view::{ChannelState, View},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -18,21 +20,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::settings::Settings;
+pub(super) use self::shown::{Stream, state};
 use super::{
     Shared,
     caller::{Caller, SignedIn},
     extract::{Body, Name, Params},
-    me::avatar_url,
     page::{Page, limit},
     platform::Counts,
     problem::Problem,
     tokens::PLAYBACK_S,
-    words::{Going, Takeover, Watchers},
+    words::Watchers,
 };
-use crate::{
-    accounts::{Actor, ChannelChange, ChannelRole, ChannelSettings, GoLive, PAGE, Role, Visibility},
-    machine::Timing,
-};
+use crate::accounts::{Actor, ChannelRole, PAGE, Role};
 
 /// How many pages of settings one request for the list of live channels reads at most; the rest comes with its cursor.
 const SCANNED: usize = 20;
@@ -48,64 +48,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(playback_token))
         .routes(routes!(master))
         .routes(routes!(rendition))
-}
-
-/// A channel as a broadcast.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Stream {
-    /// The channel's name, its owner's username.
-    id: String,
-    /// What its owner is called.
-    display_name: String,
-    /// Where its owner's picture is.
-    avatar_url: Option<String>,
-    /// What is on.
-    title: String,
-    /// What kind of thing.
-    category: String,
-    /// What else it is found by.
-    tags: Vec<String>,
-    /// Who may watch.
-    visibility: Watchers,
-    /// How a session begins.
-    go_live: Going,
-    /// What becomes of a second encoder.
-    takeover: Takeover,
-    /// `offline`, `starting`, `live`, `reconnecting` or `ended`.
-    state: &'static str,
-    /// The session that goes on, or went on last.
-    session: Option<String>,
-    /// When the session that goes on went live, in ms since 1970; null where none does.
-    started_ms: Option<u64>,
-    /// While `reconnecting`: until when the encoder may come back, in ms since 1970; then the session ends.
-    reconnect_until_ms: Option<u64>,
-    /// Whether a channel that goes live by hand was started, and no session goes on: the next publish begins one, until `end`.
-    awaits_encoder: bool,
-    /// How many watch.
-    viewers: u64,
-    /// Where it is watched.
-    hls_url: String,
-}
-
-/// What to change of a channel; what is left out stays.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Settings {
-    /// What is on: at most 140 characters on one line.
-    #[schema(max_length = 140)]
-    title: Option<String>,
-    /// What kind of thing: at most 64 characters on one line.
-    #[schema(max_length = 64)]
-    category: Option<String>,
-    /// At most 10, all different, each 1 to 25 letters, digits, - and _; replaces all.
-    #[schema(max_items = 10)]
-    tags: Option<Vec<String>>,
-    /// Who may watch.
-    visibility: Option<Watchers>,
-    /// How a session begins.
-    go_live: Option<Going>,
-    /// What becomes of a second encoder.
-    takeover: Option<Takeover>,
 }
 
 /// Which live channels.
@@ -329,113 +271,6 @@ impl Shared {
         let role = self.accounts.channel_role(name, &who.user).await?;
         Ok(matches!(role, Some(ChannelRole::Vip | ChannelRole::Moderator | ChannelRole::Owner)))
     }
-
-    async fn change_stream(&self, actor: &Actor, name: &ChannelName, settings: Settings) -> Result<Stream, Problem> {
-        let owned = self.accounts.channel(name).await?.is_some();
-        let channel = match owned {
-            true => Some(self.accounts.update_channel(name, settings.change()).await?),
-            false => {
-                self.change_ownerless(actor, name, settings).await?;
-                None
-            }
-        };
-        self.carry().await;
-        let counts = self.platform.viewers().await;
-        let mut shown = self.shown(&self.platform.view(), &counts, name, channel.clone());
-        if let Some(channel) = channel {
-            shown.visibility = channel.visibility.into();
-        }
-        Ok(shown)
-    }
-
-    /// A channel that an operator made has no settings but who may watch it.
-    async fn change_ownerless(&self, actor: &Actor, name: &ChannelName, settings: Settings) -> Result<(), Problem> {
-        let there = self.platform.view().channels.contains_key(name);
-        let visibility = match settings {
-            _ if !there => return Err(Problem::not_found("channel")),
-            Settings {
-                visibility: Some(visibility),
-                title: None,
-                category: None,
-                tags: None,
-                go_live: None,
-                takeover: None,
-            } => visibility,
-            _ => return Err(Problem::conflict("this channel has no owner; only who may watch it can be changed")),
-        };
-        let channel = name.clone();
-        self.platform.ask(AdminCommand::SetVisibility { channel, visibility: visibility.into() }).await?;
-        let details = serde_json::json!({ "visibility": visibility });
-        Ok(self.accounts.audit(actor, "stream.visibility", name.as_str(), &details).await?)
-    }
-
-    pub(super) fn shown(
-        &self,
-        view: &View,
-        counts: &Counts,
-        name: &ChannelName,
-        settings: Option<ChannelSettings>,
-    ) -> Stream {
-        let live = view.channels.get(name);
-        let mark = view.annex.marks.of(name);
-        let viewers = of(counts, name);
-        let (id, hls_url) = (name.to_string(), format!("/live/{name}/index.m3u8"));
-        let state = state(live.map(|live| live.state).unwrap_or_default());
-        let session = live.and_then(|live| live.session).map(|session| session.to_string());
-        let Timing { started_ms, reconnect_until_ms, awaits_encoder } = self.platform.timing(name);
-        let times = Stream { started_ms, reconnect_until_ms, awaits_encoder, ..Stream::default() };
-        let told = Stream { id, state, session, viewers, hls_url, ..times };
-        match settings {
-            Some(of) => Stream {
-                avatar_url: avatar_url(name.as_str(), of.avatar.as_deref()),
-                display_name: of.display_name,
-                title: of.title,
-                category: of.category,
-                tags: of.tags,
-                visibility: of.visibility.into(),
-                go_live: of.go_live.into(),
-                takeover: of.takeover.into(),
-                ..told
-            },
-            None => Stream { display_name: name.to_string(), visibility: mark.visibility.into(), ..told },
-        }
-    }
-}
-
-impl Default for Stream {
-    fn default() -> Self {
-        Self {
-            id: String::new(),
-            display_name: String::new(),
-            avatar_url: None,
-            title: String::new(),
-            category: String::new(),
-            tags: Vec::new(),
-            visibility: Watchers::Public,
-            go_live: Going::Auto,
-            takeover: Takeover::Newest,
-            state: "offline",
-            session: None,
-            started_ms: None,
-            reconnect_until_ms: None,
-            awaits_encoder: false,
-            viewers: 0,
-            hls_url: String::new(),
-        }
-    }
-}
-
-impl Settings {
-    fn change(self) -> ChannelChange {
-        ChannelChange {
-            title: self.title,
-            category: self.category,
-            tags: self.tags,
-            visibility: self.visibility.map(Visibility::from),
-            takeover: self.takeover.map(Policy::from),
-            go_live: self.go_live.map(GoLive::from),
-        }
-    }
 }
 
 impl Search {
@@ -453,17 +288,6 @@ impl Search {
         };
         let tagged = self.tag.is_none() || stream.tags.iter().any(|tag| is(&self.tag, tag));
         found && tagged && is(&self.category, &stream.category)
-    }
-}
-
-/// A state in the API's words.
-pub(super) fn state(state: ChannelState) -> &'static str {
-    match state {
-        ChannelState::Idle => "offline",
-        ChannelState::Starting => "starting",
-        ChannelState::Live => "live",
-        ChannelState::Grace => "reconnecting",
-        ChannelState::Ended => "ended",
     }
 }
 

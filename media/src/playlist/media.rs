@@ -17,15 +17,18 @@
 //! A segment's lines are written once, when they become known; a version is their concatenation.
 
 mod inherit;
+mod segment;
+mod write;
 
-use std::{collections::VecDeque, fmt::Write, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{
-    gzip::gzip,
-    text::{DateTime, Seconds},
+use self::{
+    segment::{Segment, State},
+    write::constants,
 };
+use super::gzip::gzip;
 use crate::{
     frame::TrackId,
     output::{Rendered, Version},
@@ -155,30 +158,6 @@ struct Newest {
 struct Removed {
     msn: u64,
     until: Duration,
-}
-
-/// A segment and its lines.
-#[derive(Debug)]
-struct Segment {
-    start: SegmentStart,
-    duration: Duration,
-    parts: u32,
-    gaps: u32,
-    state: State,
-    /// `EXT-X-DISCONTINUITY`, with it or where it changes `EXT-X-MAP`, and `EXT-X-PROGRAM-DATE-TIME`.
-    head: String,
-    has_map: bool,
-    /// `EXT-X-PART` lines; empty once they are too far from the end.
-    part_lines: String,
-    /// `EXT-X-GAP`, `EXTINF` and the URI; empty until the segment is finished.
-    tail: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Open,
-    Finished,
-    Listed,
 }
 
 impl MediaPlaylist {
@@ -370,178 +349,6 @@ impl MediaPlaylist {
             }
             _ => version,
         }
-    }
-}
-
-/// What is written.
-impl MediaPlaylist {
-    fn full(&self, others: &[RenditionReport]) -> (String, usize) {
-        let mut out = String::with_capacity(1024 + self.segments.iter().map(Segment::text_len).sum::<usize>());
-        // `EXT-X-MAP` needs version 6, `EXT-X-GAP` 8 (§8).
-        let gaps = self.segments.iter().any(|segment| segment.state == State::Listed && segment.is_gap());
-        self.write_head(&mut out, if gaps { 8 } else { 6 });
-        let body = self.write_segments(&mut out, 0, others);
-        let body = if self.ended { out.len() } else { body };
-        (out, body)
-    }
-
-    fn delta(&self, others: &[RenditionReport]) -> Option<String> {
-        let skipped = self.skippable();
-        if skipped == 0 || self.ended {
-            return None;
-        }
-        let mut out = String::with_capacity(4096);
-        self.write_head(&mut out, 9);
-        let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
-        self.write_segments(&mut out, skipped, others);
-        Some(out)
-    }
-
-    /// Sequence numbers stand before `EXT-X-SKIP`, because older hls.js refuses them after it.
-    fn write_head(&self, out: &mut String, version: u8) {
-        let first = self.segments.front().map_or(self.next_msn, |first| first.start.msn);
-        let Self { constants, discontinuity_sequence, .. } = self;
-        let _ = write!(
-            out,
-            "#EXTM3U\n#EXT-X-VERSION:{version}\n{constants}#EXT-X-MEDIA-SEQUENCE:{first}\n\
-             #EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}\n"
-        );
-    }
-
-    /// How many segments end further from the end of the last listed one than the skip boundary.
-    fn skippable(&self) -> usize {
-        let mut after = self.listed;
-        let beyond = |segment: &&Segment| {
-            after = after.saturating_sub(segment.duration);
-            segment.state == State::Listed && after >= self.config.target_duration * 6
-        };
-        self.segments.iter().take_while(beyond).count()
-    }
-
-    /// Returns where the last listed segment ends.
-    fn write_segments(&self, out: &mut String, skipped: usize, others: &[RenditionReport]) -> usize {
-        if let Some(first) = self.segments.front().filter(|first| skipped == 0 && !first.has_map) {
-            first.write_map(out, self.track);
-        }
-        let mut body = out.len();
-        for segment in self.segments.iter().skip(skipped) {
-            segment.write(out);
-            if segment.state == State::Listed {
-                body = out.len();
-            }
-        }
-        self.write_end(out, others);
-        body
-    }
-
-    fn write_end(&self, out: &mut String, others: &[RenditionReport]) {
-        if self.ended {
-            out.push_str("#EXT-X-ENDLIST\n");
-            return;
-        }
-        if let Some(hint) = &self.hint {
-            self.write_hint(out, hint);
-        }
-        for other in others.iter().filter(|other| other.track != self.track) {
-            let RenditionReport { track, msn, part } = other;
-            let _ = writeln!(out, "#EXT-X-RENDITION-REPORT:URI=\"{track}.m3u8\",LAST-MSN={msn},LAST-PART={part}");
-        }
-    }
-
-    fn write_hint(&self, out: &mut String, hint: &Hint) {
-        let Hint { epoch, msn, part, init } = hint;
-        let track = self.track;
-        if let Some(init) = init {
-            let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"{epoch}/{track}/init-{init}.mp4\"");
-        }
-        let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{epoch}/{track}/{msn}.{part}.m4s\"");
-    }
-}
-
-fn constants(config: &PlaylistConfig) -> String {
-    let target = config.target_duration;
-    format!(
-        "#EXT-X-TARGETDURATION:{}\n\
-         #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={},HOLD-BACK={},PART-HOLD-BACK={}\n\
-         #EXT-X-PART-INF:PART-TARGET={}\n",
-        target.as_secs(),
-        Seconds(6 * target),
-        Seconds(3 * target),
-        Seconds(3 * config.part_target),
-        Seconds(config.part_target),
-    )
-}
-
-impl Segment {
-    fn new(track: TrackId, start: SegmentStart, before: Option<SegmentStart>) -> Self {
-        let mut segment = Self {
-            start,
-            duration: Duration::ZERO,
-            parts: 0,
-            gaps: 0,
-            state: State::Open,
-            head: String::new(),
-            has_map: start.init.is_some()
-                && (start.discontinuity
-                    || before.is_none_or(|before| (before.epoch, before.init) != (start.epoch, start.init))),
-            part_lines: String::new(),
-            tail: String::new(),
-        };
-        let mut head = String::with_capacity(128);
-        if start.discontinuity {
-            head.push_str("#EXT-X-DISCONTINUITY\n");
-        }
-        if segment.has_map {
-            segment.write_map(&mut head, track);
-        }
-        let _ = writeln!(head, "#EXT-X-PROGRAM-DATE-TIME:{}", DateTime(start.program_date_time));
-        segment.head = head;
-        segment
-    }
-
-    fn push(&mut self, track: TrackId, part: &PartEntry) {
-        let SegmentStart { epoch, msn, .. } = self.start;
-        let _ = write!(self.part_lines, "#EXT-X-PART:DURATION={}", Seconds(part.duration));
-        if part.independent {
-            self.part_lines.push_str(",INDEPENDENT=YES");
-        }
-        if part.gap {
-            self.part_lines.push_str(",GAP=YES");
-        }
-        let _ = writeln!(self.part_lines, ",URI=\"{epoch}/{track}/{msn}.{}.m4s\"", part.part);
-        self.duration += part.duration;
-        self.parts += 1;
-        self.gaps += u32::from(part.gap);
-    }
-
-    fn finish(&mut self, track: TrackId) {
-        let SegmentStart { epoch, msn, .. } = self.start;
-        self.state = State::Finished;
-        if self.is_gap() {
-            self.tail.push_str("#EXT-X-GAP\n");
-        }
-        let _ = write!(self.tail, "#EXTINF:{},\n{epoch}/{track}/{msn}.m4s\n", Seconds(self.duration));
-    }
-
-    fn is_gap(&self) -> bool {
-        self.gaps == self.parts
-    }
-
-    fn write_map(&self, out: &mut String, track: TrackId) {
-        let SegmentStart { epoch, init: Some(init), .. } = self.start else { return };
-        let _ = writeln!(out, "#EXT-X-MAP:URI=\"{epoch}/{track}/init-{init}.mp4\"");
-    }
-
-    fn write(&self, out: &mut String) {
-        out.push_str(&self.head);
-        out.push_str(&self.part_lines);
-        if self.state == State::Listed {
-            out.push_str(&self.tail);
-        }
-    }
-
-    fn text_len(&self) -> usize {
-        self.head.len() + self.part_lines.len() + self.tail.len()
     }
 }
 
