@@ -15,12 +15,13 @@ const PASSWORD = "correct horse battery";
 const QUALITY = 60;
 const JSON_BODY = { "content-type": "application/json" };
 
-/** Who there is, and how their channels look; `live` ones publish. */
+/** Who there is, and how their channels look; `live` ones publish, one that `starts` waits for its encoder. */
 const PEOPLE = [
   { name: "ada", live: true, channel: { title: "Engines of the river: a mill from 1820", category: "Science", tags: ["history", "water"] } },
   { name: "juno", live: true, channel: { title: "Soldering in the rain", category: "Making", tags: ["electronics"] } },
   { name: "theo", live: true, channel: { title: "Slow chess and coffee", category: "Games", tags: ["chess", "english"] } },
   { name: "mira", live: false, channel: { title: "Back on Friday", category: "Music", tags: [] } },
+  { name: "nils", live: false, starts: true, channel: { title: "The night sky, if it clears", category: "Science", tags: [], go_live: "manual" } },
 ];
 
 const LINES = [
@@ -33,6 +34,9 @@ const LINES = [
   ["ada", "/announce The tour begins at four"],
 ];
 
+/** Where the machine says that it is. */
+const PLACE = ["place.region=fra", "place.latitude=50.1", "place.longitude=8.7"].flatMap((set) => ["--set", set]);
+
 /** What is pictured: its path, who looks (nobody where it is left out), and what must be there first. */
 const PAGES = {
   browse: { path: "/" },
@@ -44,6 +48,7 @@ const PAGES = {
   signup: { path: "/signup" },
   settings: { path: "/settings", as: "ada" },
   dashboard: { path: "/dashboard", as: "ada", ready: settled },
+  "dashboard-waiting": { path: "/dashboard", as: "nils" },
   "dashboard-setup": { path: "/dashboard/setup", as: "ada", ready: settled },
   "dashboard-health": { path: "/dashboard/health", as: "ada", ready: settled },
   "dashboard-people": { path: "/dashboard/people", as: "ada" },
@@ -69,7 +74,7 @@ async function settled(page) {
   await page.waitForTimeout(5_000);
 }
 
-/** Four people, three of whom are live, and what they say in the first channel. */
+/** Five people, three of whom are live, and what they say in the first channel. */
 async function populate(freshet) {
   const signIn = async (body) => freshet.api("POST", "/api/auth/login", body);
   const administrator = await signIn({ link: freshet.info.admin_link });
@@ -77,10 +82,11 @@ async function populate(freshet) {
   const people = { admin: administrator.username };
   const encoders = [];
   const tokens = {};
-  for (const { name, live, channel } of PEOPLE) {
+  for (const { name, live, starts, channel } of PEOPLE) {
     const made = await freshet.api("POST", "/api/auth/register", { username: name, email: `${name}@example.org`, password: PASSWORD });
     tokens[name] = (await signIn({ username: name, password: PASSWORD })).access_token;
     await freshet.api("PATCH", `/api/streams/${name}`, channel, tokens[name]);
+    if (starts) await freshet.api("POST", `/api/streams/${name}/start`, undefined, tokens[name]);
     if (live) encoders.push(ffmpeg(freshet.publishUrl(made.stream_key)));
     people[name] = name;
   }
@@ -122,7 +128,7 @@ async function main(wanted) {
   const pages = Object.entries(PAGES).filter(([name]) => wanted.length === 0 || wanted.includes(name));
   await mkdir(DIRECTORY, { recursive: true });
   const browser = await launch();
-  const freshet = await Freshet.start("--set", "accounts.registration=open");
+  const freshet = await Freshet.start("--set", "accounts.registration=open", ...PLACE);
   let encoders = [];
   try {
     const populated = await populate(freshet);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { regions } from './cluster';
-import { frame, globe, graticule, lines, markers, project } from './map';
+import { cells } from './land';
+import { frame, globe, graticule, land, lines, markers, project } from './map';
 import { FRA, IAD, node } from './testing';
 
 const two = [node('edge-fra', FRA), node('edge-iad', IAD)];
@@ -24,6 +25,21 @@ describe('the frame', () => {
 		const { meridians, parallels } = graticule({ west: -50, east: 50, north: 50, south: 0 }, 100);
 		expect(meridians.map(({ degrees, at }) => [degrees, at])).toEqual([[-45, 5], [-30, 20], [-15, 35], [0, 50], [15, 65], [30, 80], [45, 95]]);
 		expect(parallels.map(({ degrees, at }) => [degrees, Math.round(at)])).toEqual([[0, 100], [15, 70], [30, 40], [45, 10]]);
+	});
+});
+
+describe('land', () => {
+	const isLand = (latitude: number, longitude: number) => cells().some((cell) => Math.abs(cell.latitude - latitude) <= 1 && Math.abs(cell.longitude - longitude) <= 1);
+
+	it('is where it is on Earth', () => {
+		const cities = { frankfurt: [50.1, 8.7], ashburn: [39, -77.5], saoPaulo: [-23.5, -46.6], nairobi: [-1.3, 36.8], delhi: [28.6, 77.2], alice: [-23.7, 133.9] };
+		expect(Object.entries(cities).filter(([, [latitude = 0, longitude = 0]]) => !isLand(latitude, longitude))).toEqual([]);
+		const seas = { atlantic: [40, -40], pacific: [0, -150], indian: [-30, 80], arctic: [88, 0] };
+		expect(Object.entries(seas).filter(([, [latitude = 0, longitude = 0]]) => isLand(latitude, longitude))).toEqual([]);
+	});
+	it('is drawn as dots inside the window alone', () => {
+		expect(land({ west: 130, east: 134, north: -22, south: -24 }, 100)).toBe('M9.5 50a15.5 31 0 1 0 31 0a15.5 31 0 1 0 -31 0M59.5 50a15.5 31 0 1 0 31 0a15.5 31 0 1 0 -31 0');
+		expect(land({ west: -42, east: -38, north: 42, south: 38 }, 100)).toBe('');
 	});
 });
 

@@ -1,6 +1,7 @@
 // Where regions and the lines between them are drawn: an equirectangular map, cut to where the regions are, in hundredths of its
 // width and height. Regions without a place stand in a row below it.
 import { ofRole, type Region } from './cluster';
+import { CELL, cells } from './land';
 import type { ClusterNode, NodeRole } from './types';
 
 export interface Point {
@@ -78,6 +79,22 @@ export function graticule(shown: Frame, height: number): { readonly meridians: M
 		meridians: between(shown.west, shown.east).map((degrees) => ({ degrees, at: project(shown, 0, degrees).x })),
 		parallels: between(shown.south, shown.north).map((degrees) => ({ degrees, at: project(shown, degrees, 0, height).y }))
 	};
+}
+
+/** How much of a cell of land its dot takes across. */
+const DOT = 0.62;
+
+/** Of an SVG path: a dot for each cell of land inside a window. */
+export function land(shown: Frame, height: number): string {
+	const round = (number: number) => Math.round(number * 100) / 100;
+	const wide = round((CELL * DOT * 100) / (shown.east - shown.west));
+	const [half, high] = [round(wide / 2), round((CELL * DOT * height) / (shown.north - shown.south) / 2)];
+	const inside = cells().filter(({ latitude, longitude }) => longitude > shown.west && longitude < shown.east && latitude > shown.south && latitude < shown.north);
+	const dots = inside.map(({ latitude, longitude }) => {
+		const { x, y } = project(shown, latitude, longitude, height);
+		return `M${round(x - half)} ${round(y)}a${half} ${high} 0 1 0 ${wide} 0a${half} ${high} 0 1 0 ${-wide} 0`;
+	});
+	return dots.join('');
 }
 
 /** Where each region stands, and how large: the area goes with who watches and who publishes there. */
