@@ -9,6 +9,7 @@ use support::{
     platform::{Node, Platform, Version},
     publisher::Publisher,
     run, text_with, until,
+    wait::Wait,
 };
 
 /// Waits until each edge lists so many more segments; fails at the first answer that is 5xx.
@@ -79,7 +80,7 @@ struct Seen {
 
 /// Watches until told to stop. Fails when an edge answers 5xx or a number goes back.
 async fn watch(edges: Vec<String>, mut stop: tokio::sync::oneshot::Receiver<()>) -> Seen {
-    let (mut seen, mut edge, mut since) = (Seen::default(), 0, tokio::time::Instant::now());
+    let (mut seen, mut edge, mut since) = (Seen::default(), 0, Wait::begin());
     while stop.try_recv().is_err() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let Ok(answer) = get(&format!("{}/v0.m3u8", edges[edge % edges.len()])).await else {
@@ -92,7 +93,7 @@ async fn watch(edges: Vec<String>, mut stop: tokio::sync::oneshot::Receiver<()>)
         if msn > seen.newest {
             seen.epochs.extend(uri.split('/').next().map(str::to_owned));
             seen.longest = seen.longest.max(since.elapsed());
-            (seen.newest, seen.segments, since) = (msn, seen.segments + 1, tokio::time::Instant::now());
+            (seen.newest, seen.segments, since) = (msn, seen.segments + 1, Wait::begin());
         }
     }
     seen

@@ -12,6 +12,7 @@ use common::{
 use freshet_media::flv::{TagKind, file::Tag};
 use freshet_origin::Config;
 use freshet_proto::{
+    health::Uplink,
     id::TrackName,
     message::{Arrival, FollowEvent},
     view::ChannelState,
@@ -135,26 +136,33 @@ async fn at_20_ffmpeg_sending_a_codec_that_is_not_packaged_is_told_which_and_exi
     assert!(said.contains("Sorenson") && said.contains("not supported"), "{said}");
 }
 
-/// Sends what the encoder makes between two times of its clip when it is due, that long after `begun`.
-async fn send_paced(encoder: &mut Encoder, tags: &[Tag], range: Range<u32>, begun: Instant) {
+/// Sends what the encoder makes between two times of its clip when it is due, that long after `begun`; how late that was at
+/// most, as where the machine stood still.
+async fn send_paced(encoder: &mut Encoder, tags: &[Tag], range: Range<u32>, begun: Instant) -> Duration {
+    let mut behind = Duration::ZERO;
     for tag in tags.iter().filter(|tag| range.contains(&tag.timestamp_ms)) {
-        sleep_until(begun + Duration::from_millis(tag.timestamp_ms.into())).await;
+        let due = begun + Duration::from_millis(tag.timestamp_ms.into());
+        sleep_until(due).await;
+        behind = behind.max(due.elapsed());
         assert!(encoder.send(tag).await, "the origin closed");
     }
+    behind
 }
 
-#[tokio::test]
-async fn media_that_waits_at_the_encoder_is_known_to_be_late_and_the_way_from_it_is_measured() {
+/// What is known of media that came on time and then waited at the encoder: the uplink before and after, and what followers
+/// were told. Nothing where the machine stood still, so that all of it was late.
+async fn late_media() -> Option<([Uplink; 2], Vec<Arrival>)> {
     const WAIT: Duration = Duration::from_millis(800);
     let world = world().await;
     let tags = clip().await;
     let mut encoder = Encoder::publish(world.rtmp, KEY).await.unwrap();
     let begun = Instant::now();
     let publish = async {
-        send_paced(&mut encoder, tags, 0..4700, begun).await;
-        let on_time = world.origin.health();
-        send_paced(&mut encoder, tags, 4700..6000, begun + WAIT).await;
-        (on_time[&ada()].uplink, world.origin.health()[&ada()].uplink)
+        let first = send_paced(&mut encoder, tags, 0..4700, begun).await;
+        let on_time = world.origin.health()[&ada()].uplink;
+        let second = send_paced(&mut encoder, tags, 4700..6000, begun + WAIT).await;
+        let late = world.origin.health()[&ada()].uplink;
+        (first.max(second) < WAIT / 4).then_some([on_time, late])
     };
     let follow = async {
         let mut follower = world.follow(TrackName::V0, None).await;
@@ -166,8 +174,20 @@ async fn media_that_waits_at_the_encoder_is_known_to_be_late_and_the_way_from_it
         }
         came
     };
-    let ((on_time, late), came) = tokio::join!(publish, timeout(BOUND, follow));
-    let came = came.expect("versions");
+    let (uplinks, came) = tokio::join!(publish, timeout(BOUND, follow));
+    Some((uplinks?, came.expect("versions")))
+}
+
+#[tokio::test]
+async fn media_that_waits_at_the_encoder_is_known_to_be_late_and_the_way_from_it_is_measured() {
+    let mut seen = None;
+    for _ in 0..10 {
+        seen = late_media().await;
+        if seen.is_some() {
+            break;
+        }
+    }
+    let ([on_time, late], came) = seen.expect("a machine that does not stand still every few seconds");
     assert!(came.iter().all(|arrival| arrival.uplink_ms.is_some()), "{came:?}");
     // The machine may be busy, but not all the time.
     let least = came.iter().map(|arrival| arrival.late_ms).min();

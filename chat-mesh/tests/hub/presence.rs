@@ -52,7 +52,9 @@ impl Authority {
         let pems = [certificate, key.serialize_pem(), self.0.pem()];
         let identity = Identity::from_pem(pems[0].as_bytes(), pems[1].as_bytes(), pems[2].as_bytes()).unwrap();
         let doors = Doors { clock: WallClock::system(), random: Random::system() };
-        Endpoint::bind("127.0.0.1:0".parse().unwrap(), &identity, doors, Tuning::default()).unwrap()
+        // It is not silence that tells of a death here.
+        let patient = Tuning { connect: PATIENCE, idle: PATIENCE, request: PATIENCE, ..Tuning::default() };
+        Endpoint::bind("127.0.0.1:0".parse().unwrap(), &identity, doors, patient).unwrap()
     }
 }
 
@@ -119,11 +121,13 @@ impl Platform {
         view.annex.hubs = Arc::new(hubs);
         let view = Arc::new(view);
         let (sender, seen) = watch::channel(view.clone());
+        let join_timeout_ms = u64::try_from(PATIENCE.as_millis()).unwrap();
+        let config = Config { join_timeout_ms, ..Config::default() };
         let (said, kept, mut places) = (Arc::default(), Kept::default(), BTreeMap::new());
         for (me, endpoint) in endpoints {
             let links = MeshLinks::new(me, Pool::new(&endpoint), seen.clone(), Random::seeded(me.0));
             let noting = Arc::new(Noting(links.clone(), Arc::clone(&said)));
-            let house = House::of_mesh(Config::default(), None, me, noting, kept.clone()).await;
+            let house = House::of_mesh(config.clone(), None, me, noting, kept.clone()).await;
             house.hub.tell(Input::Members(members())).await;
             house.hub.tell(Input::Lease { until_ms: u64::MAX / 2, epoch: 5 }).await;
             let (beside, serving) = (Arc::new(Beside(links.clone(), house.hub.clone())), endpoint.clone());

@@ -48,7 +48,10 @@ async fn child() {
             tokio::spawn(async move { group.propose(put(n).1).await.map(|_| n) })
         });
         for proposal in proposals.collect::<Vec<_>>() {
-            println!("acknowledged {}", proposal.await.unwrap().unwrap());
+            // One of which nobody knows what became is none.
+            if let Ok(n) = proposal.await.unwrap() {
+                println!("acknowledged {n}");
+            }
         }
         n += 4;
     }

@@ -6,11 +6,14 @@ pub mod platform;
 pub mod player;
 pub mod publisher;
 pub mod viewer;
+pub mod wait;
 pub mod writer;
 
 use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -126,11 +129,15 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
     timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
-/// A free port of an address that only this process and what it starts listen on: while a node is down, no other test is
-/// given its port.
+/// An address to listen at, also after a restart: the host is this process's own, and the port is none of those that the
+/// system gives to whoever wants any. Nobody is given it while a node is down.
 pub fn own_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
     let [_, b, c, d] = std::process::id().to_be_bytes();
-    format!("127.{}.{c}.{d}:0", 64 | (b % 64))
+    let host = Ipv4Addr::new(127, 64 | (b % 64), c, d);
+    let any = std::iter::repeat_with(|| SocketAddr::from((host, NEXT.fetch_add(1, Ordering::Relaxed))));
+    let is_free = |at: &SocketAddr| TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok();
+    any.take(1000).find(is_free).expect("a free port").to_string()
 }
 
 /// An HTTP answer.

@@ -1,10 +1,6 @@
 //! A platform of processes, as an operator builds it: founded, joined by token, each node in a directory of its own.
 
-use std::{
-    fs,
-    net::{SocketAddr, UdpSocket},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use freshet_netsim::link::{Link, Profile, Side};
 
@@ -55,9 +51,7 @@ impl Node {
         if !config.exists() {
             fs::write(&config, configuration(&dir.join(name), name, link.as_ref())).unwrap();
         }
-        let node = Self::run_as(platform.version, role, arg(&config), flags).await;
-        node.pin();
-        Self { link, ..node }
+        Self { link, ..Self::run_as(platform.version, role, arg(&config), flags).await }
     }
 
     /// Starts a node with a configuration that is there.
@@ -69,20 +63,6 @@ impl Node {
         let mut process = version.start(&[&[role, "--config", &config], flags].concat());
         let at = process.listens().await;
         Self { process, link: None, version, past: String::new(), role, config, at }
-    }
-
-    /// From now on it listens where it listens now, also after a restart.
-    fn pin(&self) {
-        let mut text = fs::read_to_string(&self.config).unwrap();
-        for key in PORTS.into_iter().filter(|key| self.listens(key)) {
-            let old = format!("{key} = {:?}", own_address());
-            text = text.replace(&old, &format!("{key} = {:?}", self.field(key)));
-        }
-        fs::write(&self.config, text).unwrap();
-    }
-
-    fn listens(&self, name: &str) -> bool {
-        self.at[name].is_string() && self.field(name).parse::<SocketAddr>().is_ok()
     }
 
     /// What it told of itself when it started: `http`, `rtmp`, `quic`, `admin`.
@@ -142,10 +122,9 @@ impl Node {
 
 /// With a link, the node's own address is known before it starts, and others are told that of the link.
 fn configuration(data: &Path, name: &str, link: Option<&Link>) -> String {
-    let any = own_address();
     let ports = PORTS.map(|port| match link {
         Some(link) if port == "quic" => format!("quic = \"{}\"\n", link.node()),
-        _ => format!("{port} = {any:?}\n"),
+        _ => format!("{port} = {:?}\n", own_address()),
     });
     let behind = link.map_or(String::new(), |link| {
         // As the example configuration advises for nodes that are far apart.
@@ -273,9 +252,7 @@ impl Platform {
 
     async fn link(&self, name: &str) -> Option<Link> {
         let (profile, seed) = self.links?;
-        // A port that is free.
-        let socket = UdpSocket::bind(own_address()).expect("a free port");
-        let node = socket.local_addr().expect("an address");
+        let node = own_address().parse().expect("an address");
         let salt = name.bytes().fold(seed, |salt, byte| salt.wrapping_mul(31).wrapping_add(byte.into()));
         let link = Link::open("127.0.0.1:0".parse().expect("an address"), node, salt).await.expect("a relay");
         link.set(&Side::BOTH, profile);

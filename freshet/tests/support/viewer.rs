@@ -21,10 +21,10 @@ use freshet_netsim::{
 };
 use tokio::{
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
-use super::{Answer, get};
+use super::{Answer, get, wait::Wait};
 
 /// How long an edge may take to answer before the viewer turns to another; players wait as long for a segment.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ struct Seen {
     parts: u64,
     turns: u64,
     /// When the newest part came, and the longest wait for one.
-    since: Instant,
+    since: Wait,
     longest: Duration,
     /// The segments of origins that have gone of which it could not have a part.
     missed: BTreeSet<u64>,
@@ -134,7 +134,7 @@ impl Watch {
             newest: None,
             parts: 0,
             turns: 0,
-            since: Instant::now(),
+            since: Wait::begin(),
             longest: Duration::ZERO,
             missed: BTreeSet::new(),
             broken: None,
@@ -245,7 +245,7 @@ fn epoch(uri: &str) -> Option<u64> {
 impl Seen {
     fn takes(&mut self, at: (u64, usize)) {
         self.longest = self.longest.max(self.since.elapsed());
-        (self.newest, self.since) = (Some(at), Instant::now());
+        (self.newest, self.since) = (Some(at), Wait::begin());
         self.parts += 1;
     }
 }

@@ -12,7 +12,7 @@ use super::{
     playlist, presentation,
     probe::{ENDED, LIVE, Probe},
     rule::rules,
-    track::Track,
+    track::{Track, patience},
     url::{resolve, split, with},
 };
 use crate::playlist::read::{self, Media, Multivariant, Playlist, apply_delta};
@@ -369,12 +369,10 @@ impl Lint {
             Some(part) => last > msn || (last == msn && last_part >= Some(part)) || media.last_msn() >= Some(msn),
             None => last >= msn,
         });
-        // hls.js gives up after max(3 part targets, 0.8 target durations): a server may answer before that.
-        let patience = (3 * media.part_target.unwrap_or_default()).max(target.mul_f64(0.8)).mul_f64(0.7);
         if satisfied && held > Duration::from_millis(250) {
             http::check_freshness(&mut self.log, url, response, Duration::ZERO);
         }
-        if satisfied || held < patience {
+        if satisfied || held < patience(media) {
             self.log.must("L20", satisfied, url, saw, "hold a blocking reload until what it asks for is listed");
         } else {
             self.log.should("L20", false, url, saw, "have the next part ready before players give up waiting");

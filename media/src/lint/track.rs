@@ -43,8 +43,8 @@ pub(super) struct Track {
     spans: BTreeMap<u64, Span>,
     /// Parts that came, and how many of them came slowly.
     pub(super) paces: (u64, u64),
-    /// Hinted URIs that were refused, with the URL: whether they should have been shows when the next part is listed.
-    refused: BTreeMap<String, String>,
+    /// Hinted URIs that were refused: whether they should have been shows when the next part is listed.
+    refused: BTreeMap<String, Refused>,
     /// What came before the playlist that tells of it, or before its init.
     waiting: VecDeque<Object>,
 }
@@ -63,6 +63,20 @@ pub(super) struct Object {
     /// As a playlist names it.
     pub(super) uri: String,
     pub(super) bytes: Bytes,
+}
+
+/// The refusal of a hinted part.
+#[derive(Debug)]
+struct Refused {
+    url: String,
+    /// For how long it was held before.
+    held: Duration,
+}
+
+/// For how long a server must hold a request before it may say that it can't answer. hls.js gives up after max(3 part targets,
+/// 0.8 target durations), and an answer is worth more before that.
+pub(super) fn patience(media: &Media) -> Duration {
+    (3 * media.part_target.unwrap_or_default()).max(media.target_duration.mul_f64(0.8)).mul_f64(0.7)
 }
 
 /// What the playlist tells of a part or segment.
@@ -91,10 +105,10 @@ impl Track {
         self.seen_at + target < other.seen_at
     }
 
-    /// A hinted part was refused.
-    pub(super) fn refuse(&mut self, uri: &str, url: &str) {
+    /// A hinted part was refused after so long.
+    pub(super) fn refuse(&mut self, uri: &str, url: &str, held: Duration) {
         if self.refused.len() < MAX_WAITING {
-            self.refused.insert(uri.to_owned(), url.to_owned());
+            self.refused.insert(uri.to_owned(), Refused { url: url.to_owned(), held });
         }
     }
 
@@ -105,10 +119,14 @@ impl Track {
         let open = media.open.iter().map(|open| &open.parts);
         let whole = media.segments.iter().map(|segment| &segment.parts);
         let listed: BTreeSet<_> = open.chain(whole).flatten().filter(|part| !part.gap).map(|part| &part.uri).collect();
-        self.refused.retain(|uri, url| {
+        self.refused.retain(|uri, Refused { url, held }| {
             let is_listed = listed.contains(uri);
-            let saw = || "404 while it was hinted at, and then it was listed".to_owned();
-            log.must("L30", !is_listed, url, saw, "hold a request for a hinted part until it is there");
+            let saw = || format!("404 after {held:?} while it was hinted at, and then it was listed");
+            if *held < patience(media) {
+                log.must("L30", !is_listed, url, saw, "hold a request for a hinted part until it is there");
+            } else {
+                log.should("L30", !is_listed, url, saw, "have the next part ready before players give up waiting");
+            }
             !is_listed && media.hints.iter().any(|hint| hint.uri == *uri)
         });
     }

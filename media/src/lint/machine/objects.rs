@@ -115,7 +115,7 @@ impl Lint {
             return;
         }
         if hinted && response.status == 404 {
-            self.tracks[track].refuse(&named.uri, url);
+            self.tracks[track].refuse(&named.uri, url, response.held());
             self.tracks[track].judge_refused(&mut self.log);
             return;
         }

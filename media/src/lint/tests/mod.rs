@@ -127,6 +127,27 @@ fn a_finding_says_where_what_was_seen_and_what_to_do() {
 }
 
 #[test]
+fn a_hinted_part_may_be_given_up_once_players_would_have() {
+    let held_for = |held: u64| {
+        let refuse = move |_: &Server, x: &mut Exchange| {
+            if x.is_media() && x.release > x.at {
+                x.refuse(true, 404);
+                x.release += Duration::from_millis(held);
+            }
+        };
+        let report = watch(&Server::new(), refuse);
+        report
+            .findings
+            .into_iter()
+            .filter(|finding| finding.rule == "L30")
+            .map(|found| found.severity)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held_for(1000), [Severity::Violation; 2], "one a track: nobody waits any longer than this");
+    assert_eq!(held_for(1200), [Severity::Advice; 2]);
+}
+
+#[test]
 fn only_http_urls_can_be_linted() {
     assert!(Lint::new("file:///etc/passwd").is_none());
     assert!(Lint::new("live/ada/index.m3u8").is_none());
