@@ -9,5 +9,5 @@ export default defineConfig({
 	plugins: [tailwindcss(), sveltekit()],
 	server: { proxy: { '/live': node, '/p/': node, '/api': node, '/site.json': node, '/chat': { target: node, ws: true } } },
 	build: { chunkSizeWarningLimit: 700 },
-	test: { include: ['src/**/*.test.ts'], environment: 'node' }
+	test: { include: ['src/**/*.test.ts'], environment: 'node', testTimeout: 60_000 }
 });

@@ -1,6 +1,7 @@
 // Debian's Chromium without a screen, and pages in it that tell what went wrong.
 import { chromium } from "playwright-core";
 import { observe } from "./failure.mjs";
+import { until } from "./process.mjs";
 
 const ARGUMENTS = [
   "--no-sandbox",
@@ -28,10 +29,26 @@ process.on("exit", () => {
 const NETWORK = /^Failed to load resource|^WebSocket connection to|net::ERR_/;
 const here = (host) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host);
 
+/** Runs in a page: keeps what it says in words that leave by themselves. */
+function listen() {
+  window.heard = new Set();
+  const hear = () => {
+    for (const status of document.querySelectorAll("[role=status]")) {
+      const words = status.textContent.trim();
+      if (words && !window.heard.has(words) && status.checkVisibility()) window.heard.add(words);
+    }
+  };
+  new MutationObserver(hear).observe(document, { subtree: true, childList: true, characterData: true });
+}
+
+/** Waits until the page has said this, though it may have left again. */
+export const heard = (page, words) => until(`"${words}" from the page`, 20_000, () => page.evaluate((words) => [...window.heard].some((text) => text.includes(words)), words));
+
 /** A page whose errors and requests are kept: `page.faults` and `page.hosts`; a test that wants an error says so in `page.expected`. */
 export async function newPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
+  await page.addInitScript(listen);
   observe(page);
   page.faults = [];
   page.hosts = new Set();

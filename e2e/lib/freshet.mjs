@@ -13,6 +13,11 @@ export const BINARY = process.env.FRESHET_BIN ?? join(TARGET, "debug/freshet");
 
 const LISTENERS = ["http", "https", "rtmp", "rtmps", "quic", "admin"];
 
+/** An encoder that stands still with all of a busy machine is not taken for lost; one that is killed closes its connection. */
+export const LOST_AFTER_MS = 60_000;
+/** With this flag, what comes after such a halt follows what was before it, as for a test that looks for breaks. */
+export const UNBROKEN = ["--set", "origin.packaging.limits.stall_ms=60000"];
+
 export class Freshet {
   /** Starts it on free ports; gives it when it serves. `extra` are further flags of `freshet dev`. */
   static async start(...extra) {
@@ -30,7 +35,7 @@ export class Freshet {
     const file = join(this.dir, "dev.json");
     await rm(file, { force: true });
     const flags = LISTENERS.flatMap((name) => [`--${name}`, `127.0.0.1:${this.ports[name]}`]);
-    this.program = new Program(BINARY, ["dev", "--data", this.dir, ...flags, ...this.extra], { name: "freshet" });
+    this.program = new Program(BINARY, ["dev", "--data", this.dir, ...flags, "--set", `origin.lost_after_ms=${LOST_AFTER_MS}`, ...this.extra], { name: "freshet" });
     const text = await until("dev.json", 30_000, () => {
       if (this.program.ended) throw new Error(`freshet ended (${JSON.stringify(this.program.ended)})`);
       return readFile(file, "utf8").catch(() => null);

@@ -5,11 +5,22 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { BINARY } from "./freshet.mjs";
+import { BINARY, LOST_AFTER_MS } from "./freshet.mjs";
 import { freePort } from "./ports.mjs";
 import { Program, until } from "./process.mjs";
 
 const run = promisify(execFile);
+
+/** Runs a command; gives what it printed. */
+async function led(words, options) {
+  // On a machine that is busy a control node may miss its own time for a moment; an operator tries again.
+  const { stdout } = await until("control node that leads", 40_000, () =>
+    run(BINARY, words, { timeout: 30_000, ...options }).catch((error) => {
+      if (!error.message.includes("no control node leads")) throw error;
+    }),
+  );
+  return stdout.trim();
+}
 
 /** Where the regions are, and at which address their edges and clients. */
 export const REGIONS = {
@@ -35,7 +46,7 @@ export class Platform {
     this.port = await freePort(Object.values(REGIONS).map((region) => region.host));
     this.rtmp = await freePort();
     await this.#found();
-    await this.#join("origin", "origin-1", `[listen]\nrtmp = "127.0.0.1:${this.rtmp}"\n`);
+    await this.#join("origin", "origin-1", `[listen]\nrtmp = "127.0.0.1:${this.rtmp}"\n`, `[origin]\nlost_after_ms = ${LOST_AFTER_MS}\n`);
     for (const [region, { host, latitude, longitude }] of Object.entries(REGIONS)) {
       const place = `[place]\nregion = "${region}"\nlatitude = ${latitude}\nlongitude = ${longitude}\npublic_url = "http://${host}:${this.port}"\n`;
       await this.#join("edge", `edge-${region}`, `[listen]\nhttp = "${host}:${this.port}"\n`, place);
@@ -52,14 +63,8 @@ export class Platform {
   }
 
   /** Asks as an operator; gives what was printed. */
-  async operate(...words) {
-    // On a machine that is busy a control node may miss its own time for a moment; an operator tries again.
-    const { stdout } = await until("control node that leads", 40_000, () =>
-      run(BINARY, [...words, "--config", this.nodes["control-1"].config], { timeout: 30_000 }).catch((error) => {
-        if (!error.message.includes("no control node leads")) throw error;
-      }),
-    );
-    return stdout.trim();
+  operate(...words) {
+    return led([...words, "--config", this.nodes["control-1"].config]);
   }
 
   /** Waits until an edge tells a viewer of these regions, in order. */
@@ -117,7 +122,7 @@ export class Platform {
     const token = await this.operate("node", "token", "--role", role);
     await this.#configure(name, listen, more);
     const env = { ...process.env, FRESHET_JOIN_TOKEN: token };
-    await run(BINARY, ["node", "join", "--name", name, "--data", join(this.dir, name)], { env, timeout: 30_000 });
+    await led(["node", "join", "--name", name, "--data", join(this.dir, name)], { env });
     await this.#begin(role, name);
   }
 

@@ -34,6 +34,33 @@ export async function showsNow(page, ms) {
   });
 }
 
+/** Clicks on something in the bar over the picture, which leaves when no hand has moved for 2.8 s. */
+export async function press(button) {
+  await until("a click in the bar", 60_000, async () => {
+    // By force: what has left lets the hand through, which brings it back.
+    await button.hover({ force: true });
+    return button.click({ timeout: 20_000 }).then(
+      () => true,
+      async (error) => {
+        // Between the two a machine may stand still for that long: nothing else is an excuse.
+        if (!/intercepts pointer events/.test(error.message)) throw error;
+        return false;
+      },
+    );
+  });
+}
+
+/**
+ * Takes readings until they are `good`, three times at most; gives the last. After it has stood still an encoder draws pictures late,
+ * with a clock that is ahead of their times in the stream.
+ */
+export async function readings(take, good) {
+  for (let left = 2; ; left -= 1) {
+    const read = await take();
+    if (left === 0 || good(read)) return read;
+  }
+}
+
 /** The age of the picture, read `count` times from its pixels, each from another frame; the median, ms. Does `beside` at each. */
 export async function glassToGlass(page, count, beside = () => {}) {
   const ages = [];

@@ -1,7 +1,7 @@
 // Accounts and the first page: from sign-up to the first frame, and what people do with an account.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, newPage } from "../lib/browser.mjs";
+import { heard, launch, newPage } from "../lib/browser.mjs";
 import { chain } from "../lib/chain.mjs";
 import { PASSWORD, violations } from "../lib/chatting.mjs";
 import { ffmpeg } from "../lib/encoders.mjs";
@@ -117,7 +117,7 @@ then("a profile and a picture are changed, and others see them", async () => {
   await ada.goto(`${freshet.http}/settings`);
   await ada.getByLabel("Display name").fill("Ada Lovelace");
   await ada.getByRole("button", { name: "Save" }).click();
-  await ada.getByText("Saved.").waitFor({ timeout: 20_000 });
+  await heard(ada, "Saved.");
   const png = await ada.evaluate(async () => {
     const canvas = new OffscreenCanvas(300, 200);
     canvas.getContext("2d").fillRect(0, 0, 300, 200);
@@ -125,7 +125,7 @@ then("a profile and a picture are changed, and others see them", async () => {
   });
   await ada.getByTestId("picture-file").setInputFiles({ name: "ada.png", mimeType: "image/png", buffer: Buffer.from(png) });
   await ada.getByRole("button", { name: "Use it" }).click();
-  await ada.getByText("Your picture is changed.").waitFor({ timeout: 20_000 });
+  await heard(ada, "Your picture is changed.");
   await passes(ada, "settings");
   await bob.goto(`${freshet.http}/u/ada`);
   await bob.getByRole("heading", { name: "Ada Lovelace", level: 1 }).waitFor({ timeout: 20_000 });

@@ -1,7 +1,7 @@
 // The pages for administrators, in a platform of two regions: from the one-time link to what the audit log says of it all.
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
-import { launch, newPage } from "../lib/browser.mjs";
+import { heard, launch, newPage } from "../lib/browser.mjs";
 import { chain } from "../lib/chain.mjs";
 import { violations } from "../lib/chatting.mjs";
 import { Platform, REGIONS } from "../lib/platform.mjs";
@@ -26,7 +26,6 @@ after(async () => {
 const then = chain();
 const base = () => `http://${REGIONS.fra.host}:${platform.port}`;
 const row = (kind, name) => page.locator(`[data-testid="${kind}"][data-${kind}="${name}"]`);
-const told = (text) => page.getByRole("status").getByText(text).waitFor({ timeout: 20_000 });
 
 /** Goes there by the menu of the administration. */
 async function visit(part) {
@@ -75,7 +74,7 @@ then("the first administrator comes in by the link, and runs the platform", asyn
 
   await visit("Registration");
   await page.getByLabel("Whoever has an invitation").check();
-  await told("Whoever has an invitation may register now.");
+  await heard(page, "Whoever has an invitation may register now.");
   await page.getByLabel("For how many people").fill("3");
   await page.getByRole("button", { name: "Make an invitation" }).click();
   const shown = page.getByRole("dialog").getByTestId("secret");

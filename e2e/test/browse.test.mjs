@@ -43,6 +43,11 @@ test("a search that finds nothing of what is live offers the channel that may be
 
 test("a list that can't be had is asked for again, and one that was had stays", async () => {
   page = await newPage(browser);
+  // The list is asked for again by itself too: then there would be nothing to press.
+  await page.addInitScript(() => {
+    const every = window.setInterval;
+    window.setInterval = (act, ms, ...more) => (ms === 15_000 ? 0 : every(act, ms, ...more));
+  });
   const fail = (route) => route.fulfill({ status: 503, body: "" });
   await page.route(list, fail);
   await page.goto(freshet.http);

@@ -1,7 +1,7 @@
 // Chat beside the player: two browsers, the real hub, real accounts.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { launch } from "../lib/browser.mjs";
+import { heard, launch } from "../lib/browser.mjs";
 import { act, ban, composer, joined, logIn, message, say, shows, signUp, violations, visit } from "../lib/chatting.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
@@ -131,7 +131,7 @@ test("two people on two edges are in one chat", async () => {
     await shows(guest, "to the other", 0);
 
     await say(owner, "/hold meh");
-    await owner.getByTestId("done").waitFor({ timeout: 20_000 });
+    await heard(owner, "wait for a moderator from now on");
     await say(guest, "meh :fish:");
     await guest.getByTestId("refusal").getByText("waits for a moderator").waitFor({ timeout: 20_000 });
     // What waits is there after a reload too.

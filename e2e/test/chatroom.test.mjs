@@ -1,7 +1,7 @@
 // What the chat has beside talk: step with the picture, emotes, the moderators' tools, a window of its own, an overlay.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, newPage } from "../lib/browser.mjs";
+import { heard, launch, newPage } from "../lib/browser.mjs";
 import { act, composer, joined, logIn, message, PASSWORD, say, shows, violations, visit } from "../lib/chatting.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
@@ -93,7 +93,7 @@ test("emotes are pictures, found by their names", async () => {
 test("moderators see what waits, who is silenced and what was done, and everybody the rules", async () => {
   const ada = await enter("/c/ada", "ada", { colorScheme: "dark", viewport: { width: 1024, height: 800 } });
   await say(ada, "/hold meh");
-  await ada.getByTestId("done").waitFor({ timeout: 20_000 });
+  await heard(ada, "wait for a moderator from now on");
   await assert.rejects(post("ada", "bob", { text: "meh, said the sheep" }), /msg_rejected/);
   await ada.getByTestId("mod-panel-button").getByText("Waiting 1").waitFor({ timeout: 20_000 });
   await ada.getByTestId("mod-panel-button").click();
@@ -115,7 +115,7 @@ test("moderators see what waits, who is silenced and what was done, and everybod
   await ada.getByRole("dialog").getByRole("button", { name: "Warn" }).click();
   await ada.getByRole("dialog").waitFor({ state: "detached", timeout: 20_000 });
   await act(ada, "meh, said the sheep", "Time out");
-  await ada.getByRole("menuitem", { name: "1 minute" }).click();
+  await ada.getByRole("menuitem", { name: "10 minutes" }).click();
   // What was taken back is in no window any more.
   await shows(ada, "meh, said the sheep", 0);
   await shows(popout, "meh, said the sheep", 0);

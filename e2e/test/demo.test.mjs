@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch, newPage } from "../lib/browser.mjs";
-import { Freshet } from "../lib/freshet.mjs";
+import { Freshet, UNBROKEN } from "../lib/freshet.mjs";
 import { picture } from "../lib/pictures.mjs";
 import { follow, renditions } from "../lib/playlist.mjs";
 import { settles } from "../lib/process.mjs";
@@ -12,7 +12,7 @@ let browser;
 let freshet;
 
 before(async () => {
-  [browser, freshet] = await Promise.all([launch(), Freshet.start("--demo")]);
+  [browser, freshet] = await Promise.all([launch(), Freshet.start("--demo", ...UNBROKEN)]);
 });
 after(async () => {
   await browser?.close();

@@ -11,8 +11,10 @@ let freshet;
 
 before(async () => {
   const room = ["http.connections_per_address", "reload.held_per_address"].map((key) => `edge.${key}=12000`);
-  // With parts as long as segments each viewer asks once a second: a slow machine can do that, in a debug build.
-  freshet = await Freshet.start("--demo", ...[...room, "origin.packaging.part_ms=2000"].flatMap((setting) => ["--set", setting]));
+  // With parts of 2 s each viewer asks once a second: a slow machine can do that, in a debug build. Playlists name the parts of
+  // the last segments alone: of long ones, so that whoever stood still for some seconds still finds all.
+  const packaging = ["part_ms=2000", "segment_ms=8000"].map((setting) => `origin.packaging.${setting}`);
+  freshet = await Freshet.start("--demo", ...[...room, ...packaging].flatMap((setting) => ["--set", setting]));
 });
 after(() => freshet?.stop());
 

@@ -7,7 +7,7 @@ import { PASSWORD } from "../lib/chatting.mjs";
 import { twoSizes } from "../lib/encoders.mjs";
 import { Freshet } from "../lib/freshet.mjs";
 import { until } from "../lib/process.mjs";
-import { showsNow } from "../lib/watching.mjs";
+import { press, showsNow } from "../lib/watching.mjs";
 
 let browser;
 let freshet;
@@ -61,8 +61,7 @@ async function moves(page) {
 
 /** What the menu offers, once it is open. */
 async function menu(page) {
-  await page.mouse.move(300, 300);
-  await page.getByRole("button", { name: "Settings", exact: true }).click();
+  await press(page.getByRole("button", { name: "Settings", exact: true }));
   const entries = page.getByRole("group", { name: "Quality" }).getByRole("menuitemradio");
   await entries.first().waitFor({ timeout: 20_000 });
   return entries;
