@@ -52,12 +52,13 @@ export async function press(button) {
 
 /**
  * Takes readings until they are `good`, three times at most; gives the last. After it has stood still an encoder draws pictures late,
- * with a clock that is ahead of their times in the stream.
+ * with a clock that is ahead of their times in the stream, and a player that fell behind needs some seconds to come nearer.
  */
 export async function readings(take, good) {
   for (let left = 2; ; left -= 1) {
     const read = await take();
     if (left === 0 || good(read)) return read;
+    await new Promise((later) => setTimeout(later, 5_000));
   }
 }
 
