@@ -15,10 +15,17 @@ pub fn clean(text: &str) -> Result<Text, Code> {
     let mut cleaned = String::with_capacity(text.len());
     let mut marks = 0;
     for c in text.chars() {
-        marks = if is_combining_mark(c) { marks + 1 } else { 0 };
+        let is_taken_out = !is_line_break(c) && (c.is_control() || is_format_control(c));
+        let is_mark = is_combining_mark(c);
+        marks = match c {
+            _ if is_mark => marks + 1,
+            // Marks on both sides of what is not seen lie on one letter.
+            _ if is_taken_out || is_invisible(c) => marks,
+            _ => 0,
+        };
         match c {
             _ if is_line_break(c) => cleaned.push(' '),
-            _ if c.is_control() || is_format_control(c) || marks > MAX_MARKS => {}
+            _ if is_taken_out || (is_mark && marks > MAX_MARKS) => {}
             _ => cleaned.push(c),
         }
     }
@@ -89,5 +96,20 @@ mod tests {
     #[test]
     fn marks_are_not_piled_up() {
         assert_eq!(shown(&format!("a{}b", "\u{301}".repeat(100))), Ok(format!("a{}b", "\u{301}".repeat(4))));
+        assert_eq!(shown("a\u{301} b\u{301}\u{301}\nc"), Ok("a\u{301} b\u{301}\u{301} c".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_seen_between_marks_does_not_let_them_be_piled_up() {
+        let four = "\u{301}".repeat(4);
+        for unseen in ["\u{7f}", "\u{202e}", "\u{feff}"] {
+            assert_eq!(
+                shown(&format!("a{}", format!("{four}{unseen}").repeat(9))),
+                Ok(format!("a{four}")),
+                "{unseen:?}"
+            );
+        }
+        let joined = shown(&format!("a{}", format!("{four}\u{200d}").repeat(3)));
+        assert_eq!(joined, Ok(format!("a{four}{}", "\u{200d}".repeat(3))));
     }
 }
