@@ -12,7 +12,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
-use super::{PATIENCE, until};
+use super::{PATIENCE, until, wait::Wait};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -109,10 +109,21 @@ impl Chatter {
         }
     }
 
-    /// Says something and waits for what becomes of it.
+    /// Says something and waits for what becomes of it. Where the machine stood still meanwhile, hubs have had no time to agree on
+    /// a home: then it is said once more, as the same.
     pub async fn say(&mut self, text: &str) -> Value {
         self.said += 1;
         let nonce = format!("{text}-{}", self.said);
+        loop {
+            let waits = Wait::begin();
+            let answer = self.say_once(text, &nonce).await;
+            if answer["code"] != "msg_paused" || waits.stood_still().is_zero() {
+                return answer;
+            }
+        }
+    }
+
+    async fn say_once(&mut self, text: &str, nonce: &str) -> Value {
         self.send(json!({ "type": "msg", "channel": self.channel, "nonce": nonce, "text": text })).await;
         loop {
             let object = self.next().await.expect("the socket stays open");

@@ -54,9 +54,13 @@ impl Wait {
         Self { stood_still: stood_still(), began: Instant::now() }
     }
 
-    /// How long it has taken so far.
+    /// For how long the machine has stood still since.
+    pub fn stood_still(&self) -> Duration {
+        stood_still().saturating_sub(self.stood_still)
+    }
+
+    /// How long it has taken so far, less that.
     pub fn elapsed(&self) -> Duration {
-        let still = stood_still().saturating_sub(self.stood_still);
-        self.began.elapsed().saturating_sub(still)
+        self.began.elapsed().saturating_sub(self.stood_still())
     }
 }
